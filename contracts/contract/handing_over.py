@@ -13,7 +13,7 @@ from contracts.agenda.machine import ActRule, MessageRule
 from contracts.contract import amendments
 from contracts.contract.answers import BurnRead, HandedOver
 from contracts.contract.messages import BurnRequest
-from contracts.contract.state import ContractState, money_table, not_running
+from contracts.contract.state import ContractState, not_running, percent_billed
 from contracts.handover import HandoverPlan, burn_rows, in_words
 from contracts.parking import Resolution, StepException
 
@@ -91,14 +91,6 @@ def burn_in_words(state: ContractState) -> str:
     whole = burn_rows(state.terms, state.burn)[-1]
     billed = percent_billed(state)
     return in_words(whole) + (f", {billed} % billed" if billed is not None else "")
-
-
-def percent_billed(state: ContractState) -> int | None:
-    """How much of the contract's value is invoiced, net of credits; None where it has none."""
-    money = money_table(state)
-    if money is None or not money.value.is_positive:
-        return None
-    return int((money.invoiced - money.credited).amount * 100 / money.value.amount)
 
 
 ACTS: Mapping[str, ActRule[ContractState]] = {

@@ -36,11 +36,6 @@ def wanted(state: ContractState) -> Iterator[Wanted]:
     yield from _renewal_notices(state)
 
 
-def name_of(report: InvoiceReport) -> str:
-    """An invoice as people know it: by its number in Odoo, or as a proposal."""
-    return report.odoo_number or f"proposal {report.number}"
-
-
 # --- reports --------------------------------------------------------------------------------------
 
 
@@ -65,7 +60,7 @@ def report(state: ContractState, news: InvoiceReport) -> ContractState:
     state = state.without_start(news.number).with_invoice(news)
     if news.stage is not before.stage:
         because = f" – {news.because}" if news.because else ""
-        state = state.noted(f"{name_of(news)}: {news.stage}{because}")
+        state = state.noted(f"{news.name}: {news.stage}{because}")
     state = _told_clear(state, news)
     if news.total is not None:
         return _issued(state, news)
@@ -191,7 +186,7 @@ def _lost_question(report: InvoiceReport) -> Question:
     detail = Failed(
         kind="business",
         code="invoice_ended",
-        message=f"{name_of(report)} ({report.amount}, {report.stage}) is followed no more: its "
+        message=f"{report.name} ({report.amount}, {report.stage}) is followed no more: its "
         "workflow was ended by force. Look after it in Odoo, and skip to let the contract go on "
         "without it",
         field=f"invoices.{number}",
@@ -278,7 +273,7 @@ def credit_title(state: ContractState, request: CreditRequest) -> str:
     """What a credit is called in the journal."""
     report = state.invoices[request.number]
     amount: Money | str = request.amount if request.amount is not None else "all"
-    return f"Credit of {name_of(report)} ({amount})"
+    return f"Credit of {report.name} ({amount})"
 
 
 def _next_credits(state: ContractState) -> Iterable[CreditRequest]:

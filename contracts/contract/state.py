@@ -488,6 +488,14 @@ def money_table(state: ContractState) -> MoneyTable | None:
     return _figures(state.invoices, _value(state, contract)) if contract is not None else None
 
 
+def percent_billed(state: ContractState) -> int | None:
+    """How much of the contract's value is invoiced, net of credits; None where it has none."""
+    money = money_table(state)
+    if money is None or not money.value.is_positive:
+        return None
+    return int((money.invoiced - money.credited).amount * 100 / money.value.amount)
+
+
 @derived.remembered
 def _figures(reports: Mapping[int, InvoiceReport], value: Money) -> MoneyTable:
     invoices = _posted(reports, InvoiceKind.INVOICE)

@@ -140,6 +140,11 @@ class InvoiceReport(Value):
     """Who approved the invoice and each write-off of it."""
     exceptions: tuple[StepException, ...] = ()
 
+    @property
+    def name(self) -> str:
+        """What people call it: its number in Odoo, or that of the proposal."""
+        return self.odoo_number or f"proposal {self.number}"
+
 
 class PaymentQuestion(Value):
     """Money that a person has to see to: why (a code of exceptions), under which reference, and

@@ -11,10 +11,8 @@ from datetime import date, timedelta
 from contracts.billing import account, keys
 from contracts.billing.lines import total
 from contracts.billing.state import BillingState
-from contracts.contract.handing_over import percent_billed
-from contracts.contract.invoices import name_of
 from contracts.contract.messages import SignatureReported
-from contracts.contract.state import ContractState, MilestoneProgress
+from contracts.contract.state import ContractState, MilestoneProgress, percent_billed
 from contracts.handover import burn_rows, in_words
 from contracts.invoice.state import InvoiceReport
 from contracts.model import Contract, ExpensePlan, Frozen, Plan, RetainerPlan, TimePlan, UsagePlan
@@ -67,7 +65,7 @@ def _fate(state: ContractState, milestone: str) -> str:
     number = account.milestone_invoice(state.billing, milestone)
     if number is not None:
         report = state.invoices[number]
-        return f"{name_of(report)}: {status_of(report)}"
+        return f"{report.name}: {status_of(report)}"
     waivers = state.billing.waivers.get(keys.milestone(milestone), ())
     return f"not billed: {waivers[-1].by}: {waivers[-1].reason}" if waivers else ""
 
@@ -129,7 +127,7 @@ def invoice_rows(state: ContractState) -> list[InvoiceRow]:
     return [
         InvoiceRow(
             number=number,
-            name=name_of(item),
+            name=item.name,
             title=billed[number].title if number in billed else "",
             stage=item.stage,
             status=status_of(item),

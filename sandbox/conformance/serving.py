@@ -13,6 +13,8 @@ import uvicorn
 from starlette.types import ASGIApp
 
 _STARTED_WITHIN_SECONDS = 10.0
+_ENDS_WITHIN_SECONDS = 1
+"""A client that keeps its connection open does not hold up the end."""
 
 
 @contextlib.contextmanager
@@ -21,7 +23,12 @@ def served(app: ASGIApp, *, tls: ssl.SSLContext | None = None) -> Iterator[str]:
     # With its protocol named, or asyncio leaves Nagle's algorithm on: 40 ms for each answer.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(app, log_level="critical", lifespan="off")
+        config = uvicorn.Config(
+            app,
+            log_level="critical",
+            lifespan="off",
+            timeout_graceful_shutdown=_ENDS_WITHIN_SECONDS,
+        )
         config.load()
         config.ssl = tls
         server = uvicorn.Server(config)

@@ -16,18 +16,7 @@ from typing import Annotated, Any, NoReturn, TextIO, cast
 import typer
 from typer.core import TyperGroup
 
-from starters.cli import (
-    added,
-    amending,
-    approvals,
-    contracts,
-    events,
-    exceptions,
-    invoices,
-    replays,
-    serving,
-    system,
-)
+from starters.cli import added, commands
 from starters.cli.errors import EXIT_CODES, ExitCode, Failure, explain, in_plain_words
 from starters.cli.output import Output, OutputFailed, end_as_a_pipe, writable
 from starters.cli.session import ENTITY_VARIABLE, Session, session_of
@@ -41,25 +30,23 @@ _WRONG_USAGE: Any = typer.BadParameter.__mro__[1]
 """Typer's own error for a command line it cannot parse; it exports only this kind of it."""
 _FLAGS = ("--json", "--no-color")
 _WITH_VALUE = "--entity"
-_OBJECTS_A_COLLECTION = 50_000
-"""What a command imports makes many objects that all stay: to look through them again and again for
-garbage takes a tenth of its time. 700 is Python's own."""
+_OBJECTS_A_COLLECTION = 200_000
+"""What a command imports makes up to 120,000 objects that all stay: to look through them again and
+again for garbage takes a tenth of its time. 700 is Python's own."""
 
 
 class _Root(TyperGroup):
     """The root of the command: global options anywhere, failures told instead of traced."""
 
+    def __init__(self, **attributes: Any) -> None:
+        # By these names Typer suggests another one for a wrong one.
+        super().__init__(**{**attributes, "commands": dict.fromkeys(commands.names())})
+
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
-        """In the order of a contract's life, then what keeps the system running, then what was
-        added."""
-        groups = [
-            name for name, command in self.commands.items() if isinstance(command, TyperGroup)
-        ]
-        single = [name for name in self.commands if name not in groups]
-        return [*groups, *single, *added.names()]
+        return [*commands.names(), *added.names()]
 
     def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]
-        return super().get_command(ctx, cmd_name) or added.command(cmd_name)
+        return commands.command(cmd_name) or added.command(cmd_name)
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
         with _usage_told(as_json="--json" in args, color="--no-color" not in args):
@@ -175,27 +162,6 @@ def root(
     """The global options, for every command."""
     context.obj = Session(as_json=as_json, color=not no_color, entity=entity)
     context.call_on_close(context.obj.close)
-
-
-app.add_typer(contracts.app, name="contract", help="Contracts: start, show, change, end.")
-app.add_typer(contracts.milestones, name="milestone", help="Milestones that were delivered.")
-app.add_typer(amending.usage, name="usage", help="Metered usage.")
-app.add_typer(
-    approvals.app,
-    name="approvals",
-    help="Invoices, credit notes, write-offs and change orders that await approval.",
-)
-app.add_typer(
-    invoices.app, name="invoice", help="Invoices, payments, and what is agreed about them."
-)
-app.add_typer(exceptions.app, name="exceptions", help="Parked steps that need a person.")
-app.add_typer(events.app, name="events", help="What other systems sent, and what became of it.")
-app.command()(system.worker)
-app.command()(serving.serve)
-app.command()(system.setup)
-app.command()(system.check)
-app.command()(system.connectors)
-app.command()(replays.replay)
 
 
 def main() -> NoReturn:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import typer
+from starters.cli.commands import made
 
 GROUP = "c2c.commands"
 
@@ -21,11 +21,7 @@ def names() -> list[str]:
 def command(name: str) -> Any:
     """The added command of that name as Typer runs it; None if there is none."""
     found = _found()
-    if name not in found:
-        return None
-    single = typer.Typer(add_completion=False, rich_markup_mode=None)
-    single.command(name)(found[name].load())
-    return typer.main.get_command(single)
+    return made(name, found[name].load()) if name in found else None
 
 
 def _found() -> dict[str, Any]:

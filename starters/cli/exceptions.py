@@ -58,9 +58,9 @@ def show(context: typer.Context, reference: ContractOrInvoice) -> None:
     name, items = session.ask_either(reference, lambda it: it.parked())
     from starters.cli import render
 
-    zone = session.zone(name.split("/")[0])
     document = {"exceptions": [_document(item) for item in items]}
     if items:
+        zone = items[0].time_zone or session.zone(name.split("/")[0])
         session.show(document, *(view for item in items for view in render.parked(item, zone)))
     else:
         session.show(document, f"Nothing is parked in {name}.")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from contracts.approvals import HASH_PREFIX
-from contracts.closeout import Check
 from contracts.contract.state import ContractState, ContractVersion, money_table
 from contracts.contract.waits import contract_waits
 from contracts.exception_codes import BY_CODE
@@ -16,9 +16,6 @@ from contracts.invoice.state import InvoiceState
 from contracts.invoice.waits import invoice_waits
 from contracts.journal import Journal
 from contracts.parking import Action
-from contracts.views.choices import Choice, choices
-from contracts.views.details import agreements, signed
-from contracts.views.statement import Statement
 from contracts.views.status import (
     conditions,
     delivery,
@@ -38,8 +35,14 @@ from starters.cli.tables import (
     problems,
     verdict,
 )
-from starters.client import Attempt, ChangePreview, ParkedStep
+from starters.client import ParkedStep
 from starters.client.references import short
+
+if TYPE_CHECKING:
+    from contracts.closeout import Check
+    from contracts.views.choices import Choice
+    from contracts.views.statement import Statement
+    from starters.client import Attempt, ChangePreview
 
 _LATEST = 10
 
@@ -213,6 +216,8 @@ def checks(items: Sequence[Check]) -> View:
 
 def invoice(state: InvoiceState, name: str, trying: Sequence[Attempt] = ()) -> list[View]:
     """Everything about one invoice on one page."""
+    from contracts.views.details import agreements  # late: all rules come with it
+
     zone = state.policy.calendar.time_zone if state.policy else "UTC"
     posted = collecting.posted(state)
     kind = "credit note" if collecting.is_credit_note(state) else "invoice"
@@ -247,6 +252,8 @@ def invoice(state: InvoiceState, name: str, trying: Sequence[Attempt] = ()) -> l
 
 def _lines(state: InvoiceState) -> View:
     """The lines without tax, and once Odoo has a draft its taxes and the total with them."""
+    from contracts.views.details import signed  # late, as above
+
     content, odoo_totals = state.proposal, state.odoo_totals
     rows: list[tuple[object, object]] = [(line.description, line.amount) for line in content.lines]
     rows.append(_bold("Total without tax", content.amount))
@@ -292,6 +299,10 @@ def exceptions(items: Sequence[ParkedStep]) -> View:
 
 
 def _parked_steps(state: ContractState | InvoiceState, name: str, zone: str) -> list[View]:
+    if not state.exceptions:
+        return []
+    from contracts.views.choices import choices  # late: all rules come with it
+
     steps = [ParkedStep(name, item, choices(state, item)) for item in state.exceptions]
     return [view for step in steps for view in parked(step, zone)]
 

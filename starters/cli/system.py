@@ -138,10 +138,10 @@ def connectors(context: typer.Context) -> None:
 
 def check(context: typer.Context) -> None:
     """Look whether everything is there: Temporal, Odoo, its rights and data, the connectors."""
-    from starters import preflight  # late: the clients of Odoo and the CRMs come with it
-
     session = session_of(context)
     session.progress("Checking ...")
+    from starters import preflight  # late: all activities come with it, and Odoo's client
+
     found = session.runner.run(preflight.check(_settings(session)))
     ready = preflight.is_ready(found)
     document = {"ready": ready, "findings": found}

@@ -11,29 +11,25 @@ from pydantic import BaseModel
 from contracts.agenda import requests
 from contracts.billing.usage import UsageRecord
 from contracts.changes import ChangeOrder
-from contracts.contract.handing_over import READ_BURN
 from contracts.contract.messages import HoldKind, Side, UsageReport, UsageTaken
-from contracts.contract.provisioning import READ_DEAL
 from contracts.contract.state import ContractOutcome, ContractState
-from contracts.contract.write_back import REFRESH
 from contracts.handover import BurnRow, burn_rows
 from contracts.identifiers import invoice_workflow_id
 from contracts.model import JsonObject
 from contracts.money import Money
 from contracts.parking import StepException
-from contracts.views.statement import Statement
-from contracts.views.statement import statement as statement_of
-from starters.client import auditing, calls, changing, messages
-from starters.client.auditing import Audit
+from starters.client import calls, messages
 from starters.client.calls import Attempt
-from starters.client.changing import ChangePreview
 from starters.client.errors import Refused
 from starters.client.invoices import InvoiceClient
 from starters.client.protocol import built
 from starters.client.workflow import WorkflowClient
 
 if TYPE_CHECKING:
+    from contracts.views.statement import Statement
     from gateways.odoo import OdooClient
+    from starters.client.auditing import Audit
+    from starters.client.changing import ChangePreview
 
 RECORDS_AT_ONCE = 2_000
 """How many usage records one message carries: well below what Temporal takes."""
@@ -46,6 +42,8 @@ class ContractClient(WorkflowClient[ContractState]):
     text such as "2026-05-04", in the legal entity's zone. What every method raises is said in
     WorkflowClient; what needs an approval takes effect once it has it.
     """
+
+    # What one method alone needs is imported there: the rules of contracts come with it.
 
     _STATE = messages.CONTRACT
 
@@ -65,10 +63,12 @@ class ContractClient(WorkflowClient[ContractState]):
 
         Refused before the contract is validated.
         """
+        from contracts.views.statement import statement
+
         state = await self.state()
         if state.contract is None:
             raise Refused(f"{state.contract_id} is not validated yet: there is nothing to state")
-        return statement_of(state)
+        return statement(state)
 
     async def audit(self, odoo: OdooClient) -> Audit:
         """Its audit record as it would be now, with Odoo's own figures; nothing is written.
@@ -76,6 +76,8 @@ class ContractClient(WorkflowClient[ContractState]):
         Refused for a contract without an order in Odoo. Raises GatewayError where Odoo does not
         answer.
         """
+        from starters.client import auditing
+
         return await auditing.audit(odoo, await self.state())
 
     # --- the signature --------------------------------------------------------------------------
@@ -181,6 +183,8 @@ class ContractClient(WorkflowClient[ContractState]):
         `{"reprice": {"live": "7000.00"}}`; its number is the contract's next. `reason` may be in
         it. Raises InvalidContract, also for a change of what is billed already.
         """
+        from starters.client import changing
+
         state = await self.state()
         order = _order(change, state.change_orders + 1, by, reason)
         return changing.preview(state, order)
@@ -239,6 +243,8 @@ class ContractClient(WorkflowClient[ContractState]):
         Refused where the contract has no hand-over, or Odoo refuses to be read: the contract then
         has an exception of it. Raises TimeoutError where Odoo does not answer in time.
         """
+        from contracts.contract.handing_over import READ_BURN
+
         await self._send(messages.READ_BURN, by=by)
         state = await self.wait_until(
             lambda now: now.burn_asked is None or _parked(now, READ_BURN) is not None
@@ -285,6 +291,9 @@ def _order(change: JsonObject, number: int, by: str, reason: str) -> ChangeOrder
 
 def _refused(state: ContractState) -> StepException | None:
     """Why the deal could not be read again; None if it could, or is being read."""
+    from contracts.contract.provisioning import READ_DEAL
+    from contracts.contract.write_back import REFRESH
+
     return _parked(state, READ_DEAL) or _parked(state, REFRESH)
 
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from contracts.parking import StepException
-from contracts.views.choices import Choice
 from starters.client.listing import Listed
+
+if TYPE_CHECKING:
+    from contracts.views.choices import Choice
 
 
 @dataclass(frozen=True)
 class ParkedStep:
-    """A parked step, the workflow it is parked in, and the decisions that are possible now."""
+    """A parked step, the workflow it is parked in, and the decisions that are possible now.
+    `time_zone` is the legal entity's; empty where the workflow does not know it yet."""
 
     workflow_id: str
     exception: StepException
     choices: tuple[Choice, ...] = ()
+    time_zone: str = ""
 
 
 @dataclass(frozen=True)

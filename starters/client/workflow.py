@@ -15,7 +15,6 @@ from contracts.invoice.state import InvoiceState
 from contracts.parking import Action, StepException
 from contracts.problems import InvalidContract
 from contracts.validation import payload_problems
-from contracts.views.choices import choices
 from starters.client import approvals, calls, messages
 from starters.client.approvals import Awaiting
 from starters.client.calls import Attempt
@@ -118,9 +117,14 @@ class WorkflowClient(Generic[S]):
 
     async def parked(self) -> list[ParkedStep]:
         """The same steps, each with the decisions that are possible now."""
+        from contracts.views.choices import choices  # late: all rules come with it
+
         state = await self.state()
+        is_unknown = isinstance(state, ContractState) and state.contract is None
+        zone = "" if is_unknown else state.time_zone
         return [
-            ParkedStep(self.workflow_id, item, choices(state, item)) for item in state.exceptions
+            ParkedStep(self.workflow_id, item, choices(state, item), zone)
+            for item in state.exceptions
         ]
 
     async def resolve_exception(

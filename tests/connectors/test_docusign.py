@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,11 +22,16 @@ from sandbox.conformance.serving import served
 from sandbox.docusign import INTEGRATION_KEY, USER, DocuSignStore, docusign_app, signed
 from sandbox.proxy import Request
 
-KEY, WRONG = (RSAKey.generate_key(2048, private=True) for _ in range(2))
+
+@functools.cache
+def pem(name: str, *, private: bool) -> str:
+    return key(name).as_pem(private=private).decode()
 
 
-def pem(key: RSAKey, *, private: bool) -> str:
-    return key.as_pem(private=private).decode()
+@functools.cache
+def key(name: str) -> RSAKey:
+    """A key for the kit: `right` or `wrong`."""
+    return RSAKey.generate_key(2048, private=True)
 
 
 class DocuSignRemote(EsignRemote):
@@ -40,7 +46,7 @@ class DocuSignRemote(EsignRemote):
     @classmethod
     @contextmanager
     def running(cls, *, set_up: bool = True) -> Iterator[Self]:
-        public = pem(KEY, private=False)
+        public = pem("right", private=False)
         store = DocuSignStore(public_key=public, now=lambda: datetime.now(UTC) - remote.behind)
         if set_up:
             store.define_field(DEAL_FIELD)
@@ -58,14 +64,14 @@ class DocuSignRemote(EsignRemote):
             "url": address,
             "integration_key": INTEGRATION_KEY,
             "user_id": USER,
-            "private_key": pem(KEY, private=True),
+            "private_key": pem("right", private=True),
         }
 
     def wrong_settings(self, address: str) -> dict[str, Any]:
-        return {**self.settings(address), "private_key": pem(WRONG, private=True)}
+        return {**self.settings(address), "private_key": pem("wrong", private=True)}
 
     def secrets(self) -> list[str]:
-        return [pem(key, private=True).splitlines()[2] for key in (KEY, WRONG)]
+        return [pem(name, private=True).splitlines()[2] for name in ("right", "wrong")]
 
     def rate_limited(self, seconds: int, request: Request) -> Answer:
         if request.path.startswith("/oauth/"):

@@ -25,6 +25,16 @@ sys.stderr.flush()
 import os
 os._exit(0)
 """
+_FIRST_LINE = """
+import os, sys
+sys.argv = ["c2c", "check"]
+from starters.cli import app, session
+def progress(self, what):
+    print(what, *sys.modules, sep="\\n", flush=True)
+    os._exit(0)
+session.Session.progress = progress
+app()
+"""
 NEVER = {"rich", "email_validator"}
 """Nothing but the demo prints with the one; the other only checks an address when there is one."""
 STATES = {"contracts.contract.state", "contracts.invoice.state", "contracts.billing.state"}
@@ -70,6 +80,16 @@ def test_a_list_of_contracts_needs_no_states() -> None:
     names = imported("contract", "list", "--entity", "northwind")
     assert "temporalio.client" in names, "it did try to connect"
     assert not names & (CLIENTS | STATES | NEVER | {"contracts.model"})
+    assert not names & {f"starters.cli.{other}" for other in ("invoices", "exceptions", "system")}
+
+
+def test_the_check_says_what_it_does_before_it_imports_what_it_needs() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _FIRST_LINE], capture_output=True, text=True, timeout=120, check=True
+    )
+    said, *names = done.stdout.splitlines()
+    assert said == "Checking ..."
+    assert not set(names) & {"starters.preflight", "httpx", "temporalio.worker"}
 
 
 def test_a_list_of_approvals_needs_no_states() -> None:
@@ -126,4 +146,5 @@ def test_no_declaration_imports_what_only_its_gateway_needs() -> None:
     ],
 )
 def test_what_speaks_to_contracts_needs_no_other_system(arguments: list[str]) -> None:
-    assert not imported(*arguments) & (CLIENTS | NEVER)
+    rules = {"contracts.contract.rules", "contracts.invoice.rules"}
+    assert not imported(*arguments) & (CLIENTS | NEVER | rules)

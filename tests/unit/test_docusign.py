@@ -3,6 +3,7 @@ requests against those that it sends. None of it has met a live account."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -46,11 +47,20 @@ from sandbox.docusign import (
 )
 from tests.standins.serving import tls_of_localhost
 
-KEY = RSAKey.generate_key(2048, private=True)
-PRIVATE, PUBLIC = KEY.as_pem(private=True).decode(), KEY.as_pem(private=False).decode()
 DEAL = "hubspot/9001"
 BASE = f"/restapi/v2.1/accounts/{ACCOUNT}"
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@functools.cache
+def key(*, private: bool) -> str:
+    """A pair of keys for the tests of this file."""
+    return _pair().as_pem(private=private).decode()
+
+
+@functools.cache
+def _pair() -> RSAKey:
+    return RSAKey.generate_key(2048, private=True)
 
 
 @dataclass
@@ -70,7 +80,7 @@ class Recorder:
 def store() -> Iterator[DocuSignStore]:
     """An account whose clock is a minute further at each look."""
     moments = (START + timedelta(minutes=n) for n in range(1_000_000))
-    store = DocuSignStore(public_key=PUBLIC, now=lambda: next(moments))
+    store = DocuSignStore(public_key=key(private=False), now=lambda: next(moments))
     yield store
     store.close()
 
@@ -86,11 +96,10 @@ def url(recorder: Recorder) -> Iterator[str]:
         yield address
 
 
-def gateway(url: str, *, key: str = PRIVATE, user: str = USER, account: str = "") -> DocuSign:
+def gateway(url: str, *, signs_by: str = "", user: str = USER, account: str = "") -> DocuSign:
     http = pooled_client(url, max_body_bytes=MAX_DOCUMENT_BYTES)
-    login = Login(
-        http, INTEGRATION_KEY, user, Secret.of(key), account_id=account, system="docusign"
-    )
+    secret = Secret.of(signs_by or key(private=True))
+    login = Login(http, INTEGRATION_KEY, user, secret, account_id=account, system="docusign")
     return DocuSign(
         DocuSignApi(http, login, system="docusign", calls_per_second=1_000), system="docusign"
     )
@@ -166,7 +175,9 @@ def test_what_is_no_pdf_or_too_large_is_not_attached(
 
 def test_a_list_of_too_many_bytes_is_told_as_what_it_is(store: DocuSignStore, url: str) -> None:
     http = pooled_client(url, max_body_bytes=1_000)
-    login = Login(http, INTEGRATION_KEY, USER, Secret.of(PRIVATE), account_id="", system="docusign")
+    login = Login(
+        http, INTEGRATION_KEY, USER, Secret.of(key(private=True)), account_id="", system="docusign"
+    )
     esign = DocuSign(DocuSignApi(http, login, system="docusign"), system="docusign")
     for _ in range(9):
         store.complete(store.send(DEAL))
@@ -242,8 +253,8 @@ def test_consent_is_for_a_person_who_is_told_where(store: DocuSignStore, url: st
 def test_a_wrong_key_user_or_account_is_a_matter_of_credentials(url: str) -> None:
     other = RSAKey.generate_key(2048, private=True).as_pem(private=True).decode()
     for esign, code in (
-        (gateway(url, key=other), "credentials_refused"),
-        (gateway(url, key="no key"), "secret_unreadable"),
+        (gateway(url, signs_by=other), "credentials_refused"),
+        (gateway(url, signs_by="no key"), "secret_unreadable"),
         (gateway(url, user="somebody"), "credentials_refused"),
         (gateway(url, account="other"), "credentials_refused"),
     ):
@@ -314,9 +325,9 @@ def test_settings_want_one_key_and_build_sends_nothing(store: DocuSignStore) -> 
     with pytest.raises(ValueError, match="private_key_file"):
         DocuSignSettings(integration_key=INTEGRATION_KEY, **both)
     known = DocuSignSettings(
-        integration_key=INTEGRATION_KEY, private_key=SecretStr(PRIVATE), **both
+        integration_key=INTEGRATION_KEY, private_key=SecretStr(key(private=True)), **both
     )
-    assert PRIVATE not in repr(known)
+    assert key(private=True) not in repr(known)
     assert known.url == "https://account.docusign.com"
 
 
@@ -330,7 +341,9 @@ def test_the_token_goes_to_no_address_that_a_live_account_cannot_have(address: s
         return httpx.Response(200, json={"accounts": [account]})
 
     http = pooled_client("https://account.docusign.com", transport=httpx.MockTransport(answer))
-    login = Login(http, INTEGRATION_KEY, USER, Secret.of(PRIVATE), account_id="", system="docusign")
+    login = Login(
+        http, INTEGRATION_KEY, USER, Secret.of(key(private=True)), account_id="", system="docusign"
+    )
     with pytest.raises(GatewayError) as caught:
         login.session()
     assert caught.value.code == "unexpected_answer"
@@ -398,7 +411,12 @@ def official(recorder: Recorder) -> Iterator[docusign_esign.ApiClient]:
         client.set_oauth_host_name(host)
         client.rest_client = RESTClientObject(configuration=configuration)
         token = client.request_jwt_user_token(
-            INTEGRATION_KEY, USER, host, PRIVATE.encode(), 600, ["signature", "impersonation"]
+            INTEGRATION_KEY,
+            USER,
+            host,
+            key(private=True).encode(),
+            600,
+            ["signature", "impersonation"],
         )
         user = client.get_user_info(token.access_token)
         assert user.accounts[0].base_uri == address

@@ -21,7 +21,8 @@ from tests.explore.starts import Led, good_place
 from tests.explore.ways import named, walked
 from tests.explore.world import Budget, told
 
-TRANSITIONS = 10_000
+TRANSITIONS = 3_000
+"""A sample: `make test` takes a million."""
 
 
 @pytest.fixture

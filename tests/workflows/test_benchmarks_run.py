@@ -15,6 +15,7 @@ from benchmarks.__main__ import main
 from benchmarks.actions import MAX_ACTIONS, MAX_EVENTS, MILESTONES
 
 
+@pytest.mark.long
 def test_a_quick_run_on_the_sandbox_ends_in_its_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
