@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
 
@@ -127,7 +126,7 @@ class Led(NamedTuple):
     steps: int
 
     def begin(self) -> World:
-        return replace(_good_way(self.name)[self.steps], budget=self.budget)
+        return _good_way(self.name)[self.steps].replace(budget=self.budget)
 
     def __str__(self) -> str:
         return f"Led({self.name!r}, {self.budget}, {self.steps}).begin()"
@@ -179,7 +178,7 @@ def _good_way(name: str) -> tuple[World, ...]:
         return tuple(good_way(small(name, Budget())))
     tale = TALES[name]
     world = next(world for world in _good_way(tale.name) if tale.begins(world))
-    world = replace(world, budget=AMPLE)
+    world = world.replace(budget=AMPLE)
     for label in tale.path:
         move = named(world, label)
         assert move is not None, f"{name}: {label} is not possible"

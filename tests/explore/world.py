@@ -7,7 +7,7 @@ An act that has begun ends only by a move of the explorer.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -53,6 +53,7 @@ from contracts.model import JsonObject, Source
 from contracts.money import Money
 from contracts.validation import validate
 from tests.explore import odoo
+from tests.explore.frozen import Frozen
 from tests.explore.odoo import Odoo, policy, refused
 
 CONTRACT = 0
@@ -61,7 +62,7 @@ GONE = Failed("business", "not_found", "no such workflow")
 
 
 @dataclass(frozen=True)
-class Invoice:
+class Invoice(Frozen):
     """An invoice's workflow. `requests` are what its running acts ask for, by key."""
 
     state: InvoiceState
@@ -79,7 +80,7 @@ class Mail:
 
 
 @dataclass(frozen=True)
-class Budget:
+class Budget(Frozen):
     """How often things may still happen that nobody has to do."""
 
     faults: int = 0
@@ -91,7 +92,7 @@ class Budget:
 
 
 @dataclass(frozen=True)
-class World:
+class World(Frozen):
     """Where everything is. `landed` are results of acts whose effect has happened and whose answer
     is on its way. `skipped`: a person has given something up, and answers for it."""
 
@@ -114,7 +115,7 @@ class World:
 
     def spend(self, name: str) -> World:
         left = getattr(self.budget, name) - 1
-        return replace(self, budget=replace(self.budget, **{name: left}))
+        return self.replace(budget=self.budget.replace(**{name: left}))
 
     @property
     def is_over(self) -> bool:
@@ -179,8 +180,8 @@ def applied(world: World, who: int, event: Event) -> Outcome[Any]:
 def with_state(world: World, who: int, state: Any) -> World:
     """The world with the state of the contract, or of an invoice."""
     if who == CONTRACT:
-        return replace(world, contract=state)
-    return _with(world, who, replace(world.invoices[who], state=state))
+        return world.replace(contract=state)
+    return _with(world, who, world.invoices[who].replace(state=state))
 
 
 def words_of(message: Any) -> str:
@@ -202,7 +203,7 @@ def told(world: World, who: int, event: Event) -> World:
 
 
 def _with(world: World, number: int, invoice: Invoice) -> World:
-    return replace(world, invoices={**world.invoices, number: invoice})
+    return world.replace(invoices={**world.invoices, number: invoice})
 
 
 def _begin_contract(world: World) -> World:
@@ -211,7 +212,7 @@ def _begin_contract(world: World) -> World:
         state = contract_rules.AGENDA.apply(state, Began(action), world.clock).state
         assert state.running.get(action.key) is action, f"{action.key} was not begun"
         requests = {**requests, action.key: _contract_request(state, action)}
-    return replace(world, contract=state, requests=requests)
+    return world.replace(contract=state, requests=requests)
 
 
 def _begin_invoice(world: World, number: int) -> World:
@@ -237,21 +238,21 @@ def _end_told(world: World, number: int) -> World:
 
 
 def posted(world: World, mail: Mail) -> World:
-    return replace(world, mail=(*world.mail, mail))
+    return world.replace(mail=(*world.mail, mail))
 
 
 def answered(world: World, who: int, key: str, result: Result) -> World:
     """The answer of an act arrives."""
     landed = {place: item for place, item in world.landed.items() if place != (who, key)}
-    world = replace(world, landed=landed)
+    world = world.replace(landed=landed)
     if who != CONTRACT:
         invoice = world.invoices[who]
         requests = {name: item for name, item in invoice.requests.items() if name != key}
-        world = _with(world, who, replace(invoice, requests=requests))
+        world = _with(world, who, invoice.replace(requests=requests))
         return told(world, who, Answered(key, result))
     action = world.contract.running[key]
     requests = {name: item for name, item in world.requests.items() if name != key}
-    world = told(replace(world, requests=requests), who, Answered(key, result))
+    world = told(world.replace(requests=requests), who, Answered(key, result))
     if action.kind == proposing.START_INVOICE and result == Done(value=True):
         number = int(action.subject)
         if world.invoices[number].is_ended:
@@ -262,7 +263,7 @@ def answered(world: World, who: int, key: str, result: Result) -> World:
 def rang(world: World, at: datetime) -> World:
     """It is that time: whoever has waited for it is woken."""
     before = world
-    world = replace(world, clock=at)
+    world = world.replace(clock=at)
     for who in (CONTRACT, *before.invoices):
         wake = wake_of(before, who)
         if wake is not None and wake <= at:
@@ -291,7 +292,7 @@ def renewed(world: World, who: int) -> World:
     if who != CONTRACT:
         invoice = world.invoices[who]
         carried = InvoiceState.model_validate_json(invoice.state.model_dump_json())
-        return _begin_invoice(_with(world, who, replace(invoice, state=carried)), who)
+        return _begin_invoice(_with(world, who, invoice.replace(state=carried)), who)
     text = world.contract.model_dump_json()
     start = ContractInput(
         contract_id=world.contract.contract_id,
@@ -302,7 +303,7 @@ def renewed(world: World, who: int) -> World:
     results = (InvoiceEnded, InvoiceLost)
     mail = tuple(item for item in world.mail if not isinstance(item.message, results))
     state = contract_rules.begun(start, world.clock)
-    return _begin_contract(replace(world, contract=state, mail=mail))
+    return _begin_contract(world.replace(contract=state, mail=mail))
 
 
 def killed(world: World, number: int) -> World:
@@ -310,7 +311,7 @@ def killed(world: World, number: int) -> World:
     invoice = world.invoices[number]
     world = _with(world, number, Invoice(invoice.state.replace(running={}), is_ended=True))
     landed = {place: item for place, item in world.landed.items() if place[0] != number}
-    world = replace(world, landed=landed)
+    world = world.replace(landed=landed)
     if number in world.contract.followed:
         return posted(world, Mail(number, CONTRACT, InvoiceLost(number=number)))
     return world
@@ -405,7 +406,7 @@ def performed(world: World, who: int, action: Action) -> tuple[World, Result]:
     if action.kind in _TOLD:
         return _TOLD[action.kind](world, who, asked)
     after, result = odoo.perform(world.odoo, who, action, asked)
-    return (world if after is world.odoo else replace(world, odoo=after)), result
+    return (world if after is world.odoo else world.replace(odoo=after)), result
 
 
 def _tell_contract(world: World, who: int, report: InvoiceReport) -> tuple[World, Result]:
@@ -450,14 +451,14 @@ def _validate(world: World, action: Action, asked: JsonObject) -> tuple[World, R
 
 def _provision(world: World, action: Action, asked: Any) -> tuple[World, Result]:
     after = odoo.provisioned(world.odoo, asked)
-    return (world if after is world.odoo else replace(world, odoo=after)), Done(after.refs)
+    return (world if after is world.odoo else world.replace(odoo=after)), Done(after.refs)
 
 
 def _attach_signed(world: World, action: Action, envelope_id: str) -> tuple[World, Result]:
     attached = SignedAttachment(attachment_id=300, name=envelope_id, sha256="5" * 64)
     if world.odoo.signed:
         return world, Done(attached)
-    return replace(world, odoo=replace(world.odoo, signed=envelope_id)), Done(attached)
+    return world.replace(odoo=world.odoo.replace(signed=envelope_id)), Done(attached)
 
 
 def _read_time(world: World, action: Action, asked: Any) -> tuple[World, Result]:
@@ -474,14 +475,14 @@ def _read_expenses(world: World, action: Action, asked: Any) -> tuple[World, Res
 def _mark_milestone(world: World, action: Action, milestone_id: int) -> tuple[World, Result]:
     is_reached = action.basis == delivery.REACHED
     after = world.odoo.marking((milestone_id,), is_reached=is_reached)
-    return (world if after is world.odoo else replace(world, odoo=after)), Done(world.clock)
+    return (world if after is world.odoo else world.replace(odoo=after)), Done(world.clock)
 
 
 def _set_delivered(world: World, action: Action, asked: Any) -> tuple[World, Result]:
     known = world.odoo.delivered
     if all(known.get(key) == value for key, value in asked.items()):
         return world, Done(asked)
-    return replace(world, odoo=replace(world.odoo, delivered={**known, **asked})), Done(asked)
+    return world.replace(odoo=world.odoo.replace(delivered={**known, **asked})), Done(asked)
 
 
 def _start_invoice(world: World, action: Action, asked: InvoiceState) -> tuple[World, Result]:
@@ -519,7 +520,7 @@ def _amend_order(world: World, action: Action, asked: Any) -> tuple[World, Resul
     }
     if world.odoo.order_version == after.version:
         return world, Done(lines)
-    return replace(world, odoo=replace(world.odoo, order_version=after.version)), Done(lines)
+    return world.replace(odoo=world.odoo.replace(order_version=after.version)), Done(lines)
 
 
 def _amend_project(world: World, action: Action, asked: Any) -> tuple[World, Result]:
@@ -540,7 +541,7 @@ def _hand_over(world: World, action: Action, asked: Any) -> tuple[World, Result]
     done = Done(answers.HandedOver(plan, {}, {}, staffed=plan.version > 1))
     if world.odoo.handed_over >= plan.version:
         return world, done
-    return replace(world, odoo=replace(world.odoo, handed_over=plan.version)), done
+    return world.replace(odoo=world.odoo.replace(handed_over=plan.version)), done
 
 
 def _read_burn(world: World, action: Action, asked: Any) -> tuple[World, Result]:
@@ -559,7 +560,7 @@ def _close_out(world: World, action: Action, asked: Any) -> tuple[World, Result]
             return world, refused("close_out_differs", text, part=endings.CLOSE_OUT)
     if world.odoo.project == "archived" or endings.ARCHIVE_PROJECT not in parts:
         return world, Done()
-    return replace(world, odoo=replace(world.odoo, project="archived")), Done()
+    return world.replace(odoo=world.odoo.replace(project="archived")), Done()
 
 
 def invoiced(world: World) -> Money:
@@ -572,11 +573,11 @@ def invoiced(world: World) -> Money:
 
 
 def _cancel_order(world: World, action: Action, asked: Any) -> tuple[World, Result]:
-    return replace(world, odoo=replace(world.odoo, order="cancelled")), Done()
+    return world.replace(odoo=world.odoo.replace(order="cancelled")), Done()
 
 
 def _archive_project(world: World, action: Action, asked: Any) -> tuple[World, Result]:
-    return replace(world, odoo=replace(world.odoo, project="archived")), Done()
+    return world.replace(odoo=world.odoo.replace(project="archived")), Done()
 
 
 _CONTRACT_ACTS: Mapping[str, ContractAct] = {
@@ -611,5 +612,5 @@ def delivered(world: World, mail: Mail, *, keep: bool = False) -> World:
     """A Signal arrives; with `keep` it arrives once more later."""
     if not keep:
         place = world.mail.index(mail)
-        world = replace(world, mail=(*world.mail[:place], *world.mail[place + 1 :]))
+        world = world.replace(mail=(*world.mail[:place], *world.mail[place + 1 :]))
     return told(world, mail.to, SignalReceived(mail.message, words_of(mail.message)))
