@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Self, TypeVar
 
 R = TypeVar("R")
+_answers: list[dict[Any, Any]] = []
 
 
 class Frozen:
@@ -32,18 +33,27 @@ def once(most: int) -> Callable[[Callable[..., R]], Callable[..., R]]:
 
     def of(ask: Callable[..., R]) -> Callable[..., R]:
         known: dict[tuple[int, ...], tuple[tuple[Any, ...], R]] = {}
+        _answers.append(known)
 
         @functools.wraps(ask)
         def asked(*values: Any) -> R:
             place = tuple(map(id, values))
-            if place not in known:
-                answer = ask(*values)
-                if len(known) >= most:
-                    known.clear()
-                # While the values are kept, no others get their places.
-                known[place] = values, answer
-            return known[place][1]
+            found = known.get(place)
+            if found is not None:
+                return found[1]
+            answer = ask(*values)
+            if len(known) >= most:
+                known.clear()
+            # While the values are kept, no others get their places.
+            known[place] = values, answer
+            return answer
 
         return asked
 
     return of
+
+
+def forget() -> None:
+    """Ask everything again: the rules are others now."""
+    for known in _answers:
+        known.clear()

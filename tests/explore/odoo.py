@@ -26,7 +26,7 @@ from contracts.model import Contract
 from contracts.money import Money
 from contracts.odoo_totals import OdooTotals
 from contracts.policy import EntityPolicy
-from tests.explore.frozen import Frozen
+from tests.explore.frozen import Frozen, once
 from tests.unit.examples import approval_policy
 from tests.unit.examples import policy as strict_policy
 
@@ -263,6 +263,7 @@ _REQUESTS: Mapping[str, Callable[[InvoiceState, Action], Any]] = {
 }
 
 
+@once(20_000)
 def perform(odoo: Odoo, number: int, action: Action, asked: Any) -> tuple[Odoo, Result]:
     """What an act of an invoice does in Odoo, and what it comes to; the very same Odoo where it
     finds everything done."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 from collections import deque
 from collections.abc import Iterator
@@ -26,7 +27,9 @@ def explored(transitions: int, seed: int = 0, processes: int = 1) -> Found:
     be sent, once in each moment that was found."""
     found, work = Found(), _work(transitions * 9 // 10)
     lives = (Large(first) for first in count(seed, _WALKS))
-    with ProcessPoolExecutor(processes, multiprocessing.get_context("fork")) as pool:
+    fork = multiprocessing.get_context("fork")
+    # Values are frozen, so that none leads back to itself: there is nothing to look for.
+    with ProcessPoolExecutor(processes, fork, initializer=gc.disable) as pool:
         for number, piece in enumerate(_in_order(pool, chain(work, lives), processes)):
             if number >= len(work) and found.transitions >= transitions:
                 break

@@ -23,7 +23,7 @@ from contracts.agenda.actions import (
     Result,
     SignalReceived,
 )
-from contracts.agenda.machine import Outcome
+from contracts.agenda.machine import Agenda, Outcome
 from contracts.agenda.state import required
 from contracts.billing import account
 from contracts.contract import (
@@ -53,7 +53,7 @@ from contracts.model import JsonObject, Source
 from contracts.money import Money
 from contracts.validation import validate
 from tests.explore import odoo
-from tests.explore.frozen import Frozen
+from tests.explore.frozen import Frozen, once
 from tests.explore.odoo import Odoo, policy, refused
 
 CONTRACT = 0
@@ -165,16 +165,52 @@ def begun(
 
 def refusal(world: World, who: int, message: Any) -> str | None:
     """Why a message would be refused now; None if it would be accepted."""
-    if who == CONTRACT:
-        return contract_rules.AGENDA.refusal(world.contract, message, world.clock)
-    return invoice_rules.AGENDA.refusal(world.invoices[who].state, message, world.clock)
+    return _refusal(_agenda_of(who), world.state_of(who), message, world.clock)
 
 
 def applied(world: World, who: int, event: Event) -> Outcome[Any]:
     """What an event comes to, with nothing begun."""
-    if who == CONTRACT:
-        return contract_rules.AGENDA.apply(world.contract, event, world.clock)
-    return invoice_rules.AGENDA.apply(world.invoices[who].state, event, world.clock)
+    parts = (getattr(event, name) for name in type(event).__slots__)
+    return _applied(_agenda_of(who), world.state_of(who), world.clock, type(event), *parts)
+
+
+# The cores are pure, and most moves leave most states as they are: of the very same state the very
+# same is asked once.
+
+
+def _agenda_of(who: int) -> Agenda[Any]:
+    return contract_rules.AGENDA if who == CONTRACT else invoice_rules.AGENDA
+
+
+@once(20_000)
+def _refusal(agenda: Agenda[Any], state: Any, message: Any, now: datetime) -> str | None:
+    return agenda.refusal(state, message, now)
+
+
+@once(20_000)
+def _applied(
+    agenda: Agenda[Any], state: Any, now: datetime, kind: type[Event], *parts: Any
+) -> Outcome[Any]:
+    return agenda.apply(state, kind(*parts), now)
+
+
+@once(20_000)
+def _next_wake(agenda: Agenda[Any], state: Any) -> datetime | None:
+    return agenda.next_wake(state)
+
+
+@once(20_000)
+def _all_begun(
+    agenda: Agenda[Any], state: Any, now: datetime, request_of: Callable[[Any, Action], Any]
+) -> tuple[Any, Mapping[str, Any]]:
+    """The state with all begun that may begin, and what these acts ask for, by key: decided in the
+    moment in which each begins."""
+    requests = {}
+    while (action := agenda.next_action(state)) is not None:
+        state = agenda.apply(state, Began(action), now).state
+        assert state.running.get(action.key) is action, f"{action.key} was not begun"
+        requests[action.key] = request_of(state, action)
+    return state, requests
 
 
 def with_state(world: World, who: int, state: Any) -> World:
@@ -184,6 +220,7 @@ def with_state(world: World, who: int, state: Any) -> World:
     return _with(world, who, world.invoices[who].replace(state=state))
 
 
+@once(1_000)
 def words_of(message: Any) -> str:
     """What a Signal is called in the journal, should it be refused."""
     if isinstance(message, CreditRequested):
@@ -207,24 +244,21 @@ def _with(world: World, number: int, invoice: Invoice) -> World:
 
 
 def _begin_contract(world: World) -> World:
-    state, requests = world.contract, world.requests
-    while (action := contract_rules.AGENDA.next_action(state)) is not None:
-        state = contract_rules.AGENDA.apply(state, Began(action), world.clock).state
-        assert state.running.get(action.key) is action, f"{action.key} was not begun"
-        requests = {**requests, action.key: _contract_request(state, action)}
-    return world.replace(contract=state, requests=requests)
+    agenda = contract_rules.AGENDA
+    state, asked = _all_begun(agenda, world.contract, world.clock, _contract_request)
+    if not asked:
+        return world
+    return world.replace(contract=state, requests={**world.requests, **asked})
 
 
 def _begin_invoice(world: World, number: int) -> World:
     invoice = world.invoices[number]
-    state, requests = invoice.state, invoice.requests
-    while (action := invoice_rules.AGENDA.next_action(state)) is not None:
-        state = invoice_rules.AGENDA.apply(state, Began(action), world.clock).state
-        assert state.running.get(action.key) is action, f"{action.key} was not begun"
-        requests = {**requests, action.key: _invoice_request(state, action)}
+    agenda = invoice_rules.AGENDA
+    state, asked = _all_begun(agenda, invoice.state, world.clock, _invoice_request)
+    requests = {**invoice.requests, **asked} if asked else invoice.requests
     # The engine lets nobody end who has not heard a Signal that it has accepted.
     is_heard = all(mail.to != number for mail in world.mail)
-    ended = is_heard and invoice_rules.AGENDA.has_ended(state)
+    ended = is_heard and agenda.has_ended(state)
     world = _with(world, number, Invoice(state, ended, requests))
     return _end_told(world, number) if ended else world
 
@@ -274,9 +308,7 @@ def rang(world: World, at: datetime) -> World:
 def wake_of(world: World, who: int) -> datetime | None:
     if not world.is_alive(who):
         return None
-    if who == CONTRACT:
-        return contract_rules.AGENDA.next_wake(world.contract)
-    return invoice_rules.AGENDA.next_wake(world.invoices[who].state)
+    return _next_wake(_agenda_of(who), world.state_of(who))
 
 
 def next_wake(world: World) -> datetime | None:
@@ -446,7 +478,12 @@ def _read_deal(world: World, action: Action, asked: Any) -> tuple[World, Result]
 
 
 def _validate(world: World, action: Action, asked: JsonObject) -> tuple[World, Result]:
-    return world, Done(answers.Accepted(validate(asked), 1, "Europe/Brussels"))
+    return world, _accepted(asked)
+
+
+@once(1_000)
+def _accepted(contract_data: JsonObject) -> Done:
+    return Done(answers.Accepted(validate(contract_data), 1, "Europe/Brussels"))
 
 
 def _provision(world: World, action: Action, asked: Any) -> tuple[World, Result]:
