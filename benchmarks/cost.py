@@ -29,6 +29,7 @@ from sandbox.stack import DYNAMIC_CONFIG, dynamic_config, temporal_binary
 from tests.conftest import settings_for
 from tests.servers import SandboxServer
 from tests.world import World, contract_data
+from wiring.remotes import Gateways
 from workers import worker
 from workflows import search_attributes
 
@@ -88,7 +89,8 @@ async def measure(milestones: int) -> Cost:
         )
         skipper = TimeSkipper(environment.client, config=TimeSkippingConfig(enabled=False))
         world = World(client=skipper.client, time=skipper, server=server)
-        async with worker.running(environment.client, settings_for(server), odoo=odoo, crms={}):
+        gateways = Gateways(odoo)
+        async with worker.running(environment.client, settings_for(server), gateways=gateways):
             workflow_id = await world.active(contract_of(milestones))
             provisioning = calls.total()
             for n in range(milestones):

@@ -30,6 +30,7 @@ from faultlab.processes import (
     WorkerPool,
 )
 from faultlab.webhooks import EVENTS, HUBSPOT, Webhooks
+from gateways.connectors import Group
 from gateways.odoo import OdooClient
 from gateways.odoo import connect as connect_odoo
 from gateways.secrets import Secret
@@ -340,5 +341,5 @@ def _environ(environment: Mapping[str, str]) -> Iterator[None]:
 def _prepare_crm(settings: Settings) -> None:
     """Create the custom properties, as `c2c setup --connectors` does for a real account."""
     with contextlib.closing(remotes.odoo(settings)) as odoo:
-        for crm in remotes.crms(settings, odoo).values():
+        for crm in remotes.built(settings, Group.CRM, odoo).values():
             crm.ensure_setup()

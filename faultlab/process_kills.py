@@ -45,13 +45,13 @@ def remote_activities(settings: Settings) -> list[str]:
     """The activities that call a remote in a campaign, as the workers host them. Nothing is signed
     in one: no service for signatures takes part."""
     odoo = remotes.odoo(settings)
-    crms = remotes.crms(settings, odoo)
+    gateways = remotes.gateways(settings, odoo)
     try:
         return [
             function.__name__
             for queue in task_queues.REMOTES
             if queue != task_queues.ESIGN
-            for function in activities_of(queue, settings, odoo, crms, {})
+            for function in activities_of(queue, settings, gateways)
             if function.__name__ not in APART
         ]
     finally:

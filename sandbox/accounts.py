@@ -23,8 +23,9 @@ def prepare(settings: Settings, sandbox: Sandbox) -> list[Problem]:
     add_fields(sandbox.salesforce, custom_fields(FieldNames()))
     with contextlib.closing(remotes.odoo(settings)) as odoo:
         connectors: list[Preparable] = [
-            *remotes.crms(settings, odoo).values(),
-            *remotes.esigns(settings, odoo).values(),
+            connector
+            for group in remotes.BUILT
+            for connector in remotes.built(settings, group, odoo).values()
         ]
         return [problem for connector in connectors for problem in connector.ensure_setup()]
 

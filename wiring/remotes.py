@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from gateways.connectors import Group, Surroundings, connector
@@ -10,6 +12,18 @@ from gateways.esign.protocol import Esign
 from gateways.odoo import OdooClient, OnCall
 from gateways.odoo import connect as connect_odoo
 from wiring.settings import ConfigurationError, Settings
+
+BUILT = (Group.CRM, Group.ESIGN)
+"""The groups whose connectors are spoken to; the others only send."""
+
+
+@dataclass(frozen=True)
+class Gateways:
+    """The firm's Odoo, and by group the connectors by the name that each is configured under."""
+
+    odoo: OdooClient
+    crm: Mapping[str, Crm] = field(default_factory=dict)
+    esign: Mapping[str, Esign] = field(default_factory=dict)
 
 
 def odoo(settings: Settings, on_call: OnCall | None = None) -> OdooClient:
@@ -30,14 +44,10 @@ def odoo(settings: Settings, on_call: OnCall | None = None) -> OdooClient:
     )
 
 
-def crms(settings: Settings, odoo_client: OdooClient) -> dict[str, Crm]:
-    """The configured CRMs by name, which is the system that their contracts carry."""
-    return built(settings, Group.CRM, odoo_client)
-
-
-def esigns(settings: Settings, odoo_client: OdooClient) -> dict[str, Esign]:
-    """The configured services for signatures by name."""
-    return built(settings, Group.ESIGN, odoo_client)
+def gateways(settings: Settings, odoo_client: OdooClient) -> Gateways:
+    """All that is configured; nothing is sent yet. Raises ConfigurationError."""
+    groups = {group.section: built(settings, group, odoo_client) for group in BUILT}
+    return Gateways(odoo_client, **groups)
 
 
 def built(settings: Settings, group: Group, odoo_client: OdooClient) -> dict[str, Any]:

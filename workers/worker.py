@@ -48,13 +48,13 @@ from activities.odoo.timesheets import OdooTimesheets
 from activities.odoo.validation import OdooValidation
 from activities.odoo.write_offs import OdooWriteOffs
 from activities.policies import Policies
-from gateways.crm.protocol import Crm
-from gateways.esign.protocol import Esign
-from gateways.odoo import MAX_MAILS, OdooClient
+from gateways.odoo import MAX_MAILS
 from gateways.vies import Vies
 from wiring import remotes
+from wiring.remotes import Gateways
 from wiring.settings import Settings, WorkerSettings
 from workers.query_cache_guard import keep_behind
+from workers.slow_tasks import be_patient
 from workflows import task_queues
 from workflows.burn_sweep import BurnSweepWorkflow
 from workflows.contract import ContractWorkflow
@@ -95,18 +95,13 @@ def workflow_runner(*, sandboxed: bool = True) -> WorkflowRunner:
     return SandboxedWorkflowRunner(restrictions=restrictions)
 
 
-def activities_of(
-    queue: str,
-    settings: Settings,
-    odoo: OdooClient,
-    crms: dict[str, Crm],
-    esigns: dict[str, Esign],
-) -> list[Callable[..., Any]]:
+def activities_of(queue: str, settings: Settings, gateways: Gateways) -> list[Callable[..., Any]]:
     """The activities a task queue hosts."""
+    odoo = gateways.odoo
     policies, catalogue = Policies(settings.entities), Catalogue(odoo)
     signatures = {name: item.signature or "" for name, item in settings.crm.items()}
-    crm = CrmActivities(crms, signatures, gather_seconds=settings.worker.gather_seconds)
-    esign = EsignActivities(esigns, odoo, _signed_deals(settings))
+    crm = CrmActivities(gateways.crm, signatures, gather_seconds=settings.worker.gather_seconds)
+    esign = EsignActivities(gateways.esign, odoo, _signed_deals(settings))
     projects, orders = OdooProjects(odoo), OdooOrders(odoo, catalogue)
     invoices, payments = OdooInvoices(odoo, policies, catalogue), OdooPayments(odoo)
     delivery, burn = OdooDelivery(odoo), OdooBurn(odoo, catalogue)
@@ -179,15 +174,11 @@ async def running(
     settings: Settings,
     queues: Sequence[str] = task_queues.ALL,
     *,
-    odoo: OdooClient | None = None,
-    crms: dict[str, Crm] | None = None,
-    esigns: dict[str, Esign] | None = None,
+    gateways: Gateways | None = None,
     workflows: Sequence[type] = WORKFLOWS,
 ) -> AsyncIterator[None]:
     """Workers for these queues, for as long as the context is open; left, it drains them."""
-    odoo = odoo or remotes.odoo(settings, on_call=observe_odoo_call)
-    crms = crms if crms is not None else remotes.crms(settings, odoo)
-    esigns = esigns if esigns is not None else remotes.esigns(settings, odoo)
+    gateways = gateways or remotes.gateways(settings, remotes.odoo(settings, observe_odoo_call))
     limits = settings.worker
     async with contextlib.AsyncExitStack() as stack:
         threads = sum(_activities_at_once(queue, limits) for queue in queues)
@@ -199,7 +190,7 @@ async def running(
                 client,
                 task_queue=queue,
                 workflows=workflows if hosts_workflows else [],
-                activities=activities_of(queue, settings, odoo, crms, esigns),
+                activities=activities_of(queue, settings, gateways),
                 activity_executor=pool,
                 interceptors=[FailureInterceptor(), HeartbeatInterceptor()],
                 workflow_runner=workflow_runner(sandboxed=limits.sandboxed),
@@ -217,6 +208,7 @@ async def running(
                 graceful_shutdown_timeout=timedelta(seconds=limits.graceful_shutdown_seconds),
             )
             keep_behind(worker)
+            be_patient(worker)
             workers.append(await stack.enter_async_context(worker))
         try:
             yield

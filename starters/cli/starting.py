@@ -125,10 +125,11 @@ def _source(session: Session, crm: str | None) -> tuple[str, str]:
 def _read_deal(session: Session, system: str, deal_id: str, legal_entity: str) -> JsonObject:
     """The contract data of a won deal, as its workflow would read it."""
     from contracts.identifiers import deal_contract_id
+    from gateways.connectors import Group
     from wiring import remotes
 
     with contextlib.closing(remotes.odoo(session.settings)) as odoo:
-        crms = remotes.crms(session.settings, odoo)
+        crms = remotes.built(session.settings, Group.CRM, odoo)
         if system not in crms:
             raise UsageError(f"no CRM {system} is configured; configured: {', '.join(crms)}")
         contract_data = crms[system].read_contract(deal_id)

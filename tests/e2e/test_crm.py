@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -53,7 +53,7 @@ class CrmWorld(World):
     """Workers with both CRMs, and what sales people do and see there."""
 
     sandbox: Sandbox
-    crms: dict[str, Crm]
+    crms: Mapping[str, Crm]
 
     # --- HubSpot
 
@@ -200,14 +200,14 @@ async def world(
     namespace: Client, crm_settings: Settings, odoo_server: OdooServer, sandbox: Sandbox
 ) -> AsyncIterator[CrmWorld]:
     odoo = remotes.odoo(crm_settings)
-    crms = remotes.crms(crm_settings, odoo)
-    for crm in crms.values():
+    gateways = remotes.gateways(crm_settings, odoo)
+    for crm in gateways.crm.values():
         assert [problem for problem in crm.ensure_setup() if "team" not in problem.code] == []
     skipper = TimeSkipper(namespace, config=TimeSkippingConfig(enabled=False))
     async with contextlib.AsyncExitStack() as stack:
-        running = worker.running(namespace, crm_settings, odoo=odoo, crms=crms)
+        running = worker.running(namespace, crm_settings, gateways=gateways)
         await stack.enter_async_context(running)
-        yield CrmWorld(skipper.client, skipper, odoo_server, sandbox, crms)
+        yield CrmWorld(skipper.client, skipper, odoo_server, sandbox, gateways.crm)
         await end_all(namespace)
     odoo.close()
 

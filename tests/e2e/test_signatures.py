@@ -180,8 +180,8 @@ async def world(
     store: DocuSignStore,
 ) -> AsyncIterator[SignedWorld]:
     odoo = remotes.odoo(signing_settings)
-    crms, esigns = remotes.crms(signing_settings, odoo), remotes.esigns(signing_settings, odoo)
-    crms["hubspot"].ensure_setup()
+    gateways = remotes.gateways(signing_settings, odoo)
+    gateways.crm["hubspot"].ensure_setup()
     skipper = TimeSkipper(namespace, config=TimeSkippingConfig(enabled=False))
 
     async def connect() -> Client:
@@ -194,7 +194,7 @@ async def world(
         http = await stack.enter_async_context(
             httpx.AsyncClient(transport=transport, base_url="http://gateway")
         )
-        running = worker.running(namespace, signing_settings, odoo=odoo, crms=crms, esigns=esigns)
+        running = worker.running(namespace, signing_settings, gateways=gateways)
         await stack.enter_async_context(running)
         yield SignedWorld(skipper.client, skipper, odoo_server, sandbox, store, http)
         await end_all(namespace)

@@ -82,10 +82,10 @@ async def world(
     tryton_remote: TrytonRemote,
 ) -> AsyncIterator[TrytonWorld]:
     odoo = remotes.odoo(tryton_settings)
-    crms = remotes.crms(tryton_settings, odoo)
+    gateways = remotes.gateways(tryton_settings, odoo)
     skipper = TimeSkipper(namespace, config=TimeSkippingConfig(enabled=False))
     async with contextlib.AsyncExitStack() as stack:
-        running = worker.running(namespace, tryton_settings, odoo=odoo, crms=crms)
+        running = worker.running(namespace, tryton_settings, gateways=gateways)
         await stack.enter_async_context(running)
         yield TrytonWorld(skipper.client, skipper, odoo_server, tryton_remote)
         await end_all(namespace)

@@ -368,7 +368,7 @@ def test_a_dry_run_of_a_deal_reads_it_and_starts_nothing(
     )
     monkeypatch.setattr("wiring.remotes.odoo", lambda _: SimpleNamespace(close=lambda: None))
     crm = SimpleNamespace(read_contract=lambda deal: data)
-    monkeypatch.setattr("wiring.remotes.crms", lambda *_: {"hubspot": crm})
+    monkeypatch.setattr("wiring.remotes.built", lambda *_: {"hubspot": crm})
     result = c2c("contract", "start", "--deal", "7", "--dry-run")
     assert result.exit_code == 0, result.output
     assert "contract/northwind/hubspot-7; nothing is done" in result.stdout

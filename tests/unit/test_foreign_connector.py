@@ -53,7 +53,7 @@ def settings(package: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 def test_it_is_configured_as_it_declares_and_built_with_its_surroundings(
     settings: Settings,
 ) -> None:
-    [(name, crm)] = remotes.crms(settings, remotes.odoo(settings)).items()
+    [(name, crm)] = remotes.gateways(settings, remotes.odoo(settings)).crm.items()
     assert (name, crm.system) == ("emea", "emea")
     assert crm.read_contract("7") == {
         "title": "Deal 7 of Antwerp, Europe/Brussels",
@@ -65,7 +65,7 @@ def test_several_of_one_kind_are_built_each_with_its_legal_entity(settings: Sett
     tables = foreign.tables()
     uk = foreign.tables(legal_entity="northwind-uk", region="Leeds")
     both = load_settings(crm={**tables, "uk": uk["emea"]})
-    found = remotes.crms(both, remotes.odoo(both))
+    found = remotes.gateways(both, remotes.odoo(both)).crm
     assert {name: crm.read_contract("7")["title"] for name, crm in found.items()} == {
         "emea": "Deal 7 of Antwerp, Europe/Brussels",
         "uk": "Deal 7 of Leeds, Europe/London",

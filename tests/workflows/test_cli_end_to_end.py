@@ -27,6 +27,7 @@ from starters.cli.options import PERSON_VARIABLE
 from tests.temporal import new_namespace
 from tests.world import ANA, ENTITY, contract_data, single, unique
 from wiring import remotes
+from wiring.remotes import Gateways
 from wiring.settings import Settings
 from workers.worker import running
 
@@ -98,7 +99,7 @@ async def c2c(client: Client, settings: Settings, surroundings: None) -> AsyncIt
     first = await cli.json("setup")
     assert {item["did"] for item in first["changes"]} == {"created"}
     assert not unprepared["ready"]
-    async with running(client, settings, odoo=odoo, crms={}):
+    async with running(client, settings, gateways=Gateways(odoo)):
         yield cli
     odoo.close()
 
