@@ -59,8 +59,8 @@ bench: $(STAMP) ## what the product is measured by (ONLY=name: that one; QUICK=1
 	@python -m sandbox.real_odoo prepare
 	@python -m benchmarks $(ONLY) $(if $(QUICK),--quick) --json .run/bench.json --chart .run/bench.png
 
-explore: $(STAMP) ## every way of small contracts, random ways of large ones (TRANSITIONS=n: how far)
-	@python -m tests.explore $(if $(TRANSITIONS),--transitions $(TRANSITIONS))
+explore: $(STAMP) ## every way of small contracts, random ways of large ones (TRANSITIONS=n: how far, SEED=k: elsewhere)
+	@python -m tests.explore $(if $(TRANSITIONS),--transitions $(TRANSITIONS)) $(if $(SEED),--seed $(SEED))
 
 faults: $(STAMP) ## contracts through kills, cuts and restarts (SEEDS=n: how many; a tenth on a real Odoo)
 	@python -m sandbox.real_odoo prepare

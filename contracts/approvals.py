@@ -329,21 +329,27 @@ def _unfilled(
     """Indexes of the required approvals that stay open when each of `given` counts for at most one
     of them, as one of the approvers it counts as, and no approver is counted twice. They are few
     (at most two)."""
+    return _fewest_open(required, 0, tuple(given), frozenset())
 
-    def place(index: int, free: tuple[int, ...], counted: frozenset[str]) -> tuple[int, ...]:
-        if index == len(required):
-            return ()
-        ways = [(index, *place(index + 1, free, counted))]
-        for number in free:
-            rest = tuple(item for item in free if item != number)
-            ways += [
-                place(index + 1, rest, counted | {approver})
-                for approver in given[number]
-                if approver in required[index].people and approver not in counted
-            ]
-        return min(ways, key=len)
 
-    return place(0, tuple(range(len(given))), frozenset())
+def _fewest_open(
+    required: Sequence[RequiredApproval],
+    index: int,
+    free: Sequence[Sequence[str]],
+    counted: frozenset[str],
+) -> tuple[int, ...]:
+    """The fewest that stay open of those from `index` on, by what is still `free`."""
+    if index == len(required):
+        return ()
+    ways = [(index, *_fewest_open(required, index + 1, free, counted))]
+    for place, approvers in enumerate(free):
+        rest = (*free[:place], *free[place + 1 :])
+        ways += [
+            _fewest_open(required, index + 1, rest, counted | {approver})
+            for approver in approvers
+            if approver in required[index].people and approver not in counted
+        ]
+    return min(ways, key=len)
 
 
 # --- a round ------------------------------------------------------------------------------------

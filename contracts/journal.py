@@ -27,4 +27,6 @@ class Journal(Value):
         """The journal with one entry more."""
         if len(text) > MAX_LENGTH:
             text = text[: MAX_LENGTH - 1] + "…"
-        return self.replace(entries=(*self.entries, Entry(at=at, text=text))[-MAX_ENTRIES:])
+        return self.replace(
+            entries=(*self.entries, Entry.of_checked(at=at, text=text))[-MAX_ENTRIES:]
+        )

@@ -8,7 +8,7 @@ from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeVar
 
 import stdnum
 import stdnum.eu.vat
@@ -55,26 +55,43 @@ class Value(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        # By hand, as each event makes new states: pydantic's own copies what is derived, too, and
-        # takes four times as long.
-        if deep:
-            return super().model_copy(update=update, deep=deep)
-        copy, known, changes = self.__class__.__new__(self.__class__), vars(self), update or {}
-        if len(known) > len(self.__pydantic_fields__):  # Something is derived of them.
-            known = {name: known[name] for name in self.__pydantic_fields__}
-        given = self.__pydantic_fields_set__
-        if not changes.keys() <= given:
-            given = given | changes.keys()
-        object.__setattr__(copy, "__dict__", {**known, **changes})
-        object.__setattr__(copy, "__pydantic_fields_set__", given)
-        object.__setattr__(copy, "__pydantic_extra__", None)
-        object.__setattr__(copy, "__pydantic_private__", None)
-        return copy
+    @classmethod
+    def of_checked(cls, **fields: Any) -> Self:
+        """A value of all its fields, each of which was checked where it came in: for what is made
+        after every event. Raises TypeError where others are given than there are."""
+        if fields.keys() != cls.__pydantic_fields__.keys():
+            raise TypeError(f"{cls.__name__} has other fields than {', '.join(fields)}")
+        return _made(cls, fields, set(fields))
 
     def replace(self, **changes: Any) -> Self:
-        """The same with these fields changed."""
-        return self.model_copy(update=changes)
+        """The same with these fields changed. Raises TypeError for a field there is none of."""
+        # By hand, as each event makes new states: pydantic's own copies what is derived, too, and
+        # takes four times as long.
+        known, given = self.__dict__, self.__pydantic_fields_set__
+        if len(known) > len(self.__pydantic_fields__):  # Something is derived of them.
+            known = {name: known[name] for name in self.__pydantic_fields__}
+        if not changes.keys() <= given:
+            if unknown := changes.keys() - self.__pydantic_fields__.keys():
+                raise TypeError(f"{type(self).__name__} has no {', '.join(sorted(unknown))}")
+            given = given | changes.keys()
+        return _made(type(self), {**known, **changes}, given)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        return (
+            super().model_copy(update=update, deep=True) if deep else self.replace(**update or {})
+        )
+
+
+V = TypeVar("V", bound=Value)
+
+
+def _made(kind: type[V], fields: dict[str, Any], given: set[str]) -> V:
+    made = kind.__new__(kind)
+    object.__setattr__(made, "__dict__", fields)
+    object.__setattr__(made, "__pydantic_fields_set__", given)
+    object.__setattr__(made, "__pydantic_extra__", None)
+    object.__setattr__(made, "__pydantic_private__", None)
+    return made
 
 
 class Message(BaseModel):

@@ -147,8 +147,10 @@ class Agenda(Generic[S]):
     def next_action(self, state: S) -> Action | None:
         """The next act that may begin now; None if there is nothing to do but to wait."""
         wanted = self.wanted_of(state)
-        acts = (item for item in wanted if isinstance(item, Action))
-        return next((act for act in acts if _may_begin(state, act, wanted)), None)
+        for item in wanted:
+            if isinstance(item, Action) and _may_begin(state, item, wanted):
+                return item
+        return None
 
     def next_wake(self, state: S) -> datetime | None:
         """When time alone changes something (aware): a day that matters, or an automatic retry."""
@@ -288,9 +290,9 @@ class Agenda(Generic[S]):
 
     def _answered(self, state: S, event: Answered) -> S:
         action, result = state.running[event.key], event.result
-        stands = self._is_wanted(state, action)
-        state = state.without_running(event.key)
         rule = self.acts[action.kind]
+        stands = rule.decided is not None and self._is_wanted(state, action)
+        state = state.without_running(event.key)
         if isinstance(result, Failed):
             state = rule.failed(_with_doubt(state, rule, action, result), action, result)
             step = rule.parks_as(result.part)
@@ -419,14 +421,15 @@ def _remembered(state: S, event: UpdateReceived) -> S:
 
 
 def _may_begin(state: AgendaState, item: Action, wanted: Sequence[Wanted]) -> bool:
-    if item.key in state.running:
+    running = state.running
+    if item.key in running:
         return False
-    running = state.running.values()
-    if any(other.runs_in == item.runs_in for other in (*running, *_in_doubt(state, item, wanted))):
+    if running and not item.aside and any(other.exclusive for other in running.values()):
         return False
-    if any(other.exclusive for other in running) and not item.aside:
+    others = [*running.values(), *_in_doubt(state, item, wanted)]
+    if others and any(other.runs_in == item.runs_in for other in others):
         return False
-    found = state.exception_of(item.key)
+    found = state.exception_of(item.key) if state.exceptions else None
     if found is not None and not is_retry_due(found, state.clock):
         return False
     return not item.exclusive or _is_alone(state, item, wanted)

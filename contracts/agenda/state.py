@@ -75,12 +75,6 @@ class AgendaState(Frozen):
     waiting: Waiting = Field(default_factory=Waiting)
     journal: Journal = Field(default_factory=Journal)
 
-    def replace(self, **changes: Any) -> Self:
-        """The state with these fields changed. Raises TypeError for a field there is none of."""
-        if unknown := changes.keys() - self.__pydantic_fields__.keys():
-            raise TypeError(f"{type(self).__name__} has no {', '.join(sorted(unknown))}")
-        return self.model_copy(update=changes)
-
     def noted(self, text: str) -> Self:
         """The state with an entry in its journal, at the time of its clock."""
         return self.replace(journal=self.journal.noted(self.clock, text))

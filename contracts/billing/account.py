@@ -46,6 +46,7 @@ from contracts.billing.facts import (
     unreach,
 )
 from contracts.billing.folding import fold
+from contracts.billing.ledger import Ledger, kept
 from contracts.billing.occasions import Occasion, OccasionKind, occasions
 from contracts.billing.posting import changed, ledger_of
 from contracts.billing.reading import Due, Read, ReadKind, dues, next_day, reads
@@ -107,6 +108,10 @@ def end_early(billing: BillingState, on: date, *, fee: bool) -> BillingState:
 def billed_keys(billing: BillingState) -> frozenset[str]:
     """The keys of milestones and plans, "deposit" and "retainage", of which something is billed or
     proposed: `changes.changed` refuses to change them."""
-    accounts = ledger_of(billing).accounts.items()
-    found = {keys.order_line_of(key) for key, account in accounts if account.first}
-    return frozenset(found | (billing.read_until.keys() & billing.plans.keys()))
+    return _billed_keys(ledger_of(billing))
+
+
+@kept
+def _billed_keys(ledger: Ledger) -> frozenset[str]:
+    found = {keys.order_line_of(key) for key, item in ledger.accounts.items() if item.first}
+    return frozenset(found | (ledger.state.read_until.keys() & ledger.state.plans.keys()))

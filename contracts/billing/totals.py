@@ -47,7 +47,7 @@ def sums(ledger: Ledger) -> Sums:
     """Where the contract's money stands."""
     committed = _lines(ledger, InvoiceStatus.PROPOSED, InvoiceStatus.ISSUED)
     value = rounded(_value(ledger), ledger.currency)
-    return Sums.model_construct(
+    return Sums.of_checked(
         value=ledger.money(value),
         billed=ledger.money(_lines(ledger, InvoiceStatus.ISSUED)),
         committed=ledger.money(committed),

@@ -15,7 +15,6 @@ from contracts.agenda.machine import ActRule, MessageRule
 from contracts.approvals import ApprovalDecision, ApprovalKind, ApprovalRound, Subject
 from contracts.billing import account
 from contracts.billing.periods import life
-from contracts.billing.state import BillingState
 from contracts.change_weight import weight
 from contracts.changes import ChangeOrder
 from contracts.contract import delivery, derived
@@ -106,12 +105,12 @@ def _change(state: ContractState, order: ChangeOrder) -> ContractState:
 
 def changed(state: ContractState, order: ChangeOrder) -> Contract:
     """The next version by a change order. Raises InvalidContract with every problem found."""
-    return _changed(state.account, order)
+    return _changed(state.account.contract, order, account.billed_keys(state.account))
 
 
 @derived.remembered
-def _changed(billing: BillingState, order: ChangeOrder) -> Contract:
-    return changes.changed(billing.contract, order, account.billed_keys(billing))
+def _changed(contract: Contract, order: ChangeOrder, billed: frozenset[str]) -> Contract:
+    return changes.changed(contract, order, billed)
 
 
 def _approval(state: ContractState) -> Iterator[Action]:

@@ -36,7 +36,8 @@ _MOST_WARNINGS = 20
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """An invoice that may be proposed now, or the question that must be answered first."""
+    """An invoice that may be proposed now, or the question that must be answered first: one of
+    both."""
 
     occasion: Occasion
     composition: Composition | None = None
@@ -85,18 +86,19 @@ def may_bill(state: ContractState) -> bool:
 
 def offers(state: ContractState) -> Iterator[Offer]:
     """What may be proposed now, the oldest first; nothing while billing stands still."""
-    found = account.occasions(state.account, state.billing_day)
-    if not found or not may_bill(state):
+    if not may_bill(state):
         return
-    waits = reading.is_under_way(state)
+    found = account.occasions(state.account, state.billing_day)
+    waits = bool(found) and reading.is_under_way(state)
     asked = [item.key for item in (*state.exceptions, *state.retried)]
     for occasion in found:
-        offer = _offer(state, occasion)
-        # While more is read for the same invoice, only a question that was asked before stays.
-        if not (waits and _may_be_joined(occasion)) or (
-            offer.question is not None and offer.question.key in asked
-        ):
-            yield offer
+        if not (waits and _may_be_joined(occasion)):
+            yield _offer(state, occasion)
+        elif asked:
+            # While more is read for the same invoice, only a question that was asked before stays.
+            offer = _offer(state, occasion)
+            if offer.question is not None and offer.question.key in asked:
+                yield offer
 
 
 def next_number(state: ContractState) -> int:
@@ -120,12 +122,14 @@ def _offer(state: ContractState, occasion: Occasion) -> Offer:
     found = account.compose(billing, occasion.key, next_number(state), today)
     if not isinstance(found, Composition):
         return Offer(occasion, question=_unbillable(occasion, found))
+    proposal = found.proposal
+    question = _beyond_limit(state, occasion, proposal.amount) if proposal else None
+    if question is not None:
+        return Offer(occasion, question=question)
     violations = account.check(billing, today)
     if violations:
         return Offer(occasion, question=_inconsistent(violations))
-    proposal = found.proposal
-    question = _beyond_limit(state, occasion, proposal.amount) if proposal else None
-    return Offer(occasion, composition=found, question=question)
+    return Offer(occasion, composition=found)
 
 
 def _inconsistent(violations: list[str]) -> Question:
@@ -189,7 +193,7 @@ def _beyond_limit(state: ContractState, occasion: Occasion, amount: Money) -> Qu
 def proposes(state: ContractState) -> ContractState:
     """What may be billed is entered as proposed: from now on it is on this invoice."""
     for offer in offers(state):
-        if offer.composition is not None and offer.question is None:
+        if offer.composition is not None:
             return _proposed(state, offer.occasion, offer.composition)
     return state
 

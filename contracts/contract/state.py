@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import (
     BaseModel,
@@ -460,6 +460,17 @@ class MoneyTable(Value):
     overdue: Money
 
 
+class Figures(NamedTuple):
+    """What a contract's invoices come to; see `MoneyTable`."""
+
+    invoiced: Money
+    credited: Money
+    total: Money
+    paid: Money
+    open: Money
+    overdue: Money
+
+
 class ContractOutcome(Value):
     """What a contract's workflow returns, and answers to most Updates."""
 
@@ -471,7 +482,7 @@ class ContractOutcome(Value):
 
 def outcome(state: ContractState) -> ContractOutcome:
     """How the contract stands."""
-    return ContractOutcome(
+    return ContractOutcome.of_checked(
         contract_id=state.contract_id,
         stage=state.stage,
         ending=state.ending,
@@ -480,12 +491,13 @@ def outcome(state: ContractState) -> ContractOutcome:
 
 
 def money_table(state: ContractState) -> MoneyTable | None:
-    """The contract's figures from its invoices' reports; None before it is validated.
-
-    `credited` counts our credit notes and those people made in Odoo.
-    """
+    """The contract's figures; None before it is validated."""
     contract = state.contract
-    return _figures(state.invoices, _value(state, contract)) if contract is not None else None
+    if contract is None:
+        return None
+    found, value = figures(state.invoices, contract.currency), _value(state, contract)
+    to_invoice = value - found.invoiced + found.credited
+    return MoneyTable.of_checked(value=value, to_invoice=to_invoice, **found._asdict())
 
 
 def percent_billed(state: ContractState) -> int | None:
@@ -497,24 +509,24 @@ def percent_billed(state: ContractState) -> int | None:
 
 
 @derived.remembered
-def _figures(reports: Mapping[int, InvoiceReport], value: Money) -> MoneyTable:
+def figures(reports: Mapping[int, InvoiceReport], currency: str) -> Figures:
+    """What the invoices of a contract come to, by their reports. `credited` counts our credit notes
+    and those people made in Odoo."""
     invoices = _posted(reports, InvoiceKind.INVOICE)
     notes = _posted(reports, InvoiceKind.CREDIT_NOTE)
 
     def total(reports: list[InvoiceReport], field: str) -> Money:
         amounts = (getattr(item, field) for item in reports)
-        return Money.total((a for a in amounts if a is not None), value.currency)
+        return Money.total((a for a in amounts if a is not None), currency)
 
     invoiced = total(invoices, "untaxed")
     credited = total(notes, "untaxed") + total(invoices, "credited_untaxed")
     gross = total(invoices, "total") - total(notes, "total") - total(invoices, "credited")
     still_open = total(invoices, "residual") - total(notes, "residual")
     late = [item for item in invoices if item.overdue]
-    return MoneyTable(
-        value=value,
+    return Figures(
         invoiced=invoiced,
         credited=credited,
-        to_invoice=value - invoiced + credited,
         total=gross,
         paid=gross - still_open - total(invoices, "written_off"),
         open=still_open,

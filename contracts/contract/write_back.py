@@ -20,8 +20,8 @@ from contracts.contract.state import (
     ContractStage,
     ContractState,
     Ending,
-    MoneyTable,
-    money_table,
+    Figures,
+    figures,
     not_running,
 )
 from contracts.contract.waits import contract_waits, invoices_wait
@@ -48,7 +48,7 @@ def status(state: ContractState) -> ContractStatus:
         _stage(state),
         state.odoo.project_name,
         _waiting_on(seen),
-        money_table(state),
+        figures(state.invoices, state.contract.currency) if state.contract else None,
         _next_invoice_on(state),
         len(seen.exceptions) + _parked(state.invoices),
         burn_in_words(state),
@@ -61,12 +61,12 @@ def _status(
     stage: str,
     project: str,
     waiting_on: str,
-    money: MoneyTable | None,
+    money: Figures | None,
     next_invoice_on: date | None,
     open_exceptions: int,
     burn: str,
 ) -> ContractStatus:
-    return ContractStatus(
+    return ContractStatus.of_checked(
         deal_id=deal,
         stage=stage,
         project_reference=project,

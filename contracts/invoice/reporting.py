@@ -60,8 +60,7 @@ def report(state: InvoiceState) -> InvoiceReport:
         stage = InvoiceStage.AWAITING_APPROVAL
     overdue = stage is InvoiceStage.OVERDUE
     level = state.dunning.level
-    # Of fields that were checked when they came in; it is asked for at every event.
-    return InvoiceReport.model_construct(
+    return InvoiceReport.of_checked(
         number=state.proposal.number,
         kind=state.proposal.kind,
         credited_number=state.proposal.credited_number,

@@ -18,7 +18,9 @@ COMPLETE = 200_000
 def main() -> int:
     parser = argparse.ArgumentParser(prog="explore", description=__doc__)
     parser.add_argument("--transitions", type=int, default=200_000, help="how many steps to take")
-    parser.add_argument("--seed", type=int, default=0, help="of the first random life")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="0, or another: other places, other lives"
+    )
     processes = os.cpu_count() or 1
     parser.add_argument("--processes", type=int, default=processes, help="how many at a time")
     options = parser.parse_args()

@@ -34,6 +34,8 @@ LEFT_OUT = frozenset(
 
 Parts = Callable[[Any], Iterable[Any]]
 _known_parts: dict[type, Parts | None] = {}
+_plain: set[type] = set()
+"""Types whose values are numbers of their own."""
 
 
 def canonical(world: World) -> int:
@@ -65,13 +67,14 @@ def place_of(world: World) -> int:
 
 def digest(value: Any) -> int:
     """The number of a value, by all that is in it."""
-    parts = _parts_of(type(value))
-    if parts is None:
-        return hash(value)
     known = _kept.get(id(value))
     if known is not None and known[0] is value:
         return known[1]
-    found = hash(tuple(map(digest, parts(value))))
+    parts = _parts_of(type(value))
+    if parts is None:
+        return hash(value)
+    # What has no parts, as most of it, is not asked for them.
+    found = hash(tuple([hash(p) if type(p) in _plain else digest(p) for p in parts(value)]))
     if len(_kept) > _MOST_KEPT:
         _kept.clear()
     _kept[id(value)] = (value, found)
@@ -82,6 +85,8 @@ def _parts_of(kind: type) -> Parts | None:
     """What a value of this type consists of; None if it is a number of its own."""
     if kind not in _known_parts:
         _known_parts[kind] = _found_parts_of(kind)
+        if _known_parts[kind] is None:
+            _plain.add(kind)
     return _known_parts[kind]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -54,7 +53,7 @@ def ends_well(world: World, known: Good | None = None) -> None:
 def good_way(world: World) -> Iterator[World]:
     """The worlds from here to the end, where nothing fails any more. Raises NoEndError if people
     cannot get there."""
-    world = replace(world, budget=Budget())
+    world = world.replace(budget=Budget())
     tries: dict[Any, int] = {}
     for _ in range(MOST_STEPS):
         yield world
@@ -66,7 +65,7 @@ def good_way(world: World) -> Iterator[World]:
 
 def led(world: World, steps: int) -> World:
     """The world after so many good steps, or at its end; its budget is still whole."""
-    return replace(_last(islice(good_way(world), steps + 1)), budget=world.budget)
+    return _last(islice(good_way(world), steps + 1)).replace(budget=world.budget)
 
 
 def _last(worlds: Iterator[World]) -> World:
@@ -131,7 +130,7 @@ def _resolved(world: World, who: int, parked: StepException, tries: dict[Any, in
         message = resolution(parked.step, choice)
         if refusal(world, who, message) is None:
             after = told(world, who, UpdateReceived(message))
-            return replace(after, skipped=after.skipped or choice is Choice.SKIP)
+            return after.replace(skipped=after.skipped or choice is Choice.SKIP)
     return None
 
 

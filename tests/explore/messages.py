@@ -55,9 +55,10 @@ from contracts.invoice.state import InvoiceReport, InvoiceStage, InvoiceState
 from contracts.model import Contract, Source
 from contracts.money import Money
 from contracts.parking import Action as Choice
-from contracts.parking import Resolution
+from contracts.parking import Resolution, StepException
 from contracts.processors import ProcessorPayment, Reversal, ReversalKind
 from contracts.signatures import Envelope, EnvelopeStatus
+from tests.explore.frozen import once
 from tests.explore.odoo import OdooInvoice
 from tests.explore.world import CONTRACT, World, words_of
 from tests.unit.examples import ANA, BOB, SAM
@@ -106,10 +107,16 @@ def everything(world: World) -> Iterator[Sent]:
             yield from sent_to(world, who)
 
 
-def sent_to(world: World, who: int) -> Iterator[Sent]:
+def sent_to(world: World, who: int) -> tuple[Sent, ...]:
     """What may be sent to the contract, or to one of its invoices."""
-    yield from resolutions(world, who)
-    yield from _to_contract(world) if who == CONTRACT else _to_invoice(world, who)
+    known = None if who == CONTRACT else world.odoo.invoices.get(who)
+    return _sent_to(who, world.state_of(who), known, world.clock)
+
+
+@once(20_000)
+def _sent_to(who: int, state: Any, known: OdooInvoice | None, now: datetime) -> tuple[Sent, ...]:
+    others = _to_contract(state, now) if who == CONTRACT else _to_invoice(state, who, known)
+    return (*resolutions(who, state.exceptions), *others)
 
 
 @lru_cache(maxsize=20_000)
@@ -121,9 +128,8 @@ def _made(kind: type[T], /, **fields: Any) -> T:
 # --- decisions about exceptions -----------------------------------------------------------------
 
 
-def resolutions(world: World, who: int) -> Iterator[Sent]:
+def resolutions(who: int, parked: tuple[StepException, ...]) -> Iterator[Sent]:
     """Every choice for each exception, allowed or not; and for one that there is not."""
-    parked = world.state_of(who).exceptions
     for step in [item.step for item in parked] or ["nothing"]:
         for choice in Choice:
             label = f"{choice} {step} of {name_of(who)}"
@@ -146,15 +152,14 @@ def name_of(who: int) -> str:
 # --- to the contract ------------------------------------------------------------------------------
 
 
-def _to_contract(world: World) -> Iterator[Sent]:
-    for label, message in _updates(world):
+def _to_contract(state: ContractState, now: datetime) -> Iterator[Sent]:
+    for label, message in _updates(state):
         yield Sent(CONTRACT, label, message)
-    for label, message in _signals(world):
+    for label, message in _signals(state, now):
         yield Sent(CONTRACT, label, message, is_signal=True)
 
 
-def _updates(world: World) -> Iterator[tuple[str, Any]]:
-    state = world.contract
+def _updates(state: ContractState) -> Iterator[tuple[str, Any]]:
     contract = state.contract
     yield "cancel", _made(CancelRequest, by=SAM, reason="changed their mind")
     keys = [item.key for item in contract.milestones] if contract else ["m1"]
@@ -169,7 +174,7 @@ def _updates(world: World) -> Iterator[tuple[str, Any]]:
     yield "read the deal again", _made(CustomerRefresh, by=OLGA)
     yield "read the burn", _made(BurnRequest, by=OLGA)
     yield "release the retainage", _made(RetainageRelease, by=OLGA, reason="accepted")
-    yield from _about_money(world.contract)
+    yield from _about_money(state)
 
 
 @lru_cache(maxsize=100)
@@ -318,15 +323,14 @@ def _vote(content_hash: str, amount: Money, by: str, word: Decision) -> Approval
     )
 
 
-def _signals(world: World) -> Iterator[tuple[str, Any]]:
+def _signals(state: ContractState, now: datetime) -> Iterator[tuple[str, Any]]:
     """What systems tell of Odoo, what a gateway sends, and old news that comes once more."""
-    state = world.contract
     known = {key: number for key, number in state.odoo.milestone_ids.items()}
     for key, number in [*known.items(), ("a strange milestone", NOBODY)]:
         if key in state.milestones or number == NOBODY:
-            reached = _made(MilestoneReachedInOdoo, milestone_id=number, as_of=world.clock)
+            reached = _made(MilestoneReachedInOdoo, milestone_id=number, as_of=now)
             yield f"{key} is marked reached in Odoo", reached
-            unreached = _made(MilestoneUnreachedInOdoo, milestone_id=number, as_of=world.clock)
+            unreached = _made(MilestoneUnreachedInOdoo, milestone_id=number, as_of=now)
             yield f"{key} is not marked reached in Odoo", unreached
     yield "m1 is reached, says a system", _made(MilestoneReached, milestone="m1", by="jira")
     reports = [*state.invoices.values()][:2] or [_strange_report()]
@@ -385,8 +389,7 @@ def ends_of_children(world: World, who: int) -> Iterator[Sent]:
 # --- to an invoice --------------------------------------------------------------------------------
 
 
-def _to_invoice(world: World, number: int) -> Iterator[Sent]:
-    state, known = world.invoices[number].state, world.odoo.invoices.get(number)
+def _to_invoice(state: InvoiceState, number: int, known: OdooInvoice | None) -> Iterator[Sent]:
     total = known.total if known else abs_of(state)
     for label, message in _about_invoice(state, total):
         yield Sent(number, f"{label}: invoice {number}", message)

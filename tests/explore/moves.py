@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -153,7 +152,7 @@ def succeeded(world: World, who: int, action: Action) -> World:
 
 def _landed(world: World, who: int, action: Action) -> World:
     after, result = performed(world, who, action)
-    return replace(after, landed={**after.landed, (who, action.key): result})
+    return after.replace(landed={**after.landed, (who, action.key): result})
 
 
 def _faults(world: World, name: str, who: int, action: Action) -> Iterator[Move]:
@@ -186,7 +185,7 @@ def _not_posted(world: World, name: str, who: int, action: Action) -> Move:
     payment, count = action.subject, world.state_of(who).write_offs
     key = f"payment:{payment}" if payment else f"write_off:{count}"
     drafts = (*known.without_draft(key).drafts, key)
-    there = replace(world, odoo=world.odoo.with_invoice(replace(known, drafts=drafts)))
+    there = world.replace(odoo=world.odoo.with_invoice(known.replace(drafts=drafts)))
     return _ends(there, f"{name}: made, and not posted", who, action, odoo.refused("not_today"))
 
 
@@ -216,7 +215,7 @@ def _provisioned_in_part(world: World, name: str, who: int, action: Action) -> I
     for parts, part in list(enumerate(("customer", "order", "confirm")))[first:]:
         done = odoo.provisioned(world.odoo, contract, parts)
         failed = odoo.refused("not_today", part=part, facts=done.refs.model_dump(mode="json"))
-        there = replace(world, odoo=done)
+        there = world.replace(odoo=done)
         yield _ends(there, f"{name}: stopped at {part}", who, action, failed)
 
 
@@ -269,7 +268,7 @@ def _counted(before: World, after: World, message: Any) -> World:
 
 
 def _owing(world: World, number: int, amount: Money) -> World:
-    return replace(world, credits=(*world.credits, (number, amount)))
+    return world.replace(credits=(*world.credits, (number, amount)))
 
 
 # --- messages -------------------------------------------------------------------------------------
@@ -359,11 +358,11 @@ def send(world: World, sent: Sent) -> World:
 def _resolved(before: World, after: World, who: int, resolution: Resolution) -> World:
     """Who gives something up answers for it; who amends a proposal does not approve it."""
     if resolution.action is Choice.SKIP:
-        return replace(after, skipped=True)
+        return after.replace(skipped=True)
     if resolution.action is Choice.AMEND and who != CONTRACT:
         proposals = (world.invoices[who].state.proposal for world in (before, after))
         if len({proposal.content_hash for proposal in proposals}) > 1:
-            return replace(after, amended=(*after.amended, (who, resolution.by)))
+            return after.replace(amended=(*after.amended, (who, resolution.by)))
     return after
 
 
@@ -387,14 +386,14 @@ def by_hand(world: World) -> Iterator[Move]:
         is_marked = milestone in world.odoo.marked
         yield Move(
             f"{key} is {'unmarked' if is_marked else 'marked'} in Odoo",
-            lambda m=milestone, on=not is_marked: replace(  # type: ignore[misc]
-                less, odoo=less.odoo.marking((m,), is_reached=on)
+            lambda m=milestone, on=not is_marked: less.replace(  # type: ignore[misc]
+                odoo=less.odoo.marking((m,), is_reached=on)
             ),
         )
     if not world.odoo.is_late and _has_hours(world):
         yield Move(
             "more hours are approved late",
-            lambda: replace(less, odoo=replace(less.odoo, is_late=True)),
+            lambda: less.replace(odoo=less.odoo.replace(is_late=True)),
         )
     for number, item in world.invoices.items():
         # One that has promised to report its end is missed by nobody: the contract waits for it.
@@ -402,7 +401,7 @@ def by_hand(world: World) -> Iterator[Move]:
             fault = less.spend("faults")
             yield Move(
                 f"invoice {number} is ended by force",
-                lambda n=number, w=fault: replace(killed(w, n), skipped=True),  # type: ignore[misc]
+                lambda n=number, w=fault: killed(w, n).replace(skipped=True),  # type: ignore[misc]
                 Kill(number),
             )
 
@@ -437,11 +436,11 @@ def _meddling(world: World, number: int, known: OdooInvoice) -> Iterator[tuple[s
 def changed(world: World, number: int, **changes: Any) -> World:
     """Somebody has changed an invoice in Odoo."""
     known = world.odoo.invoices[number]
-    return replace(world, odoo=world.odoo.with_invoice(known.now(**changes)))
+    return world.replace(odoo=world.odoo.with_invoice(known.now(**changes)))
 
 
 def with_rate(world: World) -> World:
-    return replace(world, odoo=replace(world.odoo, has_rate=True))
+    return world.replace(odoo=world.odoo.replace(has_rate=True))
 
 
 def _has_hours(world: World) -> bool:

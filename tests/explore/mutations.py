@@ -27,6 +27,7 @@ from contracts.invoice import rules as invoice_rules
 from contracts.invoice.state import InvoiceStage, InvoiceState
 from contracts.money import Money
 from tests.explore.coverage import Way, moments_at
+from tests.explore.frozen import forget
 from tests.explore.search import Violation, exhaustively, probed
 from tests.explore.starts import Led, good_place
 from tests.explore.world import CONTRACT, Budget
@@ -70,6 +71,7 @@ def found_by_exploring(mutation: Mutation, patch: Patch) -> list[Violation]:
     start: Any = mutation.found_at()
     world = start.begin()  # before it is broken
     mutation.break_it(patch)
+    forget()
     if not mutation.by_messages:
         return exhaustively(start, _MOST, set(), first=True).violations
     moment = moments_at(world, CONTRACT)[0]

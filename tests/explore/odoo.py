@@ -6,7 +6,7 @@ Each act does what its activity does: it looks before it acts, so that a repeat 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cache, cached_property
@@ -27,6 +27,7 @@ from contracts.money import Money
 from contracts.odoo_totals import OdooTotals
 from contracts.policy import EntityPolicy
 from contracts.processors import PaymentLink
+from tests.explore.frozen import Frozen, once
 from tests.unit.examples import approval_policy
 from tests.unit.examples import policy as strict_policy
 
@@ -49,7 +50,7 @@ def policy() -> EntityPolicy:
 
 
 @dataclass(frozen=True)
-class OdooInvoice:
+class OdooInvoice(Frozen):
     """One invoice or credit note. Amounts are positive on both, as Odoo has them.
 
     `changed` counts its changes and stands for the time of the last one. `note` is what a person
@@ -75,11 +76,11 @@ class OdooInvoice:
     drafts: tuple[str, ...] = ()
 
     def now(self, **changes: Any) -> OdooInvoice:
-        return replace(self, changed=self.changed + 1, **changes)
+        return self.replace(changed=self.changed + 1, **changes)
 
     def without_draft(self, key: str) -> OdooInvoice:
         rest = tuple(item for item in self.drafts if item != key)
-        return self if rest == self.drafts else replace(self, drafts=rest)
+        return self if rest == self.drafts else self.replace(drafts=rest)
 
     @property
     def untaxed(self) -> Money:
@@ -125,7 +126,7 @@ class OdooInvoice:
 
 
 @dataclass(frozen=True)
-class Odoo:
+class Odoo(Frozen):
     """Order, project, and every invoice by its number."""
 
     refs: OdooRefs = field(default_factory=OdooRefs)
@@ -147,12 +148,12 @@ class Odoo:
         known = self.invoices.get(invoice.number)
         if known is invoice:
             return self
-        return replace(self, invoices={**self.invoices, invoice.number: invoice})
+        return self.replace(invoices={**self.invoices, invoice.number: invoice})
 
     def marking(self, ids: tuple[int, ...], *, is_reached: bool = True) -> Odoo:
         others = tuple(item for item in self.marked if item not in ids)
         marked = (*others, *ids) if is_reached else others
-        return self if sorted(marked) == sorted(self.marked) else replace(self, marked=marked)
+        return self if sorted(marked) == sorted(self.marked) else self.replace(marked=marked)
 
 
 def refused(code: str, message: str = "no", **detail: Any) -> Failed:
@@ -207,7 +208,7 @@ def provisioned(odoo: Odoo, contract: Contract, parts: int = 3) -> Odoo:
     refs = OdooRefs(company_id=1, partner_id=2)
     if parts > 0:
         refs = refs.replace(project_id=3, project_name=contract.title, analytic_account_id=4)
-        odoo = replace(odoo, project=odoo.project or "active")
+        odoo = odoo.replace(project=odoo.project or "active")
     if parts > 1:
         lines = (*contract.milestones, *contract.plans)
         refs = refs.replace(
@@ -217,11 +218,11 @@ def provisioned(odoo: Odoo, contract: Contract, parts: int = 3) -> Odoo:
             milestone_ids={m.key: 100 + place for place, m in enumerate(contract.milestones)},
             task_ids={plan.key: 200 + place for place, plan in enumerate(contract.plans)},
         )
-        odoo = replace(odoo, order=odoo.order or DRAFT, order_version=contract.version)
+        odoo = odoo.replace(order=odoo.order or DRAFT, order_version=contract.version)
     if parts > 2:
         refs = refs.replace(order_confirmed=True)
-        odoo = replace(odoo, order="confirmed")
-    return odoo if known == refs else replace(odoo, refs=refs)
+        odoo = odoo.replace(order="confirmed")
+    return odoo if known == refs else odoo.replace(refs=refs)
 
 
 # --- the acts of an invoice ---------------------------------------------------------------------
@@ -277,6 +278,7 @@ _REQUESTS: Mapping[str, Callable[[InvoiceState, Action], Any]] = {
 }
 
 
+@once(20_000)
 def perform(odoo: Odoo, number: int, action: Action, asked: Any) -> tuple[Odoo, Result]:
     """What an act of an invoice does in Odoo, and what it comes to; the very same Odoo where it
     finds everything done."""
@@ -326,7 +328,7 @@ def _discard(odoo: Odoo, number: int, asked: None) -> tuple[Odoo, Result]:
 
 def _deliver(odoo: Odoo, number: int, asked: None) -> tuple[Odoo, Result]:
     known = odoo.invoices[number]
-    return (odoo if known.sent else odoo.with_invoice(replace(known, sent=1))), Done()
+    return (odoo if known.sent else odoo.with_invoice(known.replace(sent=1))), Done()
 
 
 def _read(odoo: Odoo, number: int, basis: str) -> tuple[Odoo, Result]:
@@ -381,7 +383,7 @@ def _reconcile(odoo: Odoo, number: int, credited_number: int) -> tuple[Odoo, Res
 def _remind(odoo: Odoo, number: int, subject: str) -> tuple[Odoo, Result]:
     known = odoo.invoices[number]
     if subject not in known.reminders:
-        known = replace(known, reminders=(*known.reminders, subject))
+        known = known.replace(reminders=(*known.reminders, subject))
     return odoo.with_invoice(known), Done()
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any
 
 from contracts.agenda.actions import (
@@ -55,6 +54,7 @@ from contracts.money import Money
 from contracts.parking import Resolution
 from tests.explore import odoo
 from tests.explore.canonical import digest
+from tests.explore.frozen import once
 from tests.explore.world import CONTRACT, World, applied, invoiced, with_state
 
 MOST_BYTES = {"contract": 200_000, "invoice": 60_000, "message": 20_000}
@@ -320,9 +320,12 @@ def shown_as_looked_up(after: World, action: Action) -> None:
 
 def check(world: World) -> None:
     """What must hold in every state."""
-    _billing_adds_up(world)
+    if world.contract.billing is not None:
+        _billing_adds_up(world.contract.billing, world.contract.billing_day)
     for number, known in world.odoo.invoices.items():
-        _posted_is_approved(world, number, known)
+        if known.posts:
+            state = world.invoices[number].state
+            _posted_is_approved(state, known, world.amended, world.skipped)
         _rejected_is_gone(world, number, known)
     _nothing_twice(world)
     if world.signature and (world.odoo.project or world.odoo.order):
@@ -340,37 +343,35 @@ def check(world: World) -> None:
         _check_closed(world)
 
 
-_checked: list[tuple[BillingState, Any]] = []
-
-
-def _billing_adds_up(world: World) -> None:
-    """Billed + to bill + waived = entitled, for every key; asked once of each billing."""
-    billing, today = world.contract.billing, world.contract.billing_day
-    if billing is None or any(item is billing and day == today for item, day in _checked):
-        return
+@once(200)
+def _billing_adds_up(billing: BillingState, today: date) -> None:
+    """Billed + to bill + waived = entitled, for every key."""
     assert account.check(billing, today) == []
-    _checked[:] = [(billing, today), *_checked[:7]]
 
 
-def _posted_is_approved(world: World, number: int, known: odoo.OdooInvoice) -> None:
+@once(5_000)
+def _posted_is_approved(
+    state: InvoiceState,
+    known: odoo.OdooInvoice,
+    amended: tuple[tuple[int, str], ...],
+    skipped: bool,
+) -> None:
+    number = known.number
     assert known.posts <= 1, f"invoice {number} was posted twice"
-    if not known.posts:
-        return
-    state = world.invoices[number].state
     assert state.approval_round is not None, f"invoice {number} is posted without approval"
     subject = state.approval_round.subject
     given = {item.content_hash for item in state.approval_round.approvals}
     given |= {subject.content_hash}
     assert state.approval_round.is_met, f"invoice {number} is posted without approval"
     by = {item.by for item in state.approval_round.approvals}
-    asked = {*subject.requested_by, *(who for which, who in world.amended if which == number)}
+    asked = {*subject.requested_by, *(who for which, who in amended if which == number)}
     assert not by & asked, f"invoice {number} is approved by who asked for it"
     assert state.draft is not None, f"invoice {number} is posted without a draft"
-    posted = _approval_hash(state.draft.content_hash, state.invoice_on, known.content)
+    posted = approval_hash(state.draft.content_hash, state.invoice_on, known.content)
     assert given == {posted}, f"invoice {number}: posted is not approved"
     written = state.draft.content_hash
     assert written == known.proposal.content_hash, f"invoice {number}: another draft is posted"
-    if known.move == odoo.POSTED and not world.skipped:
+    if known.move == odoo.POSTED and not skipped:
         assert not state.rejected_because, f"invoice {number} is given up, and posted"
 
 
@@ -386,9 +387,6 @@ def _drafts_are_gone(state: InvoiceState, known: odoo.OdooInvoice) -> None:
     told = [entry.text for entry in state.journal.entries]
     if state.stage is InvoiceStage.SETTLED and known.drafts:
         assert any(text.startswith("Left in Odoo") for text in told), f"left: {known.drafts}"
-
-
-_approval_hash = lru_cache(maxsize=2_000)(approval_hash)
 
 
 def _nothing_twice(world: World) -> None:

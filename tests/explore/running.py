@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 from collections import deque
 from collections.abc import Iterator
@@ -23,23 +24,27 @@ Piece = list[Place] | Large
 
 def explored(transitions: int, seed: int = 0, processes: int = 1) -> Found:
     """Every small contract within each budget, then random lives of large ones; then all that can
-    be sent, once in each moment that was found."""
-    found, work = Found(), _work(transitions * 9 // 10)
+    be sent, once in each moment that was found. Another seed explores near other places, and leads
+    other lives."""
+    found, work = Found(), _work(transitions * 9 // 10, seed)
     lives = (Large(first) for first in count(seed, _WALKS))
-    with ProcessPoolExecutor(processes, multiprocessing.get_context("fork")) as pool:
+    fork = multiprocessing.get_context("fork")
+    # Values are frozen, so that none leads back to itself: there is nothing to look for.
+    with ProcessPoolExecutor(processes, fork, initializer=gc.disable) as pool:
         for number, piece in enumerate(_in_order(pool, chain(work, lives), processes)):
             if number >= len(work) and found.transitions >= transitions:
                 break
             found.add(piece)
+            found.seeds = range(seed, seed + _WALKS * max(number + 1 - len(work), 0))
         for piece in pool.map(probed, *zip(*sorted(found.coverage.ways.items()), strict=True)):
             found.add(piece)
     return found
 
 
-def _work(transitions: int) -> list[Piece]:
+def _work(transitions: int, seed: int) -> list[Piece]:
     """So many transitions, spread over all places. A short run leaves places out, evenly."""
     shallow = [(place, _SHALLOW) for name in names() for place in every_place(name)]
-    deep = [place for name in names() for place in some_places(name)]
+    deep = [place for name in names() for place in some_places(name, seed)]
     left = transitions - _SHALLOW * len(shallow)
     if left < _DEEP * len(deep):
         every = -(-(_SHALLOW * len(shallow) + _DEEP * len(deep)) // transitions)
@@ -80,7 +85,8 @@ def in_words(found: Found) -> str:
     rate = found.transitions / max(found.seconds, 0.001)
     lines = [
         f"{len(found.keys)} states, {found.transitions} transitions, {found.ends} ends,",
-        f"{found.seconds:.0f} seconds of processor time, {rate:.0f} transitions a second",
+        f"{found.seconds:.0f} seconds of processor time, {rate:.0f} transitions a second,",
+        f"{len(found.seeds)} random lives; another part of this exploration: SEED={_next(found)}",
         "",
         "Messages, accepted and refused, by stage:",
         *found.coverage.table(),
@@ -90,3 +96,8 @@ def in_words(found: Found) -> str:
         f"{len(found.violations)} violations",
     ]
     return "\n".join(lines)
+
+
+def _next(found: Found) -> int:
+    """The first seed that nothing was explored with."""
+    return max(found.seeds.stop, found.seeds.start + 1)

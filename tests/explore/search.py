@@ -8,24 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
 
-from contracts.contract.messages import CancelRequest, TerminationRequest
-from contracts.parking import Action as Choice
-from contracts.parking import Resolution
 from tests.explore.canonical import canonical
+from tests.explore.chance import chosen
 from tests.explore.coverage import Coverage, Place, Way
 from tests.explore.endings import Good, ends_well
-from tests.explore.messages import Sent, everything
-from tests.explore.moves import (
-    Move,
-    arrivals,
-    by_hand,
-    days,
-    moves,
-    probe,
-    renewals,
-    results,
-    sending,
-)
+from tests.explore.moves import moves, probe
 from tests.explore.properties import check, check_bytes, goes_on
 from tests.explore.starts import Large, Start
 from tests.explore.ways import walked
@@ -34,7 +21,6 @@ from tests.explore.world import World
 EVERY = 50
 """Of so many states the bytes are counted."""
 _WALK = 250
-_MOSTLY = 0.95
 _MOST_SECONDS = 5.0
 """Of processor time to shorten one way."""
 
@@ -61,7 +47,8 @@ class Violation:
 
 @dataclass
 class Found:
-    """What an exploration came to. `keys` are the states that were seen, by their digests."""
+    """What an exploration came to. `keys` are the states that were seen, by their digests, and
+    `seeds` those of the random lives."""
 
     keys: set[int] = field(default_factory=set)
     transitions: int = 0
@@ -69,6 +56,7 @@ class Found:
     coverage: Coverage = field(default_factory=Coverage)
     violations: list[Violation] = field(default_factory=list)
     seconds: float = 0.0
+    seeds: range = range(0)
 
     def add(self, other: Found) -> None:
         """What was found elsewhere, or later."""
@@ -110,7 +98,12 @@ def _words(error: Exception) -> str:
 def exhaustively(start: Start, most: int, known: Good, *, first: bool = False) -> Found:
     """Breadth first up to so many transitions: what is found is found by the shortest way. With
     `first` only until something is. `known` are places of this contract with a good end."""
-    began, found, world = time.process_time(), Found(), start.begin()
+    began, found = time.process_time(), Found()
+    try:
+        world = start.begin()
+    except Exception as error:
+        found.report(Violation(_words(error), start, ()))
+        return found
     key = canonical(world)
     open_states, ways = deque([(key, world)]), {key: (0, "")}
     found.coverage.saw(world, lambda: Way(start, ()))
@@ -193,41 +186,6 @@ def at_random(start: Large) -> Found:
             break
     found.seconds = time.process_time() - began
     return found
-
-
-def chosen(world: World, random: Random, seen: Coverage) -> Move | None:
-    """One of the moves: mostly what is under way goes on, and often somebody sends something."""
-    chance = random.random()
-    if chance < 0.45:
-        choice = _one_of(random, [*results(world), *arrivals(world)])
-        if choice is not None:
-            return choice
-    if chance < 0.85 and world.budget.messages:
-        possible = list(everything(world))
-        for sent in random.sample(possible, min(6, len(possible))):
-            if _ends_it(sent) and random.random() < _MOSTLY:
-                continue
-            move = sending(world, sent, seen)
-            if move is not None:
-                return move
-    others = [*by_hand(world), *days(world), *days(world), *renewals(world)]
-    choice = _one_of(random, others)
-    return choice or _one_of(random, list(moves(world, seen)))
-
-
-def _ends_it(sent: Sent) -> bool:
-    """Whether a message leaves little to happen: those come late, mostly."""
-    message = sent.message
-    is_cancel = isinstance(message, Resolution) and message.action is Choice.CANCEL
-    return is_cancel or isinstance(message, (CancelRequest, TerminationRequest))
-
-
-def _one_of(random: Random, possible: list[Move]) -> Move | None:
-    """Half of the time what succeeds, if anything can."""
-    if not possible:
-        return None
-    good = [move for move in possible if move.label.endswith((": done", "arrives"))]
-    return random.choice(good if good and random.random() < 0.6 else possible)
 
 
 # --- a way once more ------------------------------------------------------------------------------

@@ -67,11 +67,11 @@ from contracts.invoice.messages import ContractRenewed
 from contracts.invoice.rules import AGENDA
 from contracts.sweeps import OdooChanges, ReachedMilestone, UnreachedMilestone
 from tests.explore.canonical import LEFT_OUT, digest
+from tests.explore.chance import chosen
 from tests.explore.coverage import Coverage
 from tests.explore.examples import AMPLE, SMALL, large, small
 from tests.explore.messages import Sent, everything
 from tests.explore.moves import Answer, Kill, Move, Renewal, Rings
-from tests.explore.search import chosen
 from tests.explore.world import CONTRACT, Mail, World, performed, refusal, told, wake_of
 from workflows.contract import ContractWorkflow
 from workflows.invoice import InvoiceWorkflow

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import cache
+from random import Random
 from typing import NamedTuple
 
 from contracts.invoice.state import InvoiceStage
+from tests.explore.chance import strayed
 from tests.explore.endings import good_way
 from tests.explore.examples import AMPLE, BUDGETS, SMALL, large, small
 from tests.explore.moves import running
@@ -15,6 +16,7 @@ from tests.explore.ways import named
 from tests.explore.world import Budget, World
 
 _PLACES = 6
+_MOST_STRAYED = 12
 
 
 Condition = Callable[[World], bool]
@@ -120,17 +122,23 @@ TALES: dict[str, Tale] = {
 
 
 class Led(NamedTuple):
-    """A place on the good way of a small contract, or of a tale about one."""
+    """A place on the good way of a small contract, or of a tale about one; with a `seed`, one that
+    random moves lead to from there."""
 
     name: str
     budget: Budget
     steps: int
+    seed: int = 0
 
     def begin(self) -> World:
-        return replace(_good_way(self.name)[self.steps], budget=self.budget)
+        world = _good_way(self.name)[self.steps]
+        if self.seed:
+            random = Random(f"{self.seed} {self.name} {self.steps}")  # noqa: S311 - to repeat
+            world = strayed(world.replace(budget=AMPLE), random, _MOST_STRAYED)
+        return world.replace(budget=self.budget)
 
     def __str__(self) -> str:
-        return f"Led({self.name!r}, {self.budget}, {self.steps}).begin()"
+        return f"Led({self.name!r}, {self.budget}, {self.steps}, {self.seed}).begin()"
 
 
 class Large(NamedTuple):
@@ -159,12 +167,12 @@ def every_place(name: str) -> Iterator[Led]:
         yield Led(name, BUDGETS[0], number)
 
 
-def some_places(name: str) -> Iterator[Led]:
-    """Some places on the good way of a contract, within each budget."""
+def some_places(name: str, seed: int = 0) -> Iterator[Led]:
+    """Some places on the good way of a contract, or near it, within each budget."""
     steps = len(_good_way(name)) - 1
     for budget in BUDGETS:
         for number in range(0, steps, max(steps // _PLACES, 1)):
-            yield Led(name, budget, number)
+            yield Led(name, budget, number, seed)
 
 
 def good_place(name: str, kind: str) -> int:
@@ -179,7 +187,7 @@ def _good_way(name: str) -> tuple[World, ...]:
         return tuple(good_way(small(name, Budget())))
     tale = TALES[name]
     world = next(world for world in _good_way(tale.name) if tale.begins(world))
-    world = replace(world, budget=AMPLE)
+    world = world.replace(budget=AMPLE)
     for label in tale.path:
         move = named(world, label)
         assert move is not None, f"{name}: {label} is not possible"

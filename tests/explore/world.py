@@ -7,7 +7,7 @@ An act that has begun ends only by a move of the explorer.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -23,7 +23,7 @@ from contracts.agenda.actions import (
     Result,
     SignalReceived,
 )
-from contracts.agenda.machine import Outcome
+from contracts.agenda.machine import Agenda, Outcome
 from contracts.agenda.state import required
 from contracts.billing import account
 from contracts.contract import (
@@ -59,6 +59,7 @@ from contracts.model import JsonObject, Source
 from contracts.money import Money
 from contracts.validation import validate
 from tests.explore import odoo
+from tests.explore.frozen import Frozen, once
 from tests.explore.odoo import Odoo, policy, refused
 
 CONTRACT = 0
@@ -67,7 +68,7 @@ GONE = Failed("business", "not_found", "no such workflow")
 
 
 @dataclass(frozen=True)
-class Invoice:
+class Invoice(Frozen):
     """An invoice's workflow. `requests` are what its running acts ask for, by key."""
 
     state: InvoiceState
@@ -85,7 +86,7 @@ class Mail:
 
 
 @dataclass(frozen=True)
-class Budget:
+class Budget(Frozen):
     """How often things may still happen that nobody has to do."""
 
     faults: int = 0
@@ -97,7 +98,7 @@ class Budget:
 
 
 @dataclass(frozen=True)
-class World:
+class World(Frozen):
     """Where everything is. `landed` are results of acts whose effect has happened and whose answer
     is on its way. `skipped`: a person has given something up, and answers for it."""
 
@@ -120,7 +121,7 @@ class World:
 
     def spend(self, name: str) -> World:
         left = getattr(self.budget, name) - 1
-        return replace(self, budget=replace(self.budget, **{name: left}))
+        return self.replace(budget=self.budget.replace(**{name: left}))
 
     @property
     def is_over(self) -> bool:
@@ -170,25 +171,62 @@ def begun(
 
 def refusal(world: World, who: int, message: Any) -> str | None:
     """Why a message would be refused now; None if it would be accepted."""
-    if who == CONTRACT:
-        return contract_rules.AGENDA.refusal(world.contract, message, world.clock)
-    return invoice_rules.AGENDA.refusal(world.invoices[who].state, message, world.clock)
+    return _refusal(_agenda_of(who), world.state_of(who), message, world.clock)
 
 
 def applied(world: World, who: int, event: Event) -> Outcome[Any]:
     """What an event comes to, with nothing begun."""
-    if who == CONTRACT:
-        return contract_rules.AGENDA.apply(world.contract, event, world.clock)
-    return invoice_rules.AGENDA.apply(world.invoices[who].state, event, world.clock)
+    parts = (getattr(event, name) for name in type(event).__slots__)
+    return _applied(_agenda_of(who), world.state_of(who), world.clock, type(event), *parts)
+
+
+# The cores are pure, and most moves leave most states as they are: of the very same state the very
+# same is asked once.
+
+
+def _agenda_of(who: int) -> Agenda[Any]:
+    return contract_rules.AGENDA if who == CONTRACT else invoice_rules.AGENDA
+
+
+@once(20_000)
+def _refusal(agenda: Agenda[Any], state: Any, message: Any, now: datetime) -> str | None:
+    return agenda.refusal(state, message, now)
+
+
+@once(20_000)
+def _applied(
+    agenda: Agenda[Any], state: Any, now: datetime, kind: type[Event], *parts: Any
+) -> Outcome[Any]:
+    return agenda.apply(state, kind(*parts), now)
+
+
+@once(20_000)
+def _next_wake(agenda: Agenda[Any], state: Any) -> datetime | None:
+    return agenda.next_wake(state)
+
+
+@once(20_000)
+def _all_begun(
+    agenda: Agenda[Any], state: Any, now: datetime, request_of: Callable[[Any, Action], Any]
+) -> tuple[Any, Mapping[str, Any]]:
+    """The state with all begun that may begin, and what these acts ask for, by key: decided in the
+    moment in which each begins."""
+    requests = {}
+    while (action := agenda.next_action(state)) is not None:
+        state = agenda.apply(state, Began(action), now).state
+        assert state.running.get(action.key) is action, f"{action.key} was not begun"
+        requests[action.key] = request_of(state, action)
+    return state, requests
 
 
 def with_state(world: World, who: int, state: Any) -> World:
     """The world with the state of the contract, or of an invoice."""
     if who == CONTRACT:
-        return replace(world, contract=state)
-    return _with(world, who, replace(world.invoices[who], state=state))
+        return world.replace(contract=state)
+    return _with(world, who, world.invoices[who].replace(state=state))
 
 
+@once(1_000)
 def words_of(message: Any) -> str:
     """What a Signal is called in the journal, should it be refused."""
     if isinstance(message, CreditRequested):
@@ -208,28 +246,25 @@ def told(world: World, who: int, event: Event) -> World:
 
 
 def _with(world: World, number: int, invoice: Invoice) -> World:
-    return replace(world, invoices={**world.invoices, number: invoice})
+    return world.replace(invoices={**world.invoices, number: invoice})
 
 
 def _begin_contract(world: World) -> World:
-    state, requests = world.contract, world.requests
-    while (action := contract_rules.AGENDA.next_action(state)) is not None:
-        state = contract_rules.AGENDA.apply(state, Began(action), world.clock).state
-        assert state.running.get(action.key) is action, f"{action.key} was not begun"
-        requests = {**requests, action.key: _contract_request(state, action)}
-    return replace(world, contract=state, requests=requests)
+    agenda = contract_rules.AGENDA
+    state, asked = _all_begun(agenda, world.contract, world.clock, _contract_request)
+    if not asked:
+        return world
+    return world.replace(contract=state, requests={**world.requests, **asked})
 
 
 def _begin_invoice(world: World, number: int) -> World:
     invoice = world.invoices[number]
-    state, requests = invoice.state, invoice.requests
-    while (action := invoice_rules.AGENDA.next_action(state)) is not None:
-        state = invoice_rules.AGENDA.apply(state, Began(action), world.clock).state
-        assert state.running.get(action.key) is action, f"{action.key} was not begun"
-        requests = {**requests, action.key: _invoice_request(state, action)}
+    agenda = invoice_rules.AGENDA
+    state, asked = _all_begun(agenda, invoice.state, world.clock, _invoice_request)
+    requests = {**invoice.requests, **asked} if asked else invoice.requests
     # The engine lets nobody end who has not heard a Signal that it has accepted.
     is_heard = all(mail.to != number for mail in world.mail)
-    ended = is_heard and invoice_rules.AGENDA.has_ended(state)
+    ended = is_heard and agenda.has_ended(state)
     world = _with(world, number, Invoice(state, ended, requests))
     return _end_told(world, number) if ended else world
 
@@ -243,21 +278,21 @@ def _end_told(world: World, number: int) -> World:
 
 
 def posted(world: World, mail: Mail) -> World:
-    return replace(world, mail=(*world.mail, mail))
+    return world.replace(mail=(*world.mail, mail))
 
 
 def answered(world: World, who: int, key: str, result: Result) -> World:
     """The answer of an act arrives."""
     landed = {place: item for place, item in world.landed.items() if place != (who, key)}
-    world = replace(world, landed=landed)
+    world = world.replace(landed=landed)
     if who != CONTRACT:
         invoice = world.invoices[who]
         requests = {name: item for name, item in invoice.requests.items() if name != key}
-        world = _with(world, who, replace(invoice, requests=requests))
+        world = _with(world, who, invoice.replace(requests=requests))
         return told(world, who, Answered(key, result))
     action = world.contract.running[key]
     requests = {name: item for name, item in world.requests.items() if name != key}
-    world = told(replace(world, requests=requests), who, Answered(key, result))
+    world = told(world.replace(requests=requests), who, Answered(key, result))
     if action.kind == proposing.START_INVOICE and result == Done(value=True):
         number = int(action.subject)
         if world.invoices[number].is_ended:
@@ -268,7 +303,7 @@ def answered(world: World, who: int, key: str, result: Result) -> World:
 def rang(world: World, at: datetime) -> World:
     """It is that time: whoever has waited for it is woken."""
     before = world
-    world = replace(world, clock=at)
+    world = world.replace(clock=at)
     for who in (CONTRACT, *before.invoices):
         wake = wake_of(before, who)
         if wake is not None and wake <= at:
@@ -279,9 +314,7 @@ def rang(world: World, at: datetime) -> World:
 def wake_of(world: World, who: int) -> datetime | None:
     if not world.is_alive(who):
         return None
-    if who == CONTRACT:
-        return contract_rules.AGENDA.next_wake(world.contract)
-    return invoice_rules.AGENDA.next_wake(world.invoices[who].state)
+    return _next_wake(_agenda_of(who), world.state_of(who))
 
 
 def next_wake(world: World) -> datetime | None:
@@ -297,7 +330,7 @@ def renewed(world: World, who: int) -> World:
     if who != CONTRACT:
         invoice = world.invoices[who]
         carried = InvoiceState.model_validate_json(invoice.state.model_dump_json())
-        return _begin_invoice(_with(world, who, replace(invoice, state=carried)), who)
+        return _begin_invoice(_with(world, who, invoice.replace(state=carried)), who)
     text = world.contract.model_dump_json()
     start = ContractInput(
         contract_id=world.contract.contract_id,
@@ -308,7 +341,7 @@ def renewed(world: World, who: int) -> World:
     results = (InvoiceEnded, InvoiceLost)
     mail = tuple(item for item in world.mail if not isinstance(item.message, results))
     state = contract_rules.begun(start, world.clock)
-    return _begin_contract(replace(world, contract=state, mail=mail))
+    return _begin_contract(world.replace(contract=state, mail=mail))
 
 
 def killed(world: World, number: int) -> World:
@@ -316,7 +349,7 @@ def killed(world: World, number: int) -> World:
     invoice = world.invoices[number]
     world = _with(world, number, Invoice(invoice.state.replace(running={}), is_ended=True))
     landed = {place: item for place, item in world.landed.items() if place[0] != number}
-    world = replace(world, landed=landed)
+    world = world.replace(landed=landed)
     if number in world.contract.followed:
         return posted(world, Mail(number, CONTRACT, InvoiceLost(number=number)))
     return world
@@ -412,7 +445,7 @@ def performed(world: World, who: int, action: Action) -> tuple[World, Result]:
     if action.kind in _TOLD:
         return _TOLD[action.kind](world, who, asked)
     after, result = odoo.perform(world.odoo, who, action, asked)
-    return (world if after is world.odoo else replace(world, odoo=after)), result
+    return (world if after is world.odoo else world.replace(odoo=after)), result
 
 
 def _tell_contract(world: World, who: int, report: InvoiceReport) -> tuple[World, Result]:
@@ -452,19 +485,24 @@ def _read_deal(world: World, action: Action, asked: Any) -> tuple[World, Result]
 
 
 def _validate(world: World, action: Action, asked: JsonObject) -> tuple[World, Result]:
-    return world, Done(answers.Accepted(validate(asked), 1, "Europe/Brussels"))
+    return world, _accepted(asked)
+
+
+@once(1_000)
+def _accepted(contract_data: JsonObject) -> Done:
+    return Done(answers.Accepted(validate(contract_data), 1, "Europe/Brussels"))
 
 
 def _provision(world: World, action: Action, asked: Any) -> tuple[World, Result]:
     after = odoo.provisioned(world.odoo, asked)
-    return (world if after is world.odoo else replace(world, odoo=after)), Done(after.refs)
+    return (world if after is world.odoo else world.replace(odoo=after)), Done(after.refs)
 
 
 def _attach_signed(world: World, action: Action, envelope_id: str) -> tuple[World, Result]:
     attached = SignedAttachment(attachment_id=300, name=envelope_id, sha256="5" * 64)
     if world.odoo.signed:
         return world, Done(attached)
-    return replace(world, odoo=replace(world.odoo, signed=envelope_id)), Done(attached)
+    return world.replace(odoo=world.odoo.replace(signed=envelope_id)), Done(attached)
 
 
 def _read_time(world: World, action: Action, asked: Any) -> tuple[World, Result]:
@@ -481,7 +519,7 @@ def _read_expenses(world: World, action: Action, asked: Any) -> tuple[World, Res
 def _mark_milestone(world: World, action: Action, milestone_id: int) -> tuple[World, Result]:
     is_reached = action.basis == delivery.REACHED
     after = world.odoo.marking((milestone_id,), is_reached=is_reached)
-    return (world if after is world.odoo else replace(world, odoo=after)), Done(world.clock)
+    return (world if after is world.odoo else world.replace(odoo=after)), Done(world.clock)
 
 
 def _look_up(world: World, action: Action, milestone_id: int) -> tuple[World, Result]:
@@ -494,7 +532,7 @@ def _set_delivered(world: World, action: Action, asked: Any) -> tuple[World, Res
     known = world.odoo.delivered
     if all(known.get(key) == value for key, value in asked.items()):
         return world, Done(asked)
-    return replace(world, odoo=replace(world.odoo, delivered={**known, **asked})), Done(asked)
+    return world.replace(odoo=world.odoo.replace(delivered={**known, **asked})), Done(asked)
 
 
 def _start_invoice(world: World, action: Action, asked: InvoiceState) -> tuple[World, Result]:
@@ -532,7 +570,7 @@ def _amend_order(world: World, action: Action, asked: Any) -> tuple[World, Resul
     }
     if world.odoo.order_version == after.version:
         return world, Done(lines)
-    return replace(world, odoo=replace(world.odoo, order_version=after.version)), Done(lines)
+    return world.replace(odoo=world.odoo.replace(order_version=after.version)), Done(lines)
 
 
 def _amend_project(world: World, action: Action, asked: Any) -> tuple[World, Result]:
@@ -553,7 +591,7 @@ def _hand_over(world: World, action: Action, asked: Any) -> tuple[World, Result]
     done = Done(answers.HandedOver(plan, {}, {}, staffed=plan.version > 1))
     if world.odoo.handed_over >= plan.version:
         return world, done
-    return replace(world, odoo=replace(world.odoo, handed_over=plan.version)), done
+    return world.replace(odoo=world.odoo.replace(handed_over=plan.version)), done
 
 
 def _read_burn(world: World, action: Action, asked: Any) -> tuple[World, Result]:
@@ -572,7 +610,7 @@ def _close_out(world: World, action: Action, asked: Any) -> tuple[World, Result]
             return world, refused("close_out_differs", text, part=endings.CLOSE_OUT)
     if world.odoo.project == "archived" or endings.ARCHIVE_PROJECT not in parts:
         return world, Done()
-    return replace(world, odoo=replace(world.odoo, project="archived")), Done()
+    return world.replace(odoo=world.odoo.replace(project="archived")), Done()
 
 
 def invoiced(world: World) -> Money:
@@ -585,11 +623,11 @@ def invoiced(world: World) -> Money:
 
 
 def _cancel_order(world: World, action: Action, asked: Any) -> tuple[World, Result]:
-    return replace(world, odoo=replace(world.odoo, order="cancelled")), Done()
+    return world.replace(odoo=world.odoo.replace(order="cancelled")), Done()
 
 
 def _archive_project(world: World, action: Action, asked: Any) -> tuple[World, Result]:
-    return replace(world, odoo=replace(world.odoo, project="archived")), Done()
+    return world.replace(odoo=world.odoo.replace(project="archived")), Done()
 
 
 _CONTRACT_ACTS: Mapping[str, ContractAct] = {
@@ -625,5 +663,5 @@ def delivered(world: World, mail: Mail, *, keep: bool = False) -> World:
     """A Signal arrives; with `keep` it arrives once more later."""
     if not keep:
         place = world.mail.index(mail)
-        world = replace(world, mail=(*world.mail[:place], *world.mail[place + 1 :]))
+        world = world.replace(mail=(*world.mail[:place], *world.mail[place + 1 :]))
     return told(world, mail.to, SignalReceived(mail.message, words_of(mail.message)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from contracts.contract import rules as contract_rules
 from contracts.invoice import acts
 from contracts.invoice import rules as invoice_rules
 from tests.explore.endings import ends_well
+from tests.explore.frozen import forget
 from tests.explore.mutations import MUTATIONS, Mutation, found_by_exploring
 from tests.explore.running import explored, in_words
 from tests.explore.starts import Led, good_place
@@ -32,6 +32,7 @@ def patch() -> Iterator[pytest.MonkeyPatch]:
         yield patch
     for agenda in (contract_rules.AGENDA, invoice_rules.AGENDA):
         agenda._last[:] = []
+    forget()
 
 
 def test_what_must_hold_does_on_every_way_and_a_good_end_is_left() -> None:
@@ -44,7 +45,7 @@ def test_what_must_hold_does_on_every_way_and_a_good_end_is_left() -> None:
 
 def test_a_draft_is_not_written_again_while_it_is_posted() -> None:
     world = walked(Led("asked", Budget(), 0).begin(), ("bob approves: invoice 1",))
-    next_day = replace(world, clock=world.clock + timedelta(days=1))
+    next_day = world.replace(clock=world.clock + timedelta(days=1))
     world = told(next_day, 1, ClockRang())
     assert list(world.invoices[1].state.running) == [acts.POST]
 
@@ -78,5 +79,6 @@ def test_a_safeguard_that_is_taken_out_is_missed(
     test = mutation.found_at
     test()
     mutation.break_it(patch)
+    forget()
     with pytest.raises((Exception, pytest.fail.Exception)):
         test()
