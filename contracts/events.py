@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from contracts.model import JsonObject, Key, Text, Value
+from contracts.processors import ObjectKind
 from contracts.signatures import Envelope, EnvelopeStatus
 from contracts.sweeps import Kind
 
@@ -74,7 +75,19 @@ class ForEnvelope(_Task):
     status: EnvelopeStatus
 
 
-Task = Annotated[ForContract | ForDeal | ForOdoo | ForEnvelope, Field(discriminator="to")]
+class ForPayment(_Task):
+    """Something happened to a payment, a refund, a dispute or a payout of a processor: read it, and
+    tell the invoice that it is for, or book the payout."""
+
+    to: Literal["payment"] = "payment"
+    system: str
+    kind: ObjectKind
+    object_id: str
+
+
+Task = Annotated[
+    ForContract | ForDeal | ForOdoo | ForEnvelope | ForPayment, Field(discriminator="to")
+]
 
 
 class InboundEvent(Value):

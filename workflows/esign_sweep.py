@@ -8,16 +8,14 @@ from datetime import datetime
 from functools import partial
 
 from temporalio import workflow
-from temporalio.common import WorkflowIDReusePolicy
-from temporalio.exceptions import WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
     from activities.esign import ChangedRequest, EsignActivities
-    from contracts.events import EventRecord, ForEnvelope, InboundEvent
+    from contracts.events import ForEnvelope, InboundEvent
     from contracts.signatures import Envelopes, EnvelopeStatus
     from contracts.sweeps import ConnectorSweep, ConnectorSweepProgress, ConnectorSweepResult
-    from workflows import options, search_attributes
-    from workflows.events import EventWorkflow
+    from workflows import options
+    from workflows.received import receive
     from workflows.sweeps import Found, FoundPage, in_time, looked_through
 
 
@@ -67,23 +65,4 @@ def _event(
         size=len(content.encode()),
         task=ForEnvelope(system=system, envelope_id=envelope_id, status=status),
     )
-    return Found(event.key, at, partial(_receive, event))
-
-
-async def _receive(event: InboundEvent) -> int:
-    """Keep the event and have it delivered; 0 where it was received before."""
-    try:
-        await workflow.start_child_workflow(
-            EventWorkflow.run,
-            EventRecord(event=event, since=event.received_at),
-            id=event.workflow_id,
-            parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            search_attributes=search_attributes.of_event(""),
-            task_timeout=options.TASK_TIMEOUT,
-            static_summary=f"{event.source}: {event.kind}"[:200],
-            memo={"event": event.model_dump(mode="json", exclude={"task"})},
-        )
-    except WorkflowAlreadyStartedError:
-        return 0
-    return 1
+    return Found(event.key, at, partial(receive, event))

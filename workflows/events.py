@@ -44,6 +44,7 @@ with workflow.unsafe.imports_passed_through():
         ForDeal,
         ForEnvelope,
         ForOdoo,
+        ForPayment,
     )
     from contracts.identifiers import (
         contract_of,
@@ -54,7 +55,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.model import Source
     from contracts.signatures import EnvelopeStatus
     from contracts.sweeps import OdooChanges, PageMark, SweepWindow
-    from workflows import options, search_attributes
+    from workflows import options, payment_events, search_attributes
     from workflows.board import upsert
     from workflows.messages import Inbox, signal
     from workflows.shell import failed, is_lasting
@@ -182,6 +183,8 @@ class EventWorkflow(Inbox):
                     return await self._for_odoo(task)
                 case ForEnvelope():
                     return await self._for_envelope(task)
+                case ForPayment():
+                    return await payment_events.delivered(task)
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
