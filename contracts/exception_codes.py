@@ -282,24 +282,23 @@ Reported by `c2c check` and `c2c setup --connectors`; of an envelope by `c2c eve
 
 crm_property_missing (operations): a property or column that we read or write does not exist =>
     run `c2c setup --connectors`
-crm_property_wrong (operations): the property exists with another type => rename yours; nothing
-    is changed here, because it may hold data
+crm_property_wrong (operations): the property exists with another type => rename yours
 crm_module_missing (operations): Odoo lacks `sale_crm` => install it
 crm_table_missing (operations): Dynamics 365 lacks the table for the status => run `c2c setup
     --connectors`
 crm_key_missing (operations): that table lacks its alternate key => run `c2c setup --connectors`
-crm_key_not_active (operations): the index of that key is not built yet, or failed => look again
-    in some minutes; reactivate a failed key in Power Apps
-crm_right_missing (operations): the application's user lacks a privilege, or has it for a part of
-    the organisation only => add it to its security role, at the level Organization
+crm_key_not_active (operations): the key's index is not built yet, or failed => look again in
+    minutes; reactivate a failed one
+crm_right_missing (operations): the application's user lacks a privilege, or has it in part only =>
+    add it to its security role, at the level Organization
 esign_field_missing (operations): DocuSign has no custom field `c2c_deal` for envelopes => run
     `c2c setup --connectors`
-envelope_unsigned (operations): an envelope is completed, and had nobody to sign it => send one
-    that somebody signs; signed otherwise: `c2c contract signed`
+envelope_unsigned (operations): a completed envelope had nobody to sign it => send another, or
+    `c2c contract signed`
 envelope_foreign (operations): an envelope names a deal that another service signs, or of another
     legal entity => send it with the right one, or name its service in `signature` of the CRM
-crm_team_missing (operations): a won opportunity has no sales team, so there is no place for the
-    status => give it a sales team
+crm_team_missing (operations): a won opportunity has no sales team to hold the status => give it
+    one
 """,
 )
 
@@ -352,8 +351,8 @@ envelope_voided (sales, at signature): the envelope was voided or has expired =>
     for a new one; signed otherwise: `skip`; else `cancel`
 esign_not_configured (operations, at attach_signed): the workers' configuration has no service of
     this name => configure it, restart the workers, then `retry`
-envelope_not_found (operations, at attach_signed): the service has no such envelope, or it was
-    deleted => attach the document by hand and `skip`
+envelope_not_found (operations, at attach_signed): the service has no such envelope => attach the
+    document by hand and `skip`
 signed_document_too_large (operations, at attach_signed): it has more than 20 MB => attach it by
     hand and `skip`
 esign_refused (operations, at attach_signed): the service refused the call; the message says why
@@ -636,9 +635,8 @@ locked: the CRM keeps the record locked for a moment => nothing
 rate_limited: the remote asks for fewer calls; the wait it asks for is kept => nothing
 throttled: our own limit (`odoo.calls_per_second`) is used up => raise the limit if Odoo can
     bear it
-client_busy: for 30 s the remote could not be asked, because no connection or none of
-    `odoo.calls_at_once` was free, or it answered too slowly what goes before; nothing more was sent
-    => give Odoo more processes
+client_busy: for 30 s no connection and none of `odoo.calls_at_once` was free, or the remote was
+    slow; no more was sent => give Odoo more processes
 under_way: an earlier attempt to mail the invoice may still run in Odoo; it is looked at within
     seconds, and mailed after two minutes at the latest => nothing
 client_closed: the worker was stopping and did not send the call => nothing

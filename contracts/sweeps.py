@@ -184,6 +184,11 @@ class ConnectorSweepProgress(BaseModel):
         if not self.after:
             self.result.watermark = max(self.result.watermark, as_of)
 
+    @property
+    def reads_since(self) -> datetime | None:
+        """When it began; None while it has read nothing that its end could lose."""
+        return self.began_at if self.pages else None
+
     def ended(self) -> ConnectorSweepResult:
         """Its result before the last page."""
         unread = ConnectorUnread(since=self.since, after=self.after, seen=self.seen)

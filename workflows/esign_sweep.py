@@ -32,7 +32,7 @@ class EsignSweepWorkflow:
             page = await workflow.execute_activity_method(
                 EsignActivities.changed_envelopes,
                 ChangedRequest(system=sweep.system, since=since, after=after),
-                **in_time(config, progress.began_at if progress.pages else None),
+                **in_time(config, progress.reads_since),
             )
             return FoundPage(list(_found(sweep.system, page)), page.as_of, page.next)
 

@@ -31,7 +31,7 @@ class PaymentsSweepWorkflow:
             page = await workflow.execute_activity_method(
                 ProcessorActivities.changed_payments,
                 EventsRequest(system=sweep.system, since=since, after=after),
-                **in_time(config, progress.began_at),
+                **in_time(config, progress.reads_since),
             )
             found = [_found(sweep.system, item) for item in page.changes]
             return FoundPage(found, page.as_of, page.next)

@@ -350,7 +350,7 @@ class CrmSweepWorkflow:
             won = await workflow.execute_activity_method(
                 CrmActivities.won_deals,
                 WonDealsRequest(system=sweep.system, since=since, after=after),
-                **in_time(config, progress.began_at if progress.pages else None),
+                **in_time(config, progress.reads_since),
             )
             return FoundPage([_found(sweep, deal) for deal in won.deals], won.as_of, won.next)
 
