@@ -463,9 +463,8 @@ payment_refused (finance, at register_payment, only skip): a reported payment ca
 payment_without_invoice (finance, at register_payment, only skip): a payment was reported by
     Signal for a proposal that was then rejected => book the money where it belongs or pay it
     back, then `skip`
-booking_left (finance, at take_back): a payment or a write-off was given up, and somebody has posted
-    its draft in Odoo meanwhile, or Odoo does not cancel it; the message has its number => cancel it
-    there and `retry`; or `skip` to leave it there
+booking_left (finance, at take_back): the draft of what was given up is posted in Odoo, or is not
+    cancelled there => cancel it there and `retry`; or `skip`
 payment_exceeds (finance, at settle_payment, only skip): more was paid than was open; the rest
     is on the customer's account in Odoo => reconcile or repay it, then `skip`
 payment_differs (finance, at settle_payment, only skip): a known payment was reported again with
@@ -487,12 +486,11 @@ journal_missing (operations, at write_off): the company has no journal for misce
 write_off_too_large (finance, at write_off): less is open in Odoo than is to be written off,
     because money came meanwhile => `skip`, then ask to write off what is open now
 write_off_changed (finance, at write_off): the entry of the write-off was cancelled in Odoo, or
-    given another amount => restore it there and `retry`; or cancel it, `skip`, and ask for it again
-close_out_differs (finance, at close_out, only retry or skip, heals): Odoo's totals differ:
-    invoices less credits, open amounts, drafts => correct them in Odoo; it is compared again by
-    itself (`retry`: now), later once a day; or accept the difference and `skip`
-came_after_close (finance, at after_close): a system sent a Signal to a closed contract whose CRM
-    had yet to hear of that; nothing follows from it => bill or credit by hand, then `skip`
+    given another amount => restore it there and `retry`; or `skip`, and ask for it again
+close_out_differs (finance, at close_out, only retry or skip, heals): Odoo's totals differ =>
+    correct them in Odoo; it is compared again by itself (`retry`: now); or `skip` to accept it
+came_after_close (finance, at after_close): a Signal came after the close => bill or credit by
+    hand, then `skip`
 """,
 )
 
