@@ -469,14 +469,14 @@ payment_exceeds (finance, at settle_payment, only skip): more was paid than was 
     is on the customer's account in Odoo => reconcile or repay it, then `skip`
 payment_differs (finance, at settle_payment, only skip): a known payment was reported again with
     another amount; the first counts => book another one under its own reference, then `skip`
-payment_reversed (finance, at settle_payment, only skip): a payment that a person saw to was undone
-    at its processor, or is money there again => book that where the money is booked, then `skip`
-payment_missing (finance, at reverse_payment): Odoo has no posted payment of the reference that a
-    refund or chargeback undoes => book there what became of the money, then `skip`; or `retry`
+payment_reversed (finance, at settle_payment, only skip): a payment that was given up is undone at
+    its processor, or money again => book that, too, then `skip`
+payment_missing (finance, at reverse_payment): Odoo has no posted payment that this undoes => book
+    there what became of the money, then `skip`; or `retry`
 journal_unknown (operations, at register_payment): Odoo does not have exactly one journal with the
     code in `journal` of the payment processor => correct the configuration or Odoo, then `retry`
-clearing_account_missing (operations, at register_payment): the processor's journal has no account
-    of its own in Odoo => set its default account, then `retry`
+clearing_account_missing (operations, at register_payment): that journal has no account of its own
+    => set its default account, then `retry`
 credit_not_posted (finance, at reconcile): a credit note cannot be reconciled: it or its invoice
     is not posted in Odoo => post it there, then `retry`
 account_unknown (operations, at write_off): Odoo does not have exactly one account with the code
@@ -562,18 +562,15 @@ PAYMENTS = _group(
     "Payment processors",
     Outcome.REFUSED,
     """
-Shown by `c2c events` at what a processor reported, or in an invoice's journal. Correct the cause,
-then `c2c events replay`.
+Shown by `c2c events`. Correct the cause, then `c2c events replay`.
 
-payments_not_configured (operations): the workers' configuration has no payment processor of this
-    name => configure it, restart the workers
-payment_not_found (finance): the processor has no such payment, refund, dispute or payout => look
-    for it there
-payment_foreign (finance): a payment names an invoice of another legal entity than the processor
-    is configured for => book it by hand
-payments_refused (operations): the processor refused the call; the message says why => correct that
-payment_link_refused (operations): it made no page to pay on, and the invoice was mailed without
-    => correct what the message says; later invoices have one
+payments_not_configured (operations): no payment processor of this name is configured => configure
+    it, restart the workers
+payment_not_found (finance): the processor has no such record => look for it there
+payment_foreign (finance): a payment names an invoice of another legal entity => book it by hand
+payments_refused (operations): the processor refused the call => correct what the message says
+payment_link_refused (operations): it made no page to pay on; the invoice was mailed without =>
+    correct what its journal says
 payout_cancelled (finance): the entry of a payout is cancelled in Odoo => reset it to draft there
 """,
 )
