@@ -221,16 +221,18 @@ class ContractClient(WorkflowClient[ContractState]):
         return await self._send(messages.SET_HOLD, kind=kind, by=by)
 
     async def refresh_customer(self, *, by: str) -> list[str]:
-        """Read the deal in the CRM again and take what the CRM still owns; returns in words what
-        was taken from it, and what was not.
+        """Read the deal in the CRM again and take what the CRM still owns: before the signature
+        all of it. Returns in words what was taken from it, and what was not.
 
         Refused where the CRM refuses to be read: the contract then has an exception of it. Raises
         TimeoutError where the CRM does not answer in time; the deal is read once it does.
         """
         await self._send(messages.REFRESH_CUSTOMER, by=by)
-        state = await self.wait_until(lambda now: now.refresh is None or _refused(now) is not None)
+        state = await self.wait_until(
+            lambda now: (now.refresh is None and not now.reads_deal) or _refused(now) is not None
+        )
         refused = _refused(state)
-        if state.refresh is not None and refused is not None:
+        if refused is not None and (state.refresh is not None or state.reads_deal):
             raise Refused(refused.message)
         return list(state.refreshed)
 
@@ -289,9 +291,10 @@ def _order(change: JsonObject, number: int, by: str, reason: str) -> ChangeOrder
 
 def _refused(state: ContractState) -> StepException | None:
     """Why the deal could not be read again; None if it could, or is being read."""
+    from contracts.contract.provisioning import READ_DEAL
     from contracts.contract.write_back import REFRESH
 
-    return _parked(state, REFRESH)
+    return _parked(state, READ_DEAL) or _parked(state, REFRESH)
 
 
 def _parked(state: ContractState, key: str) -> StepException | None:
