@@ -1,6 +1,6 @@
 """Every code that the product gives a failure: what it means, who is responsible, what to do.
 
-docs/exception-codes.md and docs/contract-problems.md are generated from this table (`make docs`). A
+docs/exception-codes.md, connector-codes.md and contract-problems.md are generated from this table (`make docs`). A
 test holds it to the code: every code raised is here, and every code here is raised.
 
 Written as a glossary: `code (responsible, at step, only action, heals): meaning => remedy`. Where
@@ -652,25 +652,21 @@ not_amendable (finance): only `invoice_on`, `payment_term`, `purchase_order` and
 
 CONTRACT_PROBLEMS = (CONTRACT_DATA, CHANGE_ORDERS, FILES)
 """The groups of docs/contract-problems.md."""
+SYSTEMS = (SIGNATURES, CRM, CRM_SETUP, PAYMENTS, BANK_STATEMENTS, BANK_LINES)
+"""The groups of docs/connector-codes.md."""
 EXCEPTIONS = (
-    SIGNATURES,
     SETTING_UP,
     BILLING,
     ISSUING,
     COLLECTING,
-    PAYMENTS,
-    CRM,
-    CRM_SETUP,
     ODOO,
-    BANK_STATEMENTS,
-    BANK_LINES,
     CREDENTIALS,
     DEFECTS,
     TRANSIENT,
     AMENDMENTS,
 )
 """The groups of docs/exception-codes.md."""
-GROUPS = (*CONTRACT_PROBLEMS, *EXCEPTIONS)
+GROUPS = (*CONTRACT_PROBLEMS, *EXCEPTIONS, *SYSTEMS)
 BY_CODE = {item.code: item for group in GROUPS for item in group.codes}
 
 

@@ -1,5 +1,5 @@
-"""Writes docs/exceptions.md, exception-codes.md and contract-problems.md from the tables of steps
-and codes.
+"""Writes docs/exceptions.md, exception-codes.md, connector-codes.md and contract-problems.md from the
+tables of steps and codes.
 
     python docs/generate_exceptions.py
 
@@ -16,6 +16,7 @@ from contracts.exception_codes import (
     CONTRACT_PROBLEMS,
     EXCEPTIONS,
     STEP_NOTES,
+    SYSTEMS,
     CodeGroup,
     ExceptionCode,
     Outcome,
@@ -38,7 +39,8 @@ A step that needs a person **parks**: nothing is lost, nothing else waits for it
 continues where it stopped once a person decides. `c2c exceptions list` lists all parked steps. The
 Temporal UI finds them by `WaitingOn = 'exception'`, and the current details of a workflow show what
 is wrong. Find the code of your exception on [exception-codes.md](exception-codes.md), one of
-contract data on [contract-problems.md](contract-problems.md).
+another system on [connector-codes.md](connector-codes.md), one of contract data on
+[contract-problems.md](contract-problems.md).
 
 ## Decide
 
@@ -109,7 +111,15 @@ CODES_INTRODUCTION = """\
 # Codes of exceptions
 
 What each code means, and what to do. How to decide is on [exceptions.md](exceptions.md); the codes
-of contract data are on [contract-problems.md](contract-problems.md).
+of other systems are on [connector-codes.md](connector-codes.md), those of contract data on
+[contract-problems.md](contract-problems.md).
+"""
+
+SYSTEMS_INTRODUCTION = """\
+# Codes of the systems around Odoo
+
+What each code of a CRM, a signature, a payment or a bank's file means, and what to do. How to decide
+is on [exceptions.md](exceptions.md); all other codes are on [exception-codes.md](exception-codes.md).
 """
 
 PROBLEMS_INTRODUCTION = """\
@@ -137,6 +147,7 @@ def pages() -> dict[Path, str]:
     return {
         FOLDER / "exceptions.md": _exceptions(),
         FOLDER / "exception-codes.md": _page([CODES_INTRODUCTION, *map(_group, EXCEPTIONS)]),
+        FOLDER / "connector-codes.md": _page([SYSTEMS_INTRODUCTION, *map(_group, SYSTEMS)]),
         FOLDER / "contract-problems.md": _contract_problems(),
     }
 
