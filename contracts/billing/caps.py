@@ -82,6 +82,8 @@ def _cap_change(ledger: Ledger, plan: str, drafts: Sequence[Draft]) -> Decimal:
     if terms is not None and terms.is_alive and terms.cap is not None:
         new = amount_of(drafts)
         change = min(_change(ledger, plan, terms.cap, new, firm) for firm in (False, True))
+    if change > 0:
+        return min(change, _cut_for_good(ledger, plan))
     return max(change, -sum((max(draft.amount, ZERO) for draft in drafts), ZERO))
 
 
@@ -99,6 +101,15 @@ def _change(ledger: Ledger, plan: str, cap: Decimal, new: Decimal, firm: bool) -
             cut -= sum((max(p.amount, ZERO) for p in invoice.parts if p.key == key), ZERO)
     after = spent + new
     return min(max(cap, ZERO), after) - after - cut
+
+
+def _cut_for_good(ledger: Ledger, plan: str) -> Decimal:
+    """How much there is to give back: what an open invoice cuts off is owed by nobody if that is
+    rejected."""
+    key = keys.cap(plan)
+    open_ = (it for it in ledger.state.invoices.values() if it.status is InvoiceStatus.PROPOSED)
+    uncertain = (min(p.amount, ZERO) for it in open_ for p in it.parts if p.key == key)
+    return max(above_cap(ledger, plan) + sum(uncertain, ZERO), ZERO)
 
 
 def _by_line(invoice: Invoice, plan: str) -> Iterable[Decimal]:

@@ -422,6 +422,24 @@ def test_a_bill_cut_at_its_cap_is_given_up_whole() -> None:
     assert desk.sums.value == euros(0)
 
 
+def test_what_an_open_bill_cuts_off_is_billed_by_no_other_before_that_is_issued() -> None:
+    desk = Desk(time=[DEV | {"cap": "500"}])
+    desk.works(1, "2026-01-10", "10")
+    desk.on("2026-02-01").lets_cap_pass()
+    cut = desk.proposes()
+    desk.adopts(time=[DEV | {"cap": "1000"}])
+    assert desk.due() == [], "its 500.00 may still be rejected"
+    rejected = desk.billing
+    desk.billing = account.issued(desk.billing, cut.number)
+    assert desk.bills_all() == euros(1000)
+
+    desk.billing = rejected
+    desk.rejects(cut.number)
+    assert not account.check(desk.billing, desk.today)
+    desk.retries(cut.number)
+    assert desk.bills_all() == euros(1000)
+
+
 # --- the end --------------------------------------------------------------------------------
 
 
