@@ -6,11 +6,12 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import AwareDatetime, ConfigDict, Field
 
 from contracts.model import JsonObject, Key, Text, Value
 from contracts.signatures import EnvelopeStatus
 from contracts.sweeps import Kind
+from contracts.timesheets.entries import Unplaced
 
 WORKFLOW_PREFIX = "event/"
 
@@ -70,7 +71,17 @@ class ForEnvelope(_Task):
     status: EnvelopeStatus
 
 
-Task = Annotated[ForContract | ForDeal | ForOdoo | ForEnvelope, Field(discriminator="to")]
+class ForTime(_Task):
+    """Hours of a time system changed since a moment (aware): read what did. `unplaced` is what kept
+    some of them from their place in Odoo; None: nothing did."""
+
+    to: Literal["time"] = "time"
+    system: str
+    since: AwareDatetime
+    unplaced: Unplaced | None = None
+
+
+Task = Annotated[ForContract | ForDeal | ForOdoo | ForEnvelope | ForTime, Field(discriminator="to")]
 
 
 class InboundEvent(Value):
@@ -105,10 +116,14 @@ class EventOutcome(StrEnum):
     NOTHING_TO_DO = "nothing_to_do"
     AFTER_CLOSE = "after_close"
     REFUSED = "refused"
+    PARKED = "parked"
+    """A person is to mend something elsewhere; it is tried by itself until that is done."""
     DISMISSED = "dismissed"
 
 
-OPEN = frozenset({EventOutcome.RECEIVED, EventOutcome.WAITING, EventOutcome.REFUSED})
+OPEN = frozenset(
+    {EventOutcome.RECEIVED, EventOutcome.WAITING, EventOutcome.REFUSED, EventOutcome.PARKED}
+)
 """Something is still to be done: by itself, or by a person."""
 
 
@@ -146,11 +161,12 @@ class EventRecord(Value):
 
     def next_attempt_in(self, now: datetime) -> timedelta | None:
         """How long to wait for the next attempt: ever longer. None: only a person can say."""
-        if self.delivery.outcome is not EventOutcome.WAITING or now - self.since >= TRIED_FOR:
+        is_waiting = self.delivery.outcome is EventOutcome.WAITING and now - self.since < TRIED_FOR
+        if not is_waiting and self.delivery.outcome is not EventOutcome.PARKED:
             return None
         return min(max((now - self.since) / 2, _SHORTEST), _LONGEST)
 
     def needs_person(self, now: datetime) -> bool:
-        """Whether it is listed with the exceptions: refused, or waiting for long."""
+        """Whether it is listed with the exceptions: refused, parked, or waiting for long."""
         is_late = self.delivery.outcome is EventOutcome.WAITING and now - self.since >= SHOWN_AFTER
-        return is_late or self.delivery.outcome is EventOutcome.REFUSED
+        return is_late or self.delivery.outcome in (EventOutcome.REFUSED, EventOutcome.PARKED)

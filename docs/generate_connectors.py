@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from gateways.connectors import Connector, Group
-from gateways.settings import ConnectorSettings, CrmSettings, SenderSettings
+from gateways.settings import ConnectorSettings, CrmSettings, SenderSettings, TimesheetSettings
 from starters.connectors import in_words
 
 FOLDER = Path(__file__).parent
@@ -28,6 +28,7 @@ COMMON: dict[Group, type[BaseModel]] = {
     Group.CRM: CrmSettings,
     Group.ESIGN: ConnectorSettings,
     Group.SENDER: SenderSettings,
+    Group.TIMESHEETS: TimesheetSettings,
 }
 """What every table of a group may say; configure.md has it."""
 

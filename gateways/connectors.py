@@ -34,6 +34,7 @@ class Group(StrEnum):
     CRM = "c2c.crm"
     ESIGN = "c2c.esign"
     SENDER = "c2c.sender"
+    TIMESHEETS = "c2c.timesheets"
 
     @property
     def label(self) -> str:
@@ -46,7 +47,12 @@ class Group(StrEnum):
         return self.value.removeprefix("c2c.")
 
 
-_LABELS = {Group.CRM: "CRM", Group.ESIGN: "E-signature", Group.SENDER: "Sender"}
+_LABELS = {
+    Group.CRM: "CRM",
+    Group.ESIGN: "E-signature",
+    Group.SENDER: "Sender",
+    Group.TIMESHEETS: "Timesheets",
+}
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ from starters.client.names import (
     CRM_SWEEP_WORKFLOW,
     ESIGN_SWEEP_WORKFLOW,
     ODOO_SWEEP_WORKFLOW,
+    TIMESHEET_SWEEP_WORKFLOW,
 )
 from starters.findings import Change, Did, SetupRefused
 from wiring.settings import Settings
@@ -50,6 +51,7 @@ BURN_SWEEP = "c2c-burn-sweep"
 _CONNECTOR_SWEEPS: dict[Group, str] = {
     Group.CRM: CRM_SWEEP_WORKFLOW,
     Group.ESIGN: ESIGN_SWEEP_WORKFLOW,
+    Group.TIMESHEETS: TIMESHEET_SWEEP_WORKFLOW,
 }
 """What looks through the connectors of a group."""
 

@@ -44,6 +44,7 @@ from gateways.settings import (
     CrmSettings,
     Section,
     SenderSettings,
+    TimesheetSettings,
 )
 from gateways.vies_settings import ViesSettings
 
@@ -128,6 +129,7 @@ class SweepSettings(Section):
     odoo_seconds: int = Field(default=60, ge=5, le=86_400)
     crm_seconds: int = Field(default=300, ge=5, le=86_400)
     esign_seconds: int = Field(default=300, ge=5, le=86_400)
+    timesheets_seconds: int = Field(default=300, ge=5, le=86_400)
     burn_seconds: int = Field(default=86_400, ge=60, le=7 * 86_400)
 
 
@@ -192,8 +194,8 @@ class Settings(BaseSettings):
     """Everything but the connection to Temporal.
 
     `default_entity` is the legal entity that commands mean where none is stated and several are
-    configured. `esign`, `crm` and `sender` are the connectors by the name that each is configured
-    under; what a table may say is declared by the connector of its kind.
+    configured. `esign`, `crm`, `sender` and `timesheets` are the connectors by the name that each
+    is configured under; what a table may say is declared by the connector of its kind.
     """
 
     model_config = SettingsConfigDict(
@@ -213,6 +215,12 @@ class Settings(BaseSettings):
     sender: dict[
         Key, Annotated[SenderSettings, BeforeValidator(_configured(Group.SENDER, SenderSettings))]
     ] = Field(default_factory=dict)
+    timesheets: dict[
+        Key,
+        Annotated[
+            TimesheetSettings, BeforeValidator(_configured(Group.TIMESHEETS, TimesheetSettings))
+        ],
+    ] = Field(default_factory=dict)
     default_entity: Key | None = None
     worker: WorkerSettings = WorkerSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
@@ -225,7 +233,7 @@ class Settings(BaseSettings):
         found: Mapping[str, ConnectorSettings | SenderSettings] = getattr(self, group.section)
         return found
 
-    @field_validator("esign", "crm", "sender", mode="before")
+    @field_validator("esign", "crm", "sender", "timesheets", mode="before")
     @classmethod
     def _kind_by_name(cls, tables: Any) -> Any:
         """A table that names no kind is of the kind that it is named after."""

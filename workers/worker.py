@@ -48,6 +48,7 @@ from activities.odoo.timesheets import OdooTimesheets
 from activities.odoo.validation import OdooValidation
 from activities.odoo.write_offs import OdooWriteOffs
 from activities.policies import Policies
+from activities.timesheets import TimesheetActivities, TimeSystem
 from gateways.odoo import MAX_MAILS
 from gateways.vies import Vies
 from wiring import remotes
@@ -61,6 +62,7 @@ from workflows.esign_sweep import EsignSweepWorkflow
 from workflows.events import EventWorkflow
 from workflows.invoice import InvoiceWorkflow
 from workflows.sweeps import CrmSweepWorkflow, OdooSweepWorkflow
+from workflows.timesheet_sweep import TimesheetSweepWorkflow
 
 WORKFLOWS = [
     ContractWorkflow,
@@ -69,6 +71,7 @@ WORKFLOWS = [
     OdooSweepWorkflow,
     CrmSweepWorkflow,
     EsignSweepWorkflow,
+    TimesheetSweepWorkflow,
     BurnSweepWorkflow,
 ]
 
@@ -106,6 +109,9 @@ def activities_of(queue: str, settings: Settings, gateways: Gateways) -> list[Ca
     delivery, burn = OdooDelivery(odoo), OdooBurn(odoo, catalogue)
     vies = Vies(settings.vies) if settings.vies.enabled else None
     timesheets = OdooTimesheets(odoo, settings.odoo.time_approved_field)
+    logged = TimesheetActivities(
+        _time_systems(settings, gateways), odoo, catalogue, settings.odoo.time_approved_field
+    )
     hosted: dict[str, list[Callable[..., Any]]] = {
         task_queues.CONTRACTS: [
             policies.entity_policy,
@@ -119,6 +125,12 @@ def activities_of(queue: str, settings: Settings, gateways: Gateways) -> list[Ca
             esign.read_envelope,
             esign.changed_envelopes,
             esign.attach_signed,
+        ],
+        task_queues.TIMESHEETS: [
+            logged.import_time,
+            logged.compare_time,
+            logged.open_weeks,
+            logged.is_mended,
         ],
         task_queues.ODOO_MASTER: [
             OdooValidation(catalogue, policies).validate_contract,
@@ -152,6 +164,21 @@ def activities_of(queue: str, settings: Settings, gateways: Gateways) -> list[Ca
         task_queues.ODOO_MAIL: [delivery.send_invoice, delivery.send_reminder],
     }
     return hosted[queue]
+
+
+def _time_systems(settings: Settings, gateways: Gateways) -> dict[str, TimeSystem]:
+    """The time systems with what the configuration says of their hours."""
+    return {
+        name: TimeSystem(
+            gateway=gateways.timesheets[name],
+            legal_entity=item.legal_entity,
+            company=settings.entities[item.legal_entity].odoo_company,
+            mapping=item.mapping,
+            open_days=item.open_days,
+        )
+        for name, item in settings.timesheets.items()
+        if name in gateways.timesheets
+    }
 
 
 def _signed_deals(settings: Settings) -> dict[str, SignedDeals]:
@@ -227,6 +254,7 @@ def _activities_at_once(queue: str, limits: WorkerSettings) -> int:
         task_queues.CONTRACTS: 20,
         task_queues.CRM: 50,
         task_queues.ESIGN: 20,
+        task_queues.TIMESHEETS: 5,
         task_queues.ODOO_MAIL: MAX_MAILS,
     }
     return min(limits.activities, fewer.get(queue, limits.activities))

@@ -7,16 +7,14 @@ from datetime import datetime
 from functools import partial
 
 from temporalio import workflow
-from temporalio.common import WorkflowIDReusePolicy
-from temporalio.exceptions import WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
     from activities.esign import ChangedRequest, EsignActivities
-    from contracts.events import EventRecord, ForEnvelope, InboundEvent
+    from contracts.events import ForEnvelope, InboundEvent
     from contracts.signatures import Envelope
     from contracts.sweeps import ConnectorSweep, ConnectorSweepResult
-    from workflows import options, search_attributes
-    from workflows.events import EventWorkflow
+    from workflows import options
+    from workflows.events import receive
     from workflows.sweeps import Found, FoundPage, looked_through
 
 
@@ -42,7 +40,7 @@ class EsignSweepWorkflow:
 
 def _found(system: str, envelope: Envelope) -> Found:
     event = _event(system, envelope, workflow.now())
-    return Found(event.key, envelope.changed_at, partial(_receive, event))
+    return Found(event.key, envelope.changed_at, partial(receive, event))
 
 
 def _event(system: str, envelope: Envelope, now: datetime) -> InboundEvent:
@@ -56,22 +54,3 @@ def _event(system: str, envelope: Envelope, now: datetime) -> InboundEvent:
         size=len(content),
         task=ForEnvelope(system=system, envelope_id=envelope.envelope_id, status=envelope.status),
     )
-
-
-async def _receive(event: InboundEvent) -> int:
-    """Keep the event and have it delivered; 0 where it was received before."""
-    try:
-        await workflow.start_child_workflow(
-            EventWorkflow.run,
-            EventRecord(event=event, since=event.received_at),
-            id=event.workflow_id,
-            parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            search_attributes=search_attributes.of_event(""),
-            task_timeout=options.TASK_TIMEOUT,
-            static_summary=f"{event.source}: {event.kind}"[:200],
-            memo={"event": event.model_dump(mode="json", exclude={"task"})},
-        )
-    except WorkflowAlreadyStartedError:
-        return 0
-    return 1

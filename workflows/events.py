@@ -15,7 +15,12 @@ from datetime import timedelta
 from typing import Any, NoReturn
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import (
+    ActivityError,
+    WorkflowAlreadyStartedError,
+    is_cancelled_exception,
+)
 
 with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel
@@ -41,12 +46,15 @@ with workflow.unsafe.imports_passed_through():
         ForDeal,
         ForEnvelope,
         ForOdoo,
+        ForTime,
+        InboundEvent,
     )
     from contracts.identifiers import contract_of, contract_workflow_id, deal_contract_id
     from contracts.model import Source
     from contracts.signatures import EnvelopeStatus
     from contracts.sweeps import OdooChanges, PageMark, SweepWindow
-    from workflows import options, search_attributes
+    from contracts.timesheets.events import unplaced_event
+    from workflows import options, search_attributes, time_import
     from workflows.board import upsert
     from workflows.messages import Inbox, signal
     from workflows.shell import failed
@@ -54,7 +62,7 @@ with workflow.unsafe.imports_passed_through():
 
 _FIX = frozenset({"business", "defect"})
 """Failures that do not go away by themselves."""
-_MOST_SHOWN = 300
+_MOST_SHOWN, _MOST_SHOWN_OF_A_REMEDY = 300, 600
 _READ_AGAIN_AFTER = timedelta(minutes=15)
 _NOT_DUE = "the deal is not won, or had its contract before"
 
@@ -174,6 +182,8 @@ class EventWorkflow(Inbox):
                     return await self._for_odoo(task)
                 case ForEnvelope():
                     return await self._for_envelope(task)
+                case ForTime():
+                    return await self._for_time(task)
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
@@ -270,6 +280,21 @@ class EventWorkflow(Inbox):
             return Delivery(outcome=EventOutcome.AFTER_CLOSE, why=why)
         return Delivery(outcome=EventOutcome.NOTHING_TO_DO, why="it is no news for any contract")
 
+    async def _for_time(self, task: ForTime) -> Delivery:
+        """Hours are read as a sweep reads them. As long as the subject keeps some of them from
+        their place, it is parked; what else does is another event."""
+        found = await time_import.read_again(task)
+        own = task.unplaced.subject if task.unplaced else None
+        left = next((item for item in found.unplaced if item.subject == own), None)
+        for item in found.unplaced:
+            if item.subject != own:
+                await receive(unplaced_event(task.system, item, workflow.now()), again=True)
+        if left is not None:
+            why = left.coded[:_MOST_SHOWN_OF_A_REMEDY]
+            return Delivery(outcome=EventOutcome.PARKED, why=why)
+        done = EventOutcome.APPLIED if found.changed else EventOutcome.NOTHING_TO_DO
+        return Delivery(outcome=done, why=f"{found.changed} timesheet lines changed in Odoo")
+
     @property
     def _request_id(self) -> str:
         """Of this attempt: tried again by Temporal it is the same, the next attempt has another."""
@@ -291,6 +316,27 @@ async def _reported(request: SignatureRequest) -> Delivery | None:
         report_signature, request, **options.contracts(f"signature of {request.contract}")
     )
     return told.delivery
+
+
+async def receive(event: InboundEvent, *, again: bool = False) -> int:
+    """Keep an event that a sweep found, and have it delivered; 0 where it was received before.
+    `again`: one that is done with comes once more."""
+    allowed = WorkflowIDReusePolicy.ALLOW_DUPLICATE
+    try:
+        await workflow.start_child_workflow(
+            EventWorkflow.run,
+            EventRecord(event=event, since=event.received_at),
+            id=event.workflow_id,
+            parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+            id_reuse_policy=allowed if again else WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            search_attributes=search_attributes.of_event(""),
+            task_timeout=options.TASK_TIMEOUT,
+            static_summary=f"{event.source}: {event.kind}"[:200],
+            memo={"event": event.model_dump(mode="json", exclude={"task"})},
+        )
+    except WorkflowAlreadyStartedError:
+        return 0
+    return 1
 
 
 _News = tuple[str, str, BaseModel]
