@@ -24,6 +24,7 @@ from starters.cli import (
     events,
     exceptions,
     invoices,
+    payroll,
     replays,
     serving,
     system,
@@ -190,6 +191,7 @@ app.add_typer(
 )
 app.add_typer(exceptions.app, name="exceptions", help="Parked steps that need a person.")
 app.add_typer(events.app, name="events", help="What other systems sent, and what became of it.")
+app.add_typer(payroll.app, name="payroll", help="Approved time for the payroll.")
 app.command()(system.worker)
 app.command()(serving.serve)
 app.command()(system.setup)

@@ -35,6 +35,7 @@ from activities.odoo.milestones import MilestoneMark
 from activities.odoo.needs import Need
 from activities.odoo.orders import DeliveredRequest, OrderCancel, OrderChange, create_order
 from activities.odoo.payments import ReconcileRequest
+from activities.odoo.payroll import approved_time
 from activities.odoo.projects import ProjectArchive, ProjectStatusRequest, set_up_project
 from activities.odoo.requirements import BY_MODULE
 from activities.odoo.time_lines import OdooTimeLines
@@ -49,6 +50,7 @@ from contracts.sweeps import SweepWindow
 from contracts.timesheets.entries import LoggedTime
 from contracts.timesheets.importing import Changes, PlacedTime
 from contracts.timesheets.mapping import Target
+from contracts.timesheets.payroll import Period
 from gateways.errors import GatewayError
 from gateways.odoo import OdooClient
 from tests.activities.firm import APPROVED_FIELD, INVOICE_ON, Firm, Ordered
@@ -247,7 +249,7 @@ def _read_work(firm: Firm) -> None:
         "name": "Work",
         APPROVED_FIELD: True,
     }
-    pm.create("account.analytic.line", [line])
+    [worked] = pm.create("account.analytic.line", [line])
     window: dict[str, Any] = {"until": date(2026, 3, 31), "known": (1,)}
     window |= {"since": datetime.now(UTC) - timedelta(days=1), "seen_until": date(2026, 2, 28)}
     hours = firm.timesheets.read_time(
@@ -262,6 +264,9 @@ def _read_work(firm: Firm) -> None:
         ExpensesRequest(plan="costs", analytic_account_id=made.account, currency="EUR", **window)
     )
     bring_time(firm, made)
+    march = Period(year=2026, month=3)
+    paid = approved_time(firm.client, made.company, APPROVED_FIELD, march)
+    assert worked in [item.line for item in paid]
 
 
 def bring_time(firm: Firm, made: Ordered) -> None:
