@@ -63,6 +63,7 @@ MODULES = (
     "customers",
     "won_deals",
     "write_back",
+    "time_import",
     "command_line",
     "peers.comparison",
 )

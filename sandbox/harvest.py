@@ -130,6 +130,11 @@ class HarvestStore:
         with self._lock:
             del self._entries[entry_id]
 
+    def clear(self) -> None:
+        """No entry is left; people stay."""
+        with self._lock:
+            self._entries.clear()
+
     # --- what the API reads -----------------------------------------------------------------------
 
     def entries(self, since: str, first: str, last: str) -> list[Json]:

@@ -97,7 +97,7 @@ class TimesheetConformance(GatewayConformance[R], WebhookConformance[R]):
     def test_an_approved_entry_says_who_worked_what_and_when(
         self, remote: R, timesheets: Timesheets
     ) -> None:
-        entry = remote.log("7.25", MONDAY, note="Wired the café’s\n till")
+        entry = remote.log("7.25", MONDAY, note=" Wired the café’s  till ")
         remote.approve(entry)
         found = all_worked(timesheets, MONDAY, MONDAY)[entry]
         assert (found.on, found.hours) == (MONDAY, Decimal("7.25"))

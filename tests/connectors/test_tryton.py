@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
 from sandbox.conformance.crm import CrmConformance
+from sandbox.conformance.timesheets import TimesheetConformance
 
 if TYPE_CHECKING:
-    from tests.connectors.tryton_server import TrytonRemote
+    from tests.connectors.tryton_server import TrytonRemote, TrytonTimeRemote
 
 pytestmark = pytest.mark.long
 
@@ -20,3 +22,14 @@ class TestTryton(CrmConformance["TrytonRemote"]):
     @classmethod
     def remote(cls, tryton_remote: TrytonRemote) -> TrytonRemote:
         return tryton_remote
+
+
+class TestTrytonTime(TimesheetConformance["TrytonTimeRemote"]):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def remote(cls, tryton_time_remote: TrytonTimeRemote) -> Iterator[TrytonTimeRemote]:
+        from c2c_tryton import timesheets
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(timesheets, "PAGE", tryton_time_remote.page_size)
+            yield tryton_time_remote

@@ -7,7 +7,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from temporalio.client import Client
 from temporalio.testing import TimeSkipper
 
-from contracts.events import EventOutcome, EventRecord
+from contracts.events import EventOutcome, EventRecord, ForTime, InboundEvent
 from contracts.sweeps import ConnectorSweep, ConnectorSweepResult
 from contracts.timesheets.mapping import Target
 from gateways.timesheets.harvest import HarvestSettings
@@ -35,7 +35,7 @@ from workflows.timesheet_sweep import TimesheetSweepWorkflow
 
 WITHIN_SECONDS = 60.0
 CONTRACT, UNKNOWN_PROJECT = unique("TIME"), 77
-PROJECT, INTERNAL = 14_307_913, 88
+PROJECT, OTHER_PROJECT, INTERNAL = 14_307_913, 14_307_914, 88
 
 
 @dataclass
@@ -94,6 +94,7 @@ def time_settings(odoo_server: OdooServer, store: HarvestStore) -> Iterator[Sett
             account_id=store.account_id,
             projects={
                 str(PROJECT): Target(contract_id=contract_of(odoo_server), key="dev"),
+                str(OTHER_PROJECT): Target(contract_id=f"{CONTRACT}-other", key="dev"),
                 str(INTERNAL): Target(is_ignored=True),
             },
         )
@@ -116,6 +117,50 @@ async def world(
     async with worker.running(namespace, time_settings):
         yield TimeWorld(skipper.client, skipper, odoo_server, store, time_settings)
         await end_all(namespace)
+
+
+@pytest.mark.parametrize("odoo_server", ["sandbox"], indirect=True, scope="session")
+async def test_a_person_waits_until_odoo_knows_them(world: TimeWorld) -> None:
+    """A webhook brings the hours at once; those of an unknown person come once the e-mail is set,
+    also what was logged meanwhile."""
+    harvest, today = world.harvest, str(datetime.now(UTC).date())
+    await world.active(hourly() | {"contract_id": f"{CONTRACT}-other"})
+    petra = harvest.add_person("Petra Developer", "petra@northwind.example")
+    nina = harvest.add_person("Nina Newcomer", "nina@northwind.example")
+    known, first = (
+        harvest.log(person, "1", today, project=OTHER_PROJECT, is_closed=True)
+        for person in (petra, nina)
+    )
+    now = datetime.now(UTC)
+    task = ForTime(system="harvest", since=now - timedelta(minutes=10))
+    hint = InboundEvent(
+        source="harvest",
+        key=unique("hint"),
+        kind="approval",
+        received_at=now,
+        sha256="0",
+        size=1,
+        task=task,
+    )
+    await events.receive(world.client, hint, within_seconds=10)
+    await world.event(hint.key, EventOutcome.APPLIED)
+    waiting = await world.event(f"person-{nina}", EventOutcome.PARKED)
+    assert "nina@northwind.example" in waiting.delivery.why
+    assert "[time_person_unknown]" in waiting.delivery.why
+    assert set(world.lines(known, first)) == {known}
+    [row] = [
+        item
+        for item in await events.rows(world.client, source="harvest", needs_person=True)
+        if item.id == f"harvest/person-{nina}"
+    ]
+    assert row.needs_person
+
+    second = harvest.log(nina, "2", today, project=OTHER_PROJECT, is_closed=True)
+    values = {"name": "Nina Newcomer", "work_email": "Nina@Northwind.example", "company_id": 1}
+    world.admin.create("hr.employee", [values])
+    await events.deliver_again(world.client, f"harvest/person-{nina}")
+    await world.event(f"person-{nina}", EventOutcome.APPLIED)
+    assert set(world.lines(first, second)) == {first, second}
 
 
 async def test_an_approved_hour_becomes_an_invoiced_one(world: TimeWorld) -> None:
