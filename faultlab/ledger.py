@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -69,9 +71,12 @@ class Ledger:
         return True
 
     async def update(self, workflow_id: str, update: Update[M, Any], message: M) -> bool:
-        """Whether the workflow accepted it; a refusal is an answer, and no acknowledgement."""
+        """Whether the workflow accepted it; a refusal is an answer, and no acknowledgement. Sent
+        again for want of an answer it counts once: a credit asked for twice is two credits."""
+        send = partial(calls.update, self.client, workflow_id, update, message)
+        request_id = str(uuid.uuid4())
         try:
-            await patiently(lambda: calls.update(self.client, workflow_id, update, message))
+            await patiently(lambda: send(request_id=request_id))
         except (Refused, NotFound):
             self.refused += 1
             return False

@@ -30,6 +30,7 @@ from sandbox.proxy import TAG_PREFIX
 from wiring import client as temporal
 from wiring.settings import load_settings
 from workers import process
+from workflows import task_queues
 
 READY, GO = "ready", "go"
 """What parent and worker say to each other."""
@@ -40,6 +41,8 @@ CARRIER = "carrier"
 of them separated by spaces where calls are shared."""
 
 
+_PATH_OF_CRM = "/hubspot/"
+
 PATIENCE_SECONDS = 5.0
 """Instead of the product's timeout; the proxy says more often that a remote is still at work."""
 
@@ -49,18 +52,23 @@ class RunningActivities:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._running: dict[bytes, str] = {}
+        self._running: dict[bytes, activity.Info] = {}
 
-    def carriers(self) -> str:
-        """The activity that makes the call; of a shared one made for several, all that run."""
+    def carriers(self, path: str) -> str:
+        """The activity that makes a call; of a shared one made for several, all that run and speak
+        to that remote: one that has just timed out leaves its call behind."""
         if activity.in_activity():
             return _carrier(activity.info())
+        is_crm = path.startswith(_PATH_OF_CRM)
         with self._lock:
-            return " ".join(self._running.values())
+            running = list(self._running.values())
+        return " ".join(
+            _carrier(info) for info in running if (info.task_queue == task_queues.CRM) == is_crm
+        )
 
     def begins(self, info: activity.Info) -> None:
         with self._lock:
-            self._running[info.task_token] = _carrier(info)
+            self._running[info.task_token] = info
 
     def ends(self, info: activity.Info) -> None:
         with self._lock:
@@ -100,7 +108,7 @@ def _tag_calls(running: RunningActivities) -> None:
     send = httpx.Client.send
 
     def tagged(self: httpx.Client, request: httpx.Request, **options: Any) -> httpx.Response:
-        if carriers := running.carriers():
+        if carriers := running.carriers(request.url.path):
             request.headers[TAG_PREFIX + CARRIER] = carriers
             request.headers[TAG_PREFIX + PROCESS] = str(os.getpid())
             request.extensions["timeout"]["read"] = PATIENCE_SECONDS
