@@ -36,7 +36,7 @@ _APPROVED, _WITHDRAWN = "APPROVED", "WITHDRAWN_APPROVAL"
 _WORK = (None, "REGULAR")
 """Breaks, holidays and time off are no hours of a project."""
 _MAX_PAGES = 500
-_A_DAY = timedelta(days=1)
+_A_DAY, _LONGEST = timedelta(days=1), timedelta(days=35)
 _ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
@@ -81,9 +81,9 @@ class Clockify:
             for entry in self._entries(item, is_approved=True)
             if first <= entry.on <= last
         ]
-        # A day where somebody is may be the one before or after it in UTC.
-        ends = [self._time(item, "dateRange", "end").date() for item in answer.records]
-        reaches = all(end >= first - _A_DAY for end in ends)
+        # The latest begin comes first, and none is for longer than a month.
+        starts = [self._time(item, "dateRange", "start").date() for item in answer.records]
+        reaches = all(start >= first - _LONGEST for start in starts)
         return self._logged(answer, entries, page, goes_on=reaches)
 
     def missing_setup(self) -> list[Problem]:
