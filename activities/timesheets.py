@@ -159,7 +159,7 @@ class TimesheetActivities:
     @activity.defn
     def is_mended(self, request: UnplacedIn) -> IsMended:
         """Whether it is worth while to read hours again: not for a project or person of whom
-        neither the configuration nor Odoo says more than before."""
+        neither the configuration, nor the system, nor Odoo says more than before."""
         system, unplaced = self._system(request.system), request.unplaced
         mapping, subject = system.mapping, unplaced.subject
         if subject.kind is SubjectKind.PROJECT:
@@ -167,7 +167,8 @@ class TimesheetActivities:
             known = self._lines(request.system).directory(system.legal_entity, (), targets)
             is_mended = any(it.is_ignored or it in known.tasks for it in targets)
         elif subject.kind is SubjectKind.PERSON:
-            email = mapping.people.get(subject.id, unplaced.email).strip().lower()
+            email = mapping.people.get(subject.id) or system.gateway.email(subject.id)
+            email = email.strip().lower()
             known = self._lines(request.system).directory(system.legal_entity, {email}, ())
             is_mended = len(known.employees.get(email, ())) == 1
         else:

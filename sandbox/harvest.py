@@ -74,6 +74,10 @@ class HarvestStore:
             }
         return user_id
 
+    def set_email(self, person: int, email: str) -> None:
+        with self._lock:
+            self._people[person] = {**self._people[person], "email": email}
+
     def log(
         self,
         person: int,

@@ -76,14 +76,12 @@ class Subject(Value):
 
 class Unplaced(Value):
     """What keeps hours from their place, once however many entries it keeps. `since` is when the
-    first of them changed: whatever is read again from then on has all of them. `email` is the
-    person's, as far as it is known."""
+    first of them changed: whatever is read again from then on has all of them."""
 
     subject: Subject
     code: str
     message: str
     since: AwareDatetime
-    email: str = ""
 
     @property
     def coded(self) -> str:

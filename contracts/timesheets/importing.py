@@ -168,7 +168,6 @@ def _without_person(system: str, entry: LoggedTime, email: str, count: int) -> U
             message=f"{what}: Odoo has {count} employees with the work e-mail {email}: correct "
             "them there",
             since=entry.changed_at,
-            email=email,
         )
     nobody = f"Odoo has no employee with the work e-mail {email}" if email else "has no e-mail"
     return Unplaced(
@@ -178,7 +177,6 @@ def _without_person(system: str, entry: LoggedTime, email: str, count: int) -> U
         f'"{entry.person_id}" = "<work e-mail in Odoo>" to [timesheets.{system}.people] and '
         "restart the workers",
         since=entry.changed_at,
-        email=email,
     )
 
 

@@ -31,6 +31,9 @@ class Timesheets(Protocol):
         """A page of all entries of these days, the approved ones at least: of these days, what is
         on none of the pages is not approved, or is gone."""
 
+    def email(self, person_id: str) -> str:
+        """The e-mail address of a person as it is now; "" of whom there is none."""
+
     def missing_setup(self) -> list[Problem]:
         """What the account still lacks for the above to work; empty when all is there."""
 

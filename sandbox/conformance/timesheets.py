@@ -36,6 +36,11 @@ class TimesheetRemote(Remote):
     page_size: ClassVar[int]
     """The most entries, or groups of them, that one page of the connector holds."""
 
+    @property
+    @abstractmethod
+    def person_id(self) -> str:
+        """Petra's id there."""
+
     @abstractmethod
     def log(self, hours: str, on: date, *, note: str = "") -> str:
         """Petra (`petra@northwind.example`) logs hours of work on a project; returns the entry's
@@ -89,6 +94,7 @@ class TimesheetConformance(GatewayConformance[R], WebhookConformance[R]):
         return {
             "changed": changed,
             "worked": worked,
+            "email": lambda timesheets: timesheets.email(remote.person_id),
             "missing_setup": lambda timesheets: timesheets.missing_setup(),
         }
 
@@ -128,6 +134,12 @@ class TimesheetConformance(GatewayConformance[R], WebhookConformance[R]):
         assert entry in all_worked(timesheets, MONDAY - _DAY, MONDAY)
         assert entry not in all_worked(timesheets, MONDAY + _DAY, MONDAY + 6 * _DAY)
         assert entry not in all_worked(timesheets, MONDAY - 6 * _DAY, MONDAY - _DAY)
+
+    def test_a_person_has_an_address_and_nobody_has_none(
+        self, remote: R, timesheets: Timesheets
+    ) -> None:
+        assert timesheets.email(remote.person_id) == "petra@northwind.example"
+        assert timesheets.email("0") == ""
 
     # --- changes --------------------------------------------------------------------------------
 

@@ -75,6 +75,10 @@ class ClockifyRemote(TimesheetRemote):
         body = self.store.webhook(self._request_of[record_id])
         return Delivery(body, {"Content-Type": "application/json", SIGNATURE: secret})
 
+    @property
+    def person_id(self) -> str:
+        return self.petra
+
     # --- what people do ---------------------------------------------------------------------------
 
     def log(self, hours: str, on: date, *, note: str = "") -> str:

@@ -59,6 +59,10 @@ class HarvestRemote(TimesheetRemote):
         body = json.dumps({"message": "Too many requests"}).encode()
         return Answer(429, {"Retry-After": str(seconds)}, body)
 
+    @property
+    def person_id(self) -> str:
+        return str(self._petra)
+
     # --- what people do ---------------------------------------------------------------------------
 
     def log(self, hours: str, on: date, *, note: str = "") -> str:

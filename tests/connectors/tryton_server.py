@@ -345,6 +345,10 @@ class TrytonTimeRemote(TimesheetRemote):
     def end_sessions(self) -> None:
         self._firm.end_sessions()
 
+    @property
+    def person_id(self) -> str:
+        return str(self._petra)
+
     # --- what people do ---------------------------------------------------------------------------
 
     def log(self, hours: str, on: date, *, note: str = "") -> str:

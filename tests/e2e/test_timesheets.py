@@ -121,7 +121,7 @@ async def world(
 
 @pytest.mark.parametrize("odoo_server", ["sandbox"], indirect=True, scope="session")
 async def test_a_person_waits_until_odoo_knows_them(world: TimeWorld) -> None:
-    """A webhook brings the hours at once; those of an unknown person come once the e-mail is set,
+    """A webhook brings the hours at once; those of an unknown person come once the e-mail is right,
     also what was logged meanwhile."""
     harvest, today = world.harvest, str(datetime.now(UTC).date())
     await world.active(hourly() | {"contract_id": f"{CONTRACT}-other"})
@@ -156,8 +156,9 @@ async def test_a_person_waits_until_odoo_knows_them(world: TimeWorld) -> None:
     assert row.needs_person
 
     second = harvest.log(nina, "2", today, project=OTHER_PROJECT, is_closed=True)
-    values = {"name": "Nina Newcomer", "work_email": "Nina@Northwind.example", "company_id": 1}
+    values = {"name": "Nina Newcomer", "work_email": "Nina.N@Northwind.example", "company_id": 1}
     world.admin.create("hr.employee", [values])
+    harvest.set_email(nina, "nina.n@northwind.example")
     await events.deliver_again(world.client, f"harvest/person-{nina}")
     await world.event(f"person-{nina}", EventOutcome.APPLIED)
     assert set(world.lines(first, second)) == {first, second}

@@ -86,6 +86,9 @@ class Clockify:
         reaches = all(start >= first - _LONGEST for start in starts)
         return self._logged(answer, entries, page, goes_on=reaches)
 
+    def email(self, person_id: str) -> str:
+        return self._emails.now(person_id)
+
     def missing_setup(self) -> list[Problem]:
         self._api.approval_requests(_APPROVED, "UPDATED_AT", 1, size=1)
         return []

@@ -52,6 +52,9 @@ class Harvest:
     def worked(self, first: date, last: date, after: str = "") -> LoggedTimes:
         return self._read({"from": str(first), "to": str(last)}, after)
 
+    def email(self, person_id: str) -> str:
+        return self._emails.now(person_id)
+
     def missing_setup(self) -> list[Problem]:
         roles = self._api.own_user().get("access_roles")
         if not isinstance(roles, list):

@@ -22,7 +22,7 @@ from contracts.timesheets.entries import (
 from gateways import errors
 from gateways.fields import names
 
-LINE = "timesheet.line"
+LINE, EMPLOYEE = "timesheet.line", "company.employee"
 PAGE = 200
 _FIELDS = names("""
     date duration description write_date create_date
@@ -54,6 +54,12 @@ class TrytonTimesheets:
         """See Timesheets."""
         days = [["date", ">=", day(first)], ["date", "<=", day(last)]]
         return self._page(days, after, None)
+
+    def email(self, person_id: str) -> str:
+        """See Timesheets."""
+        key = [["id", "=", int(person_id) if person_id.isdigit() else 0]]
+        found = self._api.search(EMPLOYEE, key, ["party.email"], limit=1)
+        return str(found[0]["party."]["email"] or "") if found else ""
 
     def missing_setup(self) -> list[Problem]:
         """See Timesheets: it needs nothing but the right to read lines."""
