@@ -492,6 +492,9 @@ payment_refused (finance, at register_payment, only skip): a reported payment ca
 payment_without_invoice (finance, at register_payment, only skip): a payment was reported by
     Signal for a proposal that was then rejected => book the money where it belongs or pay it
     back, then `skip`
+booking_left (finance, at take_back): a payment or a write-off was given up, and somebody has posted
+    its draft in Odoo meanwhile, or Odoo does not cancel it; the message has its number => cancel it
+    there and `retry`; or `skip` to leave it there
 payment_exceeds (finance, at settle_payment, only skip): more was paid than was open; the rest
     is on the customer's account in Odoo => reconcile or repay it, then `skip`
 payment_differs (finance, at settle_payment, only skip): a known payment was reported again with
@@ -509,6 +512,8 @@ write_off_changed (finance, at write_off): the entry of the write-off was cancel
 close_out_differs (finance, at close_out, only retry or skip, heals): Odoo's totals differ:
     invoices less credits, open amounts, drafts => correct them in Odoo; it is compared again by
     itself (`retry`: now), later once a day; or accept the difference and `skip`
+came_after_close (finance, at after_close): a system sent a Signal to a closed contract whose CRM
+    had yet to hear of that; nothing follows from it => bill or credit by hand, then `skip`
 """,
 )
 
@@ -658,9 +663,15 @@ discard: The draft of a rejected proposal is still in Odoo. *Skip* once it is ca
 reconcile: The credit note is posted, but not reconciled with its invoice. Reconcile them in
     Odoo and *skip*, or *retry*.
 register_payment: The money is known and not booked. Before you *skip*, book it where it belongs
-    or pay it back, and delete the draft of the payment if Odoo has one: it stays there.
+    or pay it back. The draft of the payment, if Odoo has one, is cancelled then.
 write_off: The write-off is approved and not booked. Correct `write_off_account`, then *retry*.
-    *Skip* gives it up: delete the draft of its entry if Odoo has one.
+    *Skip* gives it up, and cancels the draft of its entry if Odoo has one.
+take_back: A payment or write-off was given up, and its draft is still in Odoo. After a *skip* it
+    stays there, and the journal has its number.
+look_up_milestone: Two changes of the milestone in Odoo came within a second, and Odoo is asked
+    which is the later. *Skip* keeps what was known.
+after_close: Nothing follows from what came: the contract is closed. *Skip* once you have seen
+    to it.
 close_out: The problems name each difference between the contract and Odoo. *Skip* accepts them:
     the record is attached, the project archived. Without a comparison there is no *skip*.
 audit: *Skip* closes without the audit record; `c2c contract audit` writes it to a file.

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Any, Self
 
 import stdnum
@@ -557,7 +558,11 @@ class Contract(Frozen):
         return next(line for line in self.services if line.key == key)
 
     def milestone(self, key: str) -> Milestone | None:
-        return next((item for item in self.milestones if item.key == key), None)
+        return self.milestones_by_key.get(key)
+
+    @cached_property
+    def milestones_by_key(self) -> dict[str, Milestone]:
+        return {item.key: item for item in self.milestones}
 
 
 def vat_problem(number: str, country: str) -> str | None:

@@ -61,6 +61,9 @@ PROVISION = Step("provision", "Set up customer, project and order", _OPERATIONS,
 MARK_MILESTONE = Step(
     "mark_milestone", "Show in Odoo whether the milestone is reached", _OPERATIONS, _WAIVABLE
 )
+LOOK_UP_MILESTONE = Step(
+    "look_up_milestone", "Look up in Odoo whether the milestone is reached", _OPERATIONS, _OPTIONAL
+)
 PROPOSAL = Step("proposal", "Have the invoice approved", _FINANCE, tuple(Action))
 REVIEW = Step(
     "review", "Review an invoiced milestone that is not reached after all", _FINANCE, _ONLY_SKIP
@@ -102,6 +105,9 @@ WRITE_BACK = Step("write_back", "Write the status to the CRM", _SALES, _OPTIONAL
 CANCEL_ORDER = Step("cancel_order", "Cancel the sales order", _OPERATIONS, _OPTIONAL)
 ARCHIVE_PROJECT = Step("archive_project", "Archive the project", _OPERATIONS, _OPTIONAL)
 CLOSE_OUT = Step("close_out", "Check the close-out", _FINANCE, _ONLY_RETRY)
+AFTER_CLOSE = Step(
+    "after_close", "Look after what came once the contract was closed", _FINANCE, _ONLY_SKIP
+)
 AUDIT = Step("audit", "Attach the audit record", _FINANCE, _OPTIONAL)
 POLICY = Step("policy", "Load the legal entity's rules", _OPERATIONS, _ONLY_RETRY)
 CREATE_INVOICE = Step("create_invoice", "Create the invoice", _FINANCE, _MEND)
@@ -113,6 +119,7 @@ SETTLE_PAYMENT = Step("settle_payment", "Settle money that is not owed", _FINANC
 REMIND = Step("remind", "Send the reminder", _FINANCE, _OPTIONAL)
 NOTIFY = Step("notify", "Remind the approvers", _FINANCE, _OPTIONAL)
 DISCARD = Step("discard", "Cancel the rejected draft in Odoo", _FINANCE, _OPTIONAL)
+TAKE_BACK = Step("take_back", "Cancel the draft in Odoo of what is not booked", _FINANCE, _OPTIONAL)
 RECONCILE = Step("reconcile", "Set the credit note off against its invoice", _FINANCE, _OPTIONAL)
 WRITE_OFF = Step("write_off", "Write off what is open", _FINANCE, _OPTIONAL)
 

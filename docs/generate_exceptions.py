@@ -102,7 +102,7 @@ STEPS_NAMES = """\
 Where one workflow can have several of a kind parked, the name is longer:
 `mark_milestone:<milestone>`, `review:<milestone>`, `follow:<number>`, `proposal:<occasion>` (such
 as `proposal:design`), `purchase_order:<occasion>`, `bill_period:<day>`,
-`remind:<level>`, `register_payment:<reference>`, `notify:<kind>`.
+`remind:<level>`, `register_payment:<reference>`, `take_back:<what>`, `notify:<kind>`.
 """
 
 CODES_INTRODUCTION = """\

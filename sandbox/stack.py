@@ -49,8 +49,10 @@ _START_SECONDS = 30
 
 DYNAMIC_CONFIG = (
     "frontend.WorkflowTimeSkippingEnabled=true",
-    # Timers that were skipped to fire at once instead of within the second.
+    # Timers that were skipped to fire at once instead of within the second, however many they are:
+    # an hour of an activity's attempts passes in one second instead of twelve.
     'history.timerProcessorMaxTimeShift="10ms"',
+    "history.timerProcessorMaxPollRPS=1000",
     # Each legal entity has its share of a full queue.
     "matching.enableFairness=true",
     # What is urgent comes first in the whole queue: each part of one has an order of its own.

@@ -56,11 +56,8 @@ _CONNECTOR_SWEEPS: dict[Group, str] = {
 """What looks through the connectors of a group."""
 
 _UTC = "UTC"
-_CATCH_UP = timedelta(minutes=1)
-"""A sweep starts from its predecessor's watermark: after an outage one catches up for all."""
-_SWEEP_ENDS_WITHIN = timedelta(minutes=30)
-"""One that hangs, as where the release it began with is gone, would hold up all that follow: they
-never run beside each other. Nothing is lost by its end, the next starts from the same watermark."""
+_LEAST_CATCH_UP = timedelta(minutes=1)
+_MAY_LAST = timedelta(minutes=30)
 _VISIBLE_WITHIN_SECONDS = 15.0
 """A new search attribute takes a moment until the server accepts it in queries."""
 
@@ -85,6 +82,21 @@ class Sweep:
     @property
     def time_zone(self) -> str:
         return self.argument.time_zone if self.argument else _UTC
+
+    @property
+    def catch_up(self) -> timedelta:
+        """How late it may still start where Temporal was away when it was due. The last time that
+        was missed always lies within its interval, and one sweep catches up for all: it starts from
+        its predecessor's watermark. So a daily one does not wait for the next day."""
+        return max(self.every, _LEAST_CATCH_UP)
+
+    @property
+    def ends_within(self) -> timedelta:
+        """How long it may last. One that hangs, as where the release it began with is gone, would
+        hold up all that follow: they never run beside each other. Nothing is lost by its end, the
+        next starts from the same watermark. Where that is long in coming, it waits for a remote
+        that is away instead."""
+        return max(self.every, _MAY_LAST)
 
 
 @dataclass
@@ -265,13 +277,13 @@ def _schedule(sweep: Sweep) -> Schedule:
             args=[] if sweep.argument is None else [sweep.argument],
             id=sweep.id,
             task_queue=task_queues.CONTRACTS,
-            execution_timeout=_SWEEP_ENDS_WITHIN,
+            execution_timeout=sweep.ends_within,
             task_timeout=options.TASK_TIMEOUT,
         ),
         spec=ScheduleSpec(
             intervals=[ScheduleIntervalSpec(every=sweep.every)], time_zone_name=sweep.time_zone
         ),
-        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=_CATCH_UP),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=sweep.catch_up),
     )
 
 
@@ -302,7 +314,7 @@ async def _starts(client: Client, found: Schedule, sweep: Sweep) -> bool:
     if (action.workflow, action.task_queue) != (sweep.workflow, task_queues.CONTRACTS):
         return False
     timeouts = action.execution_timeout, action.task_timeout
-    if timeouts != (_SWEEP_ENDS_WITHIN, options.TASK_TIMEOUT):
+    if timeouts != (sweep.ends_within, options.TASK_TIMEOUT):
         return False
     if sweep.argument is None:
         return not action.args

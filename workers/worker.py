@@ -55,6 +55,7 @@ from wiring import remotes
 from wiring.remotes import Gateways
 from wiring.settings import Settings, WorkerSettings
 from workers.query_cache_guard import keep_behind
+from workers.slow_tasks import be_patient
 from workflows import task_queues
 from workflows.burn_sweep import BurnSweepWorkflow
 from workflows.contract import ContractWorkflow
@@ -234,6 +235,7 @@ async def running(
                 graceful_shutdown_timeout=timedelta(seconds=limits.graceful_shutdown_seconds),
             )
             keep_behind(worker)
+            be_patient(worker)
             workers.append(await stack.enter_async_context(worker))
         try:
             yield

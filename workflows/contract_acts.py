@@ -3,8 +3,8 @@ and what its answer is to the rules. Nothing is decided here."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from typing import Any, cast
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar, cast
 
 from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
@@ -18,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.odoo.burn import BurnFound, BurnReading, OdooBurn
     from activities.odoo.chatter import Notification, OdooChatter
     from activities.odoo.closing import CloseOutLeft, CloseOutRequest, OdooClosing
-    from activities.odoo.expenses import ExpenseReading, ExpensesRequest, OdooExpenses
+    from activities.odoo.expenses import ExpensesRequest, OdooExpenses
     from activities.odoo.handover import (
         HANDOVER_CALLS,
         HandoverRequest,
@@ -36,7 +36,9 @@ with workflow.unsafe.imports_passed_through():
         ProjectStatusRequest,
     )
     from activities.odoo.provisioning import PROVISIONING_CALLS, OdooProvisioning, ProvisionRequest
-    from activities.odoo.timesheets import OdooTimesheets, TimeReading, TimeRequest
+    from activities.odoo.readings import Reading, ReadingRequest
+    from activities.odoo.sweeps import OdooSweeps
+    from activities.odoo.timesheets import OdooTimesheets, TimeRequest
     from activities.odoo.validation import Accepted, AcceptRequest, OdooValidation
     from activities.policies import Policies, PolicyRequest
     from contracts import closeout
@@ -67,11 +69,14 @@ with workflow.unsafe.imports_passed_through():
     from contracts.invoice.state import InvoiceInput, InvoiceReport, InvoiceState
     from contracts.model import TimePlan
     from contracts.parking import Waiting
+    from contracts.sweeps import Kind, OdooChanges, PageMark, SweepWindow
     from workflows import options
     from workflows.acts import activity, then
     from workflows.invoice import InvoiceWorkflow, attributes_to_start
     from workflows.readings import all_pages
     from workflows.shell import Perform, Shell
+
+R = TypeVar("R", bound=ReadingRequest)
 
 # --- provisioning ---------------------------------------------------------------------------------
 
@@ -165,17 +170,8 @@ def time_request(state: ContractState, read: Read) -> TimeRequest:
 
 def _read_time(state: ContractState, action: Action) -> Awaitable[Any]:
     read = _reading(state, action)
-    request = time_request(state, read)
-    under_way = all_pages(
-        OdooTimesheets.read_time,
-        request,
-        options.odoo_finance(f"{read.plan}: approved hours until {read.until}"),
-    )
-
-    def answer(read: TimeReading) -> answers.TimeRead:
-        return answers.TimeRead(tuple(read.found), tuple(read.gone), read.as_of, request.until)
-
-    return then(under_way, answer)
+    summary = f"{read.plan}: approved hours until {read.until}"
+    return _read_all(OdooTimesheets.read_time, time_request(state, read), summary)
 
 
 def _read_expenses(state: ContractState, action: Action) -> Awaitable[Any]:
@@ -190,14 +186,17 @@ def _read_expenses(state: ContractState, action: Action) -> Awaitable[Any]:
         seen_until=cursor.until,
         known=account.known_expenses(state.account),
     )
-    under_way = all_pages(
-        OdooExpenses.read_expenses,
-        request,
-        options.odoo_finance(f"{read.plan}: approved expenses until {read.until}"),
-    )
+    summary = f"{read.plan}: approved expenses until {read.until}"
+    return _read_all(OdooExpenses.read_expenses, request, summary)
 
-    def answer(read: ExpenseReading) -> answers.ExpensesRead:
-        return answers.ExpensesRead(tuple(read.found), tuple(read.gone), read.as_of, request.until)
+
+def _read_all(
+    read: Callable[[Any, R], Reading[Any]], request: R, summary: str
+) -> Awaitable[answers.RecordsRead[Any]]:
+    under_way = all_pages(read, request, options.odoo_finance(summary))
+
+    def answer(read: Reading[Any]) -> answers.RecordsRead[Any]:
+        return answers.RecordsRead(tuple(read.found), tuple(read.gone), read.as_of, request.until)
 
     return then(under_way, answer)
 
@@ -221,6 +220,21 @@ def _mark_milestone(state: ContractState, action: Action) -> Awaitable[Any]:
         options.odoo_master(f"milestone {action.subject} {action.basis}"),
         lambda marked: marked.as_of,
     )
+
+
+def _look_up_milestone(state: ContractState, action: Action) -> Awaitable[Any]:
+    milestone = PageMark(kind=Kind.MILESTONES, id=state.odoo.milestone_ids[action.subject])
+    return activity(
+        OdooSweeps.read_changes,
+        SweepWindow(since=state.clock, record=milestone),
+        options.odoo_finance(f"look up milestone {action.subject}", options.Urgency.AWAITED),
+        _marks_in,
+    )
+
+
+def _marks_in(found: OdooChanges) -> tuple[delivery.Mark, ...]:
+    reached = (item.mark for item in found.milestones)
+    return (*reached, *(item.mark for item in found.unreached))
 
 
 def _set_delivered(state: ContractState, action: Action) -> Awaitable[Any]:
@@ -279,9 +293,9 @@ def _hear_its_end(contract: Shell[ContractState], number: int, invoice: Any) -> 
         return
     if invoice.exception() is None:
         report: InvoiceReport = invoice.result()
-        contract.tell(SignalReceived(InvoiceEnded(report=report), f"the end of invoice {number}"))
+        contract.hear(SignalReceived(InvoiceEnded(report=report), f"the end of invoice {number}"))
     else:
-        contract.tell(SignalReceived(InvoiceLost(number=number), f"the loss of invoice {number}"))
+        contract.hear(SignalReceived(InvoiceLost(number=number), f"the loss of invoice {number}"))
 
 
 def _invoice_state(state: ContractState, number: int) -> InvoiceState:
@@ -474,6 +488,7 @@ PERFORM: dict[str, Perform[ContractState]] = {
     reading.READ_TIME: _read_time,
     reading.READ_EXPENSES: _read_expenses,
     delivery.MARK_MILESTONE: _mark_milestone,
+    delivery.LOOK_UP: _look_up_milestone,
     delivery.SET_DELIVERED: _set_delivered,
     proposing.START_INVOICE: _start_invoice,
     proposing.WARN: _warn,

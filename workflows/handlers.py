@@ -84,7 +84,7 @@ class _Declared:
 
 def _received(kind: Any, words: str, name: str, doc: str | None) -> Callable[..., None]:
     def received(self: Shell[Any], message: Any) -> None:
-        self.tell(SignalReceived(message, words.format(message=message)))
+        self.hear(SignalReceived(message, words.format(message=message)))
 
     received.__annotations__ = {"message": kind, "return": None}
     received.__name__ = received.__qualname__ = name

@@ -170,7 +170,7 @@ class InvoiceWorkflow(Shell[InvoiceState]):
     @signal
     def contract_renewed(self) -> None:
         """From the contract: it has begun another run, and needs a report when the invoice ends."""
-        self.tell(SignalReceived(ContractRenewed(), "that the contract was renewed"))
+        self.hear(SignalReceived(ContractRenewed(), "that the contract was renewed"))
 
     @workflow.query
     def invoice(self) -> InvoiceState:

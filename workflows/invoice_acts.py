@@ -20,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.agenda.state import required
     from contracts.approvals import reminder_message
     from contracts.identifiers import invoice_origin, invoice_workflow_id
-    from contracts.invoice import acts, collecting, issuing, reminding, reporting
+    from contracts.invoice import acts, collecting, issuing, payments, reminding, reporting
     from contracts.invoice.messages import PaymentReceived
     from contracts.invoice.state import InvoiceReport, InvoiceState
     from workflows import options
@@ -121,6 +121,19 @@ def _register_payment(state: InvoiceState, action: Action) -> Awaitable[Any]:
         PaymentRequest(invoice_id=_invoice_id(state), payment=payment),
         options.odoo_finance(f"register payment {payment.reference}", _AWAITED, looks_first=True),
     )
+
+
+def _take_back(state: InvoiceState, action: Action) -> Awaitable[Any]:
+    item = payments.given_up(state, action.subject)
+    workflow_id = invoice_workflow_id(state.contract_workflow_id, state.proposal.number)
+    request = DiscardRequest(
+        origin=invoice_origin(workflow_id),
+        invoice_id=_invoice_id(state),
+        payment=item.payment,
+        write_off=item.write_off,
+    )
+    config = options.odoo_finance(f"cancel the draft of {item.key}", _BACKGROUND)
+    return activity(OdooInvoices.discard_draft, request, config)
 
 
 def _reconcile(state: InvoiceState, action: Action) -> Awaitable[Any]:
@@ -230,6 +243,7 @@ PERFORM: dict[str, Perform[InvoiceState]] = {
     acts.DELIVER: _deliver,
     acts.BALANCE: _read_balance,
     acts.REGISTER_PAYMENT: _register_payment,
+    acts.TAKE_BACK: _take_back,
     acts.RECONCILE: _reconcile,
     acts.REMIND: _remind,
     acts.TODO: _create_todo,

@@ -17,6 +17,7 @@ from activities.odoo.balances import balances_of
 from activities.odoo.buttons import press
 from activities.odoo.catalogue import Catalogue
 from activities.odoo.contexts import UNTRACKED
+from activities.odoo.given_up import discard_payment, discard_write_off
 from activities.odoo.invoice_content import LOCK_WARNING, WholeInvoice, read_whole
 from activities.odoo.invoice_rows import DraftRequest, amount_in_odoo, origin_of
 from activities.odoo.milestones import mark_reached
@@ -25,6 +26,7 @@ from activities.odoo.partners import for_partner
 from activities.policies import Policies, PolicyRequest
 from contracts import ownership
 from contracts.billing.lines import InvoiceKind, InvoiceProposal
+from contracts.contract.state import require_id
 from contracts.invoice.answers import Draft
 from contracts.invoice.content import InvoiceContent, differences, in_words, posted_differences
 from contracts.invoice.messages import InvoiceBalance
@@ -52,10 +54,13 @@ NEEDS = (
 
 class DiscardRequest(BaseModel):
     """The draft of an invoice that is not to be: by its id in Odoo, or where making it failed
-    before that was known, by its origin."""
+    before that was known, by its origin. Or what was to be booked on that invoice: `payment` is the
+    reference of a payment, `write_off` the key of an entry."""
 
     origin: str
     invoice_id: int | None = None
+    payment: str = ""
+    write_off: str = ""
 
 
 class PostRequest(BaseModel):
@@ -144,10 +149,20 @@ class OdooInvoices:
 
     @activity.defn
     def discard_draft(self, request: DiscardRequest) -> Done:
-        """Cancel a draft that was not approved; refuses (`invoice_posted`) what is posted.
+        """Cancel a draft that was not approved, or that a person has given up after Odoo did not
+        post it; refuses (`invoice_posted`, `booking_left`) what is posted.
 
         One already cancelled, deleted by a person or never made is a success.
         """
+        if request.payment:
+            discard_payment(self._odoo, require_id(request.invoice_id), request.payment)
+        elif request.write_off:
+            discard_write_off(self._odoo, request.origin, request.write_off)
+        else:
+            self._discard_invoice(request)
+        return Done()
+
+    def _discard_invoice(self, request: DiscardRequest) -> None:
         for row in self._drafts(request):
             if row["state"] == "posted":  # Odoo itself would cancel that too
                 raise BusinessRefusal(
@@ -158,7 +173,6 @@ class OdooInvoices:
                 )
             if row["state"] == "draft":
                 self._cancel(row["id"])
-        return Done()
 
     def _drafts(self, request: DiscardRequest) -> Sequence[Mapping[str, Any]]:
         if request.invoice_id is not None:

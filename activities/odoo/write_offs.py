@@ -12,6 +12,7 @@ from activities import metrics
 from activities.failures import BusinessRefusal, after_effect
 from activities.odoo import entries, external_ids
 from activities.odoo.balances import balance_of
+from activities.odoo.given_up import write_off_reference
 from activities.odoo.needs import ACCOUNTING, UPSERT, Need
 from activities.odoo.reconciliation import receivable_line, reconcile
 from contracts.identifiers import contract_workflow_id, invoice_origin, invoice_workflow_id
@@ -210,4 +211,4 @@ def _origin(request: WriteOffRequest) -> str:
 
 
 def _reference(request: WriteOffRequest) -> str:
-    return f"Write-off {request.key}: {request.reason}"
+    return f"{write_off_reference(request.key)}{request.reason}"

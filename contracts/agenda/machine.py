@@ -119,6 +119,8 @@ class Agenda(Generic[S]):
     - `is_over`: whether nothing more comes but what is still wanted.
     - `shown`: the state with what it waits for, which people see; called last.
     - `messages`, `acts`: the rules, by the type of a message and by the kind of an act.
+    - `missed`: the state after a Signal that is refused, by its message and what that is called;
+      its sender does not hear of it, and the journal has it already.
     - `at_most_bytes`: a number of bytes that a state surely has not exceeded, quick to tell.
     - `answer`: how things stand, which answers a message whose rule gives no answer of its own.
     - `correction_refusal`, `corrected`: why a person's correction (amend, cancel) of what is parked
@@ -135,6 +137,7 @@ class Agenda(Generic[S]):
     correction_refusal: Callable[[S, Resolution], str | None]
     corrected: Callable[[S, StepException, Resolution], S]
     at_most_bytes: Callable[[S], int] = lambda _: 0
+    missed: Callable[[S, Any, str], S] = lambda state, *_: state
     answer: Callable[[S], Any] = lambda _: None
     _last: list[tuple[S, Sequence[Wanted]]] = field(default_factory=list, repr=False)
 
@@ -250,7 +253,8 @@ class Agenda(Generic[S]):
         try:
             return self._taken(state, event.message, self._refusal(state, event.message))
         except Refused as refused:
-            return state.noted(f"Refused {event.words}: {refused}")
+            state = state.noted(f"Refused {event.words}: {refused}")
+            return self.missed(state, event.message, event.words)
 
     def _resumed(self, state: S, key: str) -> S:
         """Apply a message that was kept. Raises whatever its kind or the rules raise."""

@@ -307,7 +307,7 @@ def _project_amended(
     )
     state = state.replace(odoo=odoo)
     for mark in amended.reached:
-        state = delivery.reached_in_odoo(state, mark)
+        state = delivery.shown_in_odoo(state, mark)
     return state
 
 

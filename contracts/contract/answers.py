@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from contracts.billing.expenses import Expense
 from contracts.billing.time import TimeEntry
 from contracts.contract.messages import MilestoneReachedInOdoo
 from contracts.handover import Burn, HandoverPlan
 from contracts.model import Contract, JsonObject
+
+Record = TypeVar("Record", TimeEntry, Expense)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,21 +34,11 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
-class TimeRead:
-    """Approved hours of a plan that are new or changed, and the lines that are gone. `as_of` is
-    Odoo's clock before it was read."""
+class RecordsRead(Generic[Record]):
+    """Approved hours or expenses of a plan that are new or changed, and the ids of those that are
+    gone. `as_of` is Odoo's clock before it was read."""
 
-    entries: tuple[TimeEntry, ...]
-    gone: tuple[int, ...]
-    as_of: datetime | None
-    until: date
-
-
-@dataclass(frozen=True, slots=True)
-class ExpensesRead:
-    """Approved expenses of a plan that are new or changed, and those that are gone."""
-
-    expenses: tuple[Expense, ...]
+    found: tuple[Record, ...]
     gone: tuple[int, ...]
     as_of: datetime | None
     until: date

@@ -29,6 +29,8 @@ from contracts.parking import Resolution, StepException
 MARK_MILESTONE, SET_DELIVERED, REVIEW = "mark_milestone", "set_delivered", "review"
 REACHED, PLANNED = "reached", "planned"
 """What a milestone is to be shown as in Odoo: the basis of the act that marks it."""
+LOOK_UP = parking.LOOK_UP_MILESTONE.name
+Mark = MilestoneReachedInOdoo | MilestoneUnreachedInOdoo
 _DELIVERED = "delivered"
 _MOST_EARLY = 1_000
 
@@ -58,9 +60,7 @@ def _latest_day(state: ContractState) -> date:
     return state.today if state.contract is not None else state.today + DAY
 
 
-def _found_refusal(
-    state: ContractState, message: MilestoneReachedInOdoo | MilestoneUnreachedInOdoo
-) -> str | None:
+def _found_refusal(state: ContractState, message: Mark) -> str | None:
     if state.stage in ENDED:
         return f"the contract is {state.stage}"
     return None if state.cancel is None else "the contract is being cancelled"
@@ -100,30 +100,38 @@ def _reached(state: ContractState, message: MilestoneReached) -> ContractState:
     return state.noted(f"Milestone {key} reached{by}")
 
 
-def reached_in_odoo(state: ContractState, found: MilestoneReachedInOdoo) -> ContractState:
-    """Somebody marked a milestone reached in Odoo; a mark of ours is no news, nor is an old one."""
-    for key in _milestones_of(state, found.milestone_id):
-        progress = state.milestones[key]
-        if progress.marked_in_odoo is False and _is_newer(found.as_of, progress):
-            state = state.with_milestone(key, marked_in_odoo=True, marked_as_of=found.as_of)
-            on = min(found.on, state.today) if found.on else None
-            state = _reached(state, MilestoneReached(milestone=key, by="odoo", on=on))
+def shown_in_odoo(state: ContractState, mark: Mark) -> ContractState:
+    """Somebody has set a milestone in Odoo; a mark of ours is no news, nor is an old one.
+
+    Odoo's dates have seconds: which of two marks within one is the later only Odoo knows, and it is
+    looked at there.
+    """
+    for key in _milestones_of(state, mark.milestone_id):
+        known = state.milestones[key]
+        if _is_otherwise(known, mark) and known.marked_as_of == mark.as_of:
+            state = state.with_milestone(key, is_unclear=True)
+        else:
+            state = _with_shown(state, key, mark)
     return state
 
 
-def _unreached_in_odoo(state: ContractState, found: MilestoneUnreachedInOdoo) -> ContractState:
-    """A milestone that was marked reached in Odoo is not marked so any more; older news is none."""
-    for key in _milestones_of(state, found.milestone_id):
-        progress = state.milestones[key]
-        if progress.marked_in_odoo and _is_newer(found.as_of, progress):
-            state = state.with_milestone(key, marked_in_odoo=False, marked_as_of=found.as_of)
-            state = _taken_back(state, key, "odoo")
-    return state
+def _with_shown(state: ContractState, key: str, mark: Mark) -> ContractState:
+    """What Odoo shows of a milestone counts, where it is not what was known, nor older."""
+    known = state.milestones[key]
+    is_older = known.marked_as_of is not None and mark.as_of < known.marked_as_of
+    if is_older or not _is_otherwise(known, mark):
+        return state
+    is_reached = isinstance(mark, MilestoneReachedInOdoo)
+    state = state.with_milestone(key, marked_in_odoo=is_reached, marked_as_of=mark.as_of)
+    if isinstance(mark, MilestoneUnreachedInOdoo):
+        return _taken_back(state, key, "odoo")
+    on = min(mark.on, state.today) if mark.on else None
+    return _reached(state, MilestoneReached(milestone=key, by="odoo", on=on))
 
 
-def _is_newer(as_of: datetime, progress: MilestoneProgress) -> bool:
-    """Whether news of a milestone in Odoo is newer than what is known of it there."""
-    return progress.marked_as_of is None or as_of > progress.marked_as_of
+def _is_otherwise(known: MilestoneProgress, mark: Mark) -> bool:
+    """Whether a mark differs from what is known; where that is nothing, it is to be set anew."""
+    return known.marked_in_odoo is (not isinstance(mark, MilestoneReachedInOdoo))
 
 
 def _milestones_of(state: ContractState, milestone_id: int) -> list[str]:
@@ -265,9 +273,14 @@ def _why_not(act: Callable[[], object]) -> str | None:
 
 def marks(state: ContractState) -> Iterator[Action]:
     """Odoo shows at once what was reached, even where it is billed later, and what was taken back.
-    Where it is proposed at once, the draft marks it on its way."""
+    Where it is proposed at once, the draft marks it on its way. Nothing is marked over what
+    somebody may have set there: that is looked up first."""
     for key, progress in state.milestones.items():
         is_reached = progress.reached_on is not None
+        lane = f"milestone:{key}"
+        if progress.is_unclear:
+            yield Action(LOOK_UP, f"{LOOK_UP}:{key}", subject=key, lane=lane)
+            continue
         if is_reached is progress.marked_in_odoo or progress.under_review:
             continue
         if key in state.odoo.milestone_ids and not _awaits_decision(state, key):
@@ -276,7 +289,7 @@ def marks(state: ContractState) -> Iterator[Action]:
                 f"{MARK_MILESTONE}:{key}",
                 basis=REACHED if is_reached else PLANNED,
                 subject=key,
-                lane=f"milestone:{key}",
+                lane=lane,
             )
 
 
@@ -341,6 +354,14 @@ def _with_mark(
     return state.with_milestone(key, marked_in_odoo=is_marked, marked_as_of=as_of)
 
 
+def _looked_up(state: ContractState, action: Action, shown: tuple[Mark, ...]) -> ContractState:
+    """What Odoo shows now is the latest; a milestone that is gone there shows nothing."""
+    state = state.with_milestone(action.subject, is_unclear=False)
+    for mark in shown:
+        state = _with_shown(state, action.subject, mark)
+    return state
+
+
 def _delivered(state: ContractState, action: Action, sent: dict[str, Decimal]) -> ContractState:
     return state.replace(odoo=state.odoo.replace(delivered={**state.odoo.delivered, **sent}))
 
@@ -360,6 +381,11 @@ def _not_marked(state: ContractState, parked: StepException, _: Resolution) -> C
     return _with_mark(state, parked.subject, parked.basis == REACHED, state.clock)
 
 
+def _not_looked_up(state: ContractState, parked: StepException, _: Resolution) -> ContractState:
+    """What was known before counts."""
+    return state.with_milestone(parked.subject, is_unclear=False)
+
+
 def _not_delivered(state: ContractState, parked: StepException, _: Resolution) -> ContractState:
     news = delivered_news(state, parked.subject)
     return state.replace(odoo=state.odoo.replace(delivered={**state.odoo.delivered, **news}))
@@ -367,14 +393,15 @@ def _not_delivered(state: ContractState, parked: StepException, _: Resolution) -
 
 ACTS: Mapping[str, ActRule[ContractState]] = {
     MARK_MILESTONE: ActRule(parking.MARK_MILESTONE, _marked, _perhaps_marked, skipped=_not_marked),
+    LOOK_UP: ActRule(parking.LOOK_UP_MILESTONE, _looked_up, skipped=_not_looked_up),
     SET_DELIVERED: ActRule(parking.DELIVERED, _delivered, skipped=_not_delivered),
     REVIEW: ActRule(parking.REVIEW, skipped=_stands),
 }
 MESSAGES: Mapping[type, MessageRule[ContractState]] = {
     MilestoneReached: MessageRule(reported, _milestone_refusal, brings_work=True),
     MilestoneUnreached: MessageRule(reported, _milestone_refusal, brings_work=True),
-    MilestoneReachedInOdoo: MessageRule(reached_in_odoo, _found_refusal, brings_work=True),
-    MilestoneUnreachedInOdoo: MessageRule(_unreached_in_odoo, _found_refusal, brings_work=True),
+    MilestoneReachedInOdoo: MessageRule(shown_in_odoo, _found_refusal, brings_work=True),
+    MilestoneUnreachedInOdoo: MessageRule(shown_in_odoo, _found_refusal, brings_work=True),
     UsageReport: MessageRule(_usage, not_running, brings_work=True),
     ServiceCredit: MessageRule(_service_credit, _service_credit_refusal, brings_work=True),
     RetainageRelease: MessageRule(_release, _release_refusal, brings_work=True),

@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from contracts import metrics, parking
-from contracts.agenda.actions import Action, Failed, Metric
+from contracts.agenda.actions import Action, Failed, Metric, Question
 from contracts.agenda.machine import ActRule, MessageRule
 from contracts.billing import account, keys
 from contracts.billing.periods import life
@@ -19,9 +19,11 @@ from contracts.invoice.state import UNBILLED, InvoiceStage
 from contracts.parking import Resolution, StepException
 
 CLOSE_OUT, CANCEL_ORDER, ARCHIVE_PROJECT = "close_out", "cancel_order", "archive_project"
+AFTER_CLOSE = parking.AFTER_CLOSE.name
 PARTS = (parking.CLOSE_OUT, parking.AUDIT, parking.ARCHIVE_PROJECT)
 """What the close-out does in one act: each part parks under its own name."""
 PART_NAMES = tuple(step.name for step in PARTS)
+_MOST_LATE_NEWS = 20
 
 
 def wanted(state: ContractState) -> Iterator[Action]:
@@ -147,6 +149,30 @@ def _part_left(state: ContractState, parked: StepException, _: Resolution) -> Co
     return state.replace(close_out_done=(*state.close_out_done, parked.step))
 
 
+# --- what comes once it is closed ----------------------------------------------------------------
+
+
+def with_late_news(state: ContractState, words: str) -> ContractState:
+    """A message came that nothing follows from any more; the journal has all of them."""
+    return state.replace(came_after_close=(*state.came_after_close, words)[:_MOST_LATE_NEWS])
+
+
+def late_news(state: ContractState) -> Iterator[Question]:
+    news = state.came_after_close
+    if news:
+        detail = Failed(
+            kind="business",
+            code="came_after_close",
+            message=f"{', '.join(news)}: this came once the contract was closed, and nothing "
+            "follows from it. Bill or credit by hand what is owed for it, and skip",
+        )
+        yield Question(AFTER_CLOSE, AFTER_CLOSE, detail, basis=str(len(news)))
+
+
+def _late_news_settled(state: ContractState, *_: Any) -> ContractState:
+    return state.replace(came_after_close=())
+
+
 # --- cancellation ---------------------------------------------------------------------------------
 
 
@@ -226,6 +252,7 @@ ACTS: Mapping[str, ActRule[ContractState]] = {
     ),
     CANCEL_ORDER: ActRule(parking.CANCEL_ORDER, _taken_back, skipped=_part_left),
     ARCHIVE_PROJECT: ActRule(parking.ARCHIVE_PROJECT, _taken_back, skipped=_part_left),
+    AFTER_CLOSE: ActRule(parking.AFTER_CLOSE, skipped=_late_news_settled),
 }
 MESSAGES: Mapping[type, MessageRule[ContractState]] = {
     CancelRequest: MessageRule(cancel, cancel_refusal)

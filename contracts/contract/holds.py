@@ -56,6 +56,7 @@ def wanted(state: ContractState) -> Iterator[Action]:
     hold = state.holds.get(HoldKind.DUNNING)
     if hold is None and not state.dunning_holds:
         return
+    basis = hold.model_dump_json() if hold else ""
     for number, report in state.invoices.items():
         if number in state.starting or number in state.orphaned_invoices:
             continue
@@ -65,7 +66,7 @@ def wanted(state: ContractState) -> Iterator[Action]:
         yield Action(
             DUNNING_HOLD,
             key,
-            basis=hold.model_dump_json() if hold else "",
+            basis=basis,
             subject=str(number),
             lane=f"invoice:{number}",
         )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
+from functools import partial
+from typing import Any
 
 from contracts import parking
 from contracts.agenda.actions import Action, Failed, Question, Wanted
@@ -12,9 +14,10 @@ from contracts.billing import account
 from contracts.billing.account import Read, ReadKind
 from contracts.billing.expenses import Expense
 from contracts.billing.periods import life
+from contracts.billing.state import BillingState
 from contracts.billing.terms import is_read
 from contracts.billing.time import TimeEntry
-from contracts.contract.answers import ExpensesRead, TimeRead
+from contracts.contract.answers import RecordsRead
 from contracts.contract.state import DAY, ContractState, ReadCursor, has_ended
 from contracts.parking import Resolution, StepException
 
@@ -93,18 +96,14 @@ def _of(state: ContractState, key: str, until: date) -> Read | None:
 # --- what came of it ------------------------------------------------------------------------------
 
 
-def _time_read(state: ContractState, action: Action, read: TimeRead) -> ContractState:
-    state = _with_late(state, action.subject, account.too_late(state.account, read.entries))
-    billing = account.take_time(state.account, action.subject, read.entries, read.gone, read.until)
-    return _after_reading(state.replace(billing=billing), action.subject, read)
-
-
-def _expenses_read(state: ContractState, action: Action, read: ExpensesRead) -> ContractState:
-    state = _with_late(state, action.subject, account.too_late(state.account, read.expenses))
-    billing = account.take_expenses(
-        state.account, action.subject, read.expenses, read.gone, read.until
-    )
-    return _after_reading(state.replace(billing=billing), action.subject, read)
+def _read(
+    take: Callable[..., BillingState], state: ContractState, action: Action, read: RecordsRead[Any]
+) -> ContractState:
+    """Hours or expenses of a plan were read; `take` is what billing does with them."""
+    plan = action.subject
+    state = _with_late(state, plan, account.too_late(state.account, read.found))
+    billing = take(state.account, plan, read.found, read.gone, read.until)
+    return _after_reading(state.replace(billing=billing), plan, read)
 
 
 def _with_late(
@@ -122,7 +121,7 @@ def _with_late(
     return state.replace(came_too_late={**state.came_too_late, plan: text})
 
 
-def _after_reading(state: ContractState, plan: str, read: TimeRead | ExpensesRead) -> ContractState:
+def _after_reading(state: ContractState, plan: str, read: RecordsRead[Any]) -> ContractState:
     before = state.read_cursors.get(plan, ReadCursor())
     cursor = ReadCursor(since=read.as_of or before.since, until=read.until)
     looked = (*state.looked_again, plan) if is_closing(state) else state.looked_again
@@ -140,8 +139,8 @@ def _late_settled(state: ContractState, parked: StepException, _: Resolution) ->
 
 
 ACTS: Mapping[str, ActRule[ContractState]] = {
-    READ_TIME: ActRule(parking.READ_PLAN, _time_read),
-    READ_EXPENSES: ActRule(parking.READ_PLAN, _expenses_read),
+    READ_TIME: ActRule(parking.READ_PLAN, partial(_read, account.take_time)),
+    READ_EXPENSES: ActRule(parking.READ_PLAN, partial(_read, account.take_expenses)),
     TOO_LATE: ActRule(parking.TOO_LATE, skipped=_late_settled),
 }
 MESSAGES: Mapping[type, MessageRule[ContractState]] = {}

@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
+from pydantic import BaseModel
+
 from contracts.agenda.actions import ClockRang, Wanted
 from contracts.agenda.machine import Agenda
 from contracts.billing import account
@@ -25,8 +27,24 @@ from contracts.contract import (
     term,
     write_back,
 )
-from contracts.contract.state import DAY, ENDED, RUNNING, ContractInput, ContractState, outcome
+from contracts.contract.messages import (
+    MilestoneReached,
+    MilestoneReachedInOdoo,
+    MilestoneUnreached,
+    MilestoneUnreachedInOdoo,
+    UsageReport,
+)
+from contracts.contract.state import (
+    DAY,
+    ENDED,
+    RUNNING,
+    ContractInput,
+    ContractStage,
+    ContractState,
+    outcome,
+)
 from contracts.contract.waits import contract_waits
+from contracts.invoice.messages import CreditRequested
 from contracts.model import Contract, JsonObject
 
 _PARTS = (
@@ -60,8 +78,8 @@ def _wanted(state: ContractState) -> list[Wanted]:
 
 def _of_contract(state: ContractState) -> Iterator[Wanted]:
     if state.stage in ENDED:
-        return
-    if state.cancel is not None:
+        yield from endings.late_news(state)
+    elif state.cancel is not None:
         yield from endings.compensation(state)
     elif state.stage not in RUNNING:
         yield from provisioning.wanted(state)
@@ -115,6 +133,35 @@ def _consequences(state: ContractState) -> tuple[Rule, ...]:
     return _WHILE_RUNNING if state.stage in RUNNING else _BEFORE
 
 
+# --- what comes once it is closed ----------------------------------------------------------------
+
+_FACTS = (
+    MilestoneReached,
+    MilestoneUnreached,
+    MilestoneReachedInOdoo,
+    MilestoneUnreachedInOdoo,
+    UsageReport,
+    CreditRequested,
+)
+
+
+def _missed(state: ContractState, message: BaseModel, words: str) -> ContractState:
+    """While the CRM has yet to hear that the contract is closed, the engine still accepts Signals:
+    a person is told of one that would have changed something."""
+    if state.stage is not ContractStage.CLOSED or not isinstance(message, _FACTS):
+        return state
+    rule, before = AGENDA.messages[type(message)], state.replace(stage=ContractStage.CLOSING)
+    if rule.refusal(before, message) is not None:
+        return state
+    is_news = _facts(rule.take(before, message)) != _facts(before)
+    return endings.with_late_news(state, words) if is_news else state
+
+
+def _facts(state: ContractState) -> tuple[object, ...]:
+    reached = [(m.reached_on, m.under_review, m.is_unclear) for m in state.milestones.values()]
+    return state.billing, state.credits_asked, reached
+
+
 # --- what people see, and how large it is ---------------------------------------------------------
 
 
@@ -159,6 +206,7 @@ AGENDA: Agenda[ContractState] = Agenda(
     corrected=corrections.corrected,
     at_most_bytes=_at_most_bytes,
     answer=outcome,
+    missed=_missed,
 )
 
 

@@ -141,12 +141,15 @@ class MilestoneProgress(Value):
     `marked_in_odoo` is what Odoo shows as far as we know (None: a mark of ours has failed, and may
     have been set); until it shows what is so, it is marked, or unmarked. `marked_as_of` is when it
     changed there, by Odoo's clock: older news of it is no news. `told_as_of` is the same of other
-    systems' news. `under_review` says that it was un-reached after its invoice was proposed."""
+    systems' news. `is_unclear`: within the second of that change Odoo was seen to show otherwise,
+    and it is to be looked up. `under_review` says that it was un-reached after its invoice was
+    proposed."""
 
     reached_on: date | None = None
     reached_by: str = ""
     marked_in_odoo: bool | None = False
     marked_as_of: datetime | None = None
+    is_unclear: bool = False
     told_as_of: datetime | None = None
     under_review: bool = False
 
@@ -294,6 +297,8 @@ class ContractState(AgendaState):
     """An act of it, or of one of its invoices, was parked at some time."""
     started_at: datetime | None = None
     closed_at: datetime | None = None
+    came_after_close: tuple[str, ...] = ()
+    """Messages that were accepted by the engine then, and that a person looks after."""
 
     # --- what every rule asks -------------------------------------------------------------------
 

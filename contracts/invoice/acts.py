@@ -15,6 +15,7 @@ SETTLE_PAYMENT = parking.SETTLE_PAYMENT.name
 RECONCILE = parking.RECONCILE.name
 REMIND = parking.REMIND.name
 WRITE_OFF = parking.WRITE_OFF.name
+TAKE_BACK = parking.TAKE_BACK.name
 TODO = "todo"
 TELL_CONTRACT = "tell_contract"
 ASK_CREDIT = "ask_credit"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, timedelta
+from typing import Any
 
 from contracts import parking
 from contracts.agenda.actions import Action
@@ -22,7 +23,7 @@ from contracts.invoice.messages import (
     PaymentPromised,
     WriteOffAsked,
 )
-from contracts.invoice.state import InvoiceState, WriteOff, WriteOffContent
+from contracts.invoice.state import GivenUp, InvoiceState, WriteOff, WriteOffContent
 from contracts.money import Money
 
 _LONGEST_PROMISE = timedelta(days=366)
@@ -332,6 +333,11 @@ def _wrote_off(state: InvoiceState, action: Action, balance: InvoiceBalance) -> 
     return payments.with_balance(_without_write_off(state, "done"), balance)
 
 
+def _give_up(state: InvoiceState, *_: Any) -> InvoiceState:
+    state = payments.with_given_up(state, GivenUp(write_off=str(state.write_offs)))
+    return _without_write_off(state, "not booked")
+
+
 def _without_write_off(state: InvoiceState, why: str) -> InvoiceState:
     """A write-off is over: carried out, rejected or void."""
     asked = state.write_off
@@ -375,9 +381,7 @@ ACTS: Mapping[str, ActRule[InvoiceState]] = {
     acts.WRITE_OFF: ActRule(
         parking.WRITE_OFF,
         _wrote_off,
-        skipped=lambda state, *_: _without_write_off(
-            state, "not booked; if Odoo has a draft of its entry, that is to be deleted"
-        ),
+        skipped=_give_up,
     )
 }
 MESSAGES: Mapping[type, MessageRule[InvoiceState]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from typing import Any
 
 from contracts import parking
 from contracts.agenda.actions import Action, Failed, Question, Wanted
@@ -12,7 +13,7 @@ from contracts.agenda.state import required
 from contracts.invoice import acts, collecting
 from contracts.invoice.answers import Reconciled
 from contracts.invoice.messages import CreditApplied, InvoiceBalance, PaymentNotice, PaymentReceived
-from contracts.invoice.state import InvoiceState, OwnCredit, PaymentQuestion
+from contracts.invoice.state import GivenUp, InvoiceState, OwnCredit, PaymentQuestion
 from contracts.money import Money
 from contracts.parking import Resolution, StepException
 
@@ -195,8 +196,48 @@ def _give_up(state: InvoiceState, parked: StepException, _: Resolution) -> Invoi
     known = {name: item for name, item in state.known_payments.items() if name != reference}
     given_up = {**state.payments_given_up, reference: payment}
     state = state.replace(known_payments=known, payments_given_up=given_up)
-    text = f"Payment {reference} is not booked; if Odoo has a draft of it, that is to be deleted"
-    return _without_payment(state, reference).noted(text)
+    if state.issued and not _unbookable(state, payment):
+        state = with_given_up(state, GivenUp(payment=reference))
+    return _without_payment(state, reference).noted(f"Payment {reference} is not booked")
+
+
+# --- drafts of what is given up -------------------------------------------------------------------
+
+
+def with_given_up(state: InvoiceState, item: GivenUp) -> InvoiceState:
+    """Odoo may have a draft of it, which somebody might post."""
+    return state.replace(given_up=(*state.given_up, item))
+
+
+def to_take_back(state: InvoiceState) -> list[Action]:
+    """The drafts in Odoo of what is not booked are cancelled there."""
+    return [
+        Action(
+            acts.TAKE_BACK,
+            key=f"{acts.TAKE_BACK}:{item.key}",
+            subject=item.key,
+            lane=BOOKING_LANE,
+        )
+        for item in state.given_up
+    ]
+
+
+def given_up(state: InvoiceState, key: str) -> GivenUp:
+    [found] = (item for item in state.given_up if item.key == key)
+    return found
+
+
+def _taken_back(state: InvoiceState, action: Action, value: Any) -> InvoiceState:
+    return _without_given_up(state, action.subject)
+
+
+def _left(state: InvoiceState, parked: StepException, _: Resolution) -> InvoiceState:
+    return _without_given_up(state, parked.subject).noted(f"Left in Odoo: {parked.message}")
+
+
+def _without_given_up(state: InvoiceState, key: str) -> InvoiceState:
+    rest = tuple(item for item in state.given_up if item.key != key)
+    return state.replace(given_up=rest)
 
 
 # --- money that is not owed -----------------------------------------------------------------------
@@ -304,6 +345,7 @@ ACTS: Mapping[str, ActRule[InvoiceState]] = {
         skipped=_give_up,
         begun=_booking_begins,
     ),
+    acts.TAKE_BACK: ActRule(parking.TAKE_BACK, _taken_back, skipped=_left),
     acts.SETTLE_PAYMENT: ActRule(parking.SETTLE_PAYMENT, skipped=_settled),
     acts.RECONCILE: ActRule(
         parking.RECONCILE,

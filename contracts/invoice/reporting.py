@@ -40,7 +40,8 @@ def has_news(state: InvoiceState) -> bool:
     now = report(state)
     # The contract sees it end, with this as the result; a later run is told, once nothing is left
     # to see to: it may close then.
-    if now.stage is InvoiceStage.SETTLED and (not state.tells_its_end or state.payment_questions):
+    is_open = state.payment_questions or state.given_up
+    if now.stage is InvoiceStage.SETTLED and (not state.tells_its_end or is_open):
         return False
     return is_news(now, state.reported)
 

@@ -41,7 +41,8 @@ def _wanted(state: InvoiceState) -> Sequence[Wanted]:
         main = issuing.to_take_back(state)
     else:
         main = issuing.to_issue(state)
-    return [*main, *payments.to_settle(state), *reporting.to_tell(state)]
+    aside: list[Wanted] = [*payments.to_settle(state), *payments.to_take_back(state)]
+    return [*main, *aside, *reporting.to_tell(state)]
 
 
 def _wake(state: InvoiceState) -> datetime | None:

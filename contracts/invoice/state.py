@@ -154,6 +154,18 @@ class PaymentQuestion(Value):
         return f"{parking.SETTLE_PAYMENT.name}:{self.code}:{self.reference}:{self.amount}"
 
 
+class GivenUp(Value):
+    """What was to be booked on an invoice, and is not: a payment by its reference, or a write-off
+    by its key."""
+
+    payment: str = ""
+    write_off: str = ""
+
+    @property
+    def key(self) -> str:
+        return f"payment:{self.payment}" if self.payment else f"write_off:{self.write_off}"
+
+
 class OwnCredit(Value):
     """What a credit note of ours credits on an invoice: without tax, and set off with tax."""
 
@@ -222,6 +234,8 @@ class InvoiceState(AgendaState):
     """Every payment that is booked or to be booked, by its reference."""
     payments_given_up: dict[str, PaymentReceived] = Field(default_factory=dict)
     """Those that a person sees to, by their references."""
+    given_up: tuple[GivenUp, ...] = ()
+    """Drafts that Odoo may have of what is not booked: they are to be cancelled there."""
     owed_at_booking: Money | None = None
     """What was open when the payment that is booked, or was booked last, was tried first."""
     payment_questions: tuple[PaymentQuestion, ...] = ()

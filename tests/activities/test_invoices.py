@@ -503,6 +503,25 @@ def test_money_that_comes_before_the_entry_is_posted_stops_the_write_off(
     assert _losses(firm, made) == [600.0]
 
 
+def test_the_draft_of_a_write_off_that_is_given_up_is_cancelled_once(
+    firm: Firm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = firm.confirmed(single())
+    invoice = firm.posted(made, made.proposal()).invoice_id
+    request = _write_off(made, invoice, "1000.00")
+    _left_as_a_draft(firm, request, monkeypatch)
+    origin = invoice_origin(f"{made.workflow_id}/invoice/1")
+    discard = DiscardRequest(origin=origin, invoice_id=invoice, write_off="1")
+    for _ in range(2):
+        firm.invoices.discard_draft(discard)
+    assert [row["state"] for row in _entries(firm, made)] == ["cancel"]
+    # Asked for again it is another one; posted, nothing takes it back.
+    assert firm.write_offs.write_off(_write_off(made, invoice, "1000.00", key="2")).is_clear
+    again = discard.model_copy(update={"write_off": "2"})
+    assert code(refused(lambda: firm.invoices.discard_draft(again))) == "booking_left"
+    assert _losses(firm, made) == [1000.0]
+
+
 def _left_as_a_draft(firm: Firm, request: WriteOffRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """An attempt that ends once the entry is made, and before it is posted."""
 

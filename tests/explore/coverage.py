@@ -113,6 +113,7 @@ IMPOSSIBLE = (
             "read_time",
             "read_expenses",
             "mark_milestone",
+            "look_up_milestone",
             "set_delivered",
             "warn",
             "contract_renewed",
@@ -160,6 +161,7 @@ IMPOSSIBLE = (
         _doubtless(
             "create_invoice",
             "discard",
+            "take_back",
             "notify",
             "balance",
             "todo",

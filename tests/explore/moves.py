@@ -26,9 +26,11 @@ from tests.explore.odoo import OdooInvoice
 from tests.explore.properties import (
     accepted_has_effect,
     answered_as_validated,
+    comes_too_late,
     counted_once,
     only_noted,
     parks_with_both_values,
+    shown_as_looked_up,
 )
 from tests.explore.world import (
     CONTRACT,
@@ -145,6 +147,7 @@ def succeeded(world: World, who: int, action: Action) -> World:
     there, result = performed(world, who, action)
     after = answered(there, who, action.key, result)
     parks_with_both_values(there, after, who, result)
+    shown_as_looked_up(after, action)
     return after
 
 
@@ -168,11 +171,23 @@ def _faults(world: World, name: str, who: int, action: Action) -> Iterator[Move]
         for failed in _refusals(action):
             part = f" ({failed.part})" if failed.part else ""
             yield _ends(world, f"{name}: {failed.code}{part}", who, action, failed)
+    if action.kind in (acts.REGISTER_PAYMENT, acts.WRITE_OFF) and after is not world:
+        yield _not_posted(world, name, who, action)
     if action.kind == provisioning.PROVISION and after is not world:
         yield from _provisioned_in_part(world, name, who, action)
     if action.kind == acts.CREATE and after is not world:
         differs = odoo.refused("draft_differs_from_proposal")
         yield _ends(after, f"{name}: the draft differs", who, action, differs)
+
+
+def _not_posted(world: World, name: str, who: int, action: Action) -> Move:
+    """Odoo makes a draft, and does not post it."""
+    known = world.odoo.invoices[who]
+    payment, count = action.subject, world.state_of(who).write_offs
+    key = f"payment:{payment}" if payment else f"write_off:{count}"
+    drafts = (*known.without_draft(key).drafts, key)
+    there = replace(world, odoo=world.odoo.with_invoice(replace(known, drafts=drafts)))
+    return _ends(there, f"{name}: made, and not posted", who, action, odoo.refused("not_today"))
 
 
 _SIGNALS = frozenset({"dunning_hold", "contract_renewed", "tell_contract", "ask_credit"}) | {
@@ -285,6 +300,8 @@ def sending(world: World, sent: Sent, seen: Coverage) -> Move | None:
 def _refused(world: World, sent: Sent) -> str | None:
     if sent.is_signal and any(act.exclusive for act in world.state_of(sent.who).running.values()):
         return None  # It is kept, and accepted or refused at the end of the act.
+    if sent.is_signal and comes_too_late(world, sent.who, sent.message):
+        return None  # It is refused, and a person is told.
     return refusal(world, sent.who, sent.message)
 
 
@@ -366,6 +383,14 @@ def by_hand(world: World) -> Iterator[Move]:
     for number, known in world.odoo.invoices.items():
         for label, changes in _meddling(world, number, known):
             yield Move(label, lambda n=number, c=changes: changed(less, n, **c))  # type: ignore[misc]
+    for key, milestone in world.contract.odoo.milestone_ids.items():
+        is_marked = milestone in world.odoo.marked
+        yield Move(
+            f"{key} is {'unmarked' if is_marked else 'marked'} in Odoo",
+            lambda m=milestone, on=not is_marked: replace(  # type: ignore[misc]
+                less, odoo=less.odoo.marking((m,), is_reached=on)
+            ),
+        )
     if not world.odoo.is_late and _has_hours(world):
         yield Move(
             "more hours are approved late",

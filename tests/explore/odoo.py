@@ -51,7 +51,7 @@ class OdooInvoice:
     """One invoice or credit note. Amounts are positive on both, as Odoo has them.
 
     `changed` counts its changes and stands for the time of the last one. `note` is what a person
-    has written on it there.
+    has written on it there. `drafts` are those of what Odoo did not post.
     """
 
     number: int
@@ -69,9 +69,14 @@ class OdooInvoice:
     in_payment: bool = False
     changed: int = 0
     note: str = ""
+    drafts: tuple[str, ...] = ()
 
     def now(self, **changes: Any) -> OdooInvoice:
         return replace(self, changed=self.changed + 1, **changes)
+
+    def without_draft(self, key: str) -> OdooInvoice:
+        rest = tuple(item for item in self.drafts if item != key)
+        return self if rest == self.drafts else replace(self, drafts=rest)
 
     @property
     def untaxed(self) -> Money:
@@ -255,6 +260,7 @@ _REQUESTS: Mapping[str, Callable[[InvoiceState, Action], Any]] = {
     acts.DELIVER: lambda state, _: None,
     acts.BALANCE: lambda state, action: action.basis,
     acts.REGISTER_PAYMENT: _payment_request,
+    acts.TAKE_BACK: lambda state, action: action.subject,
     acts.RECONCILE: lambda state, _: state.proposal.credited_number,
     acts.REMIND: _reminder_request,
     acts.TODO: _reminder_request,
@@ -329,7 +335,12 @@ def _register(odoo: Odoo, number: int, payment: PaymentReceived) -> tuple[Odoo, 
         # What is more than was open goes on the customer's account.
         rest = max(known.residual - payment.amount, Money.zero(payment.amount.currency))
         known = known.now(payments=(*known.payments, payment.reference), residual=rest)
+        known = known.without_draft(f"payment:{payment.reference}")
     return odoo.with_invoice(known), Done(known.balance)
+
+
+def _take_back(odoo: Odoo, number: int, key: str) -> tuple[Odoo, Result]:
+    return odoo.with_invoice(odoo.invoices[number].without_draft(key)), Done()
 
 
 def _reconcile(odoo: Odoo, number: int, credited_number: int) -> tuple[Odoo, Result]:
@@ -358,6 +369,7 @@ def _write_off(odoo: Odoo, number: int, asked: Any) -> tuple[Odoo, Result]:
             return odoo, refused("write_off_too_large")
         rest = known.residual - amount
         known = known.now(write_offs=count, residual=rest, written_off=amount)
+        known = known.without_draft(f"write_off:{count}")
     return odoo.with_invoice(known), Done(known.balance)
 
 
@@ -373,6 +385,7 @@ _ACTS: Mapping[str, Callable[[Odoo, int, Any], tuple[Odoo, Result]]] = {
     acts.DELIVER: _deliver,
     acts.BALANCE: _read,
     acts.REGISTER_PAYMENT: _register,
+    acts.TAKE_BACK: _take_back,
     acts.RECONCILE: _reconcile,
     acts.REMIND: _remind,
     acts.TODO: _nothing,

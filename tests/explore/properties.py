@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
 from contracts.agenda.actions import (
+    Action,
     ClockRang,
     Event,
     Failed,
@@ -19,6 +21,7 @@ from contracts.agenda.actions import (
 )
 from contracts.billing import account
 from contracts.billing.state import BillingState, Invoice, InvoiceStatus
+from contracts.contract import delivery
 from contracts.contract.messages import (
     CancelRequest,
     HoldRequest,
@@ -94,11 +97,25 @@ def accepted_has_effect(
     if digest(now) != digest(state):
         return
     if is_signal and now.journal is not state.journal:
+        assert not comes_too_late(before, who, message), "it came after the close: nobody is told"
         return
     is_known = _KNOWN.get(type(message))
     name = type(message).__name__
     is_repeat = is_known is not None and is_known(state, message)
     assert is_repeat, f"{name} was accepted, and lost"
+
+
+def comes_too_late(world: World, who: int, message: Any) -> bool:
+    """Whether a system tells a closed contract something that would have changed what is owed."""
+    state = world.state_of(who)
+    if who != CONTRACT or state.stage is not ContractStage.CLOSED:
+        return False
+    if isinstance(message, MilestoneReached) and message.milestone not in state.milestones:
+        return False
+    is_fact = isinstance(
+        message, MilestoneReached | MilestoneReachedInOdoo | MilestoneUnreachedInOdoo
+    )
+    return is_fact and not _KNOWN[type(message)](state, message)
 
 
 def _reached(state: ContractState, message: MilestoneReached) -> bool:
@@ -125,12 +142,19 @@ def _of_odoo(state: ContractState, milestone_id: int) -> list[MilestoneProgress]
     return [item for key, item in state.milestones.items() if known.get(key) == milestone_id]
 
 
+def _is_older(known: MilestoneProgress, as_of: datetime) -> bool:
+    """Something newer is known; or something of the same second, which is looked up."""
+    if known.marked_as_of is None:
+        return False
+    return as_of < known.marked_as_of or (as_of == known.marked_as_of and known.is_unclear)
+
+
 def _reached_in_odoo(state: ContractState, message: MilestoneReachedInOdoo) -> bool:
     """It is reached, or what Odoo shows is known: that is about to be taken back there."""
     return all(
         (item.reached_on is not None and not item.under_review)
         or item.marked_in_odoo is not False
-        or (item.marked_as_of is not None and message.as_of <= item.marked_as_of)
+        or _is_older(item, message.as_of)
         for item in _of_odoo(state, message.milestone_id)
     )
 
@@ -141,7 +165,7 @@ def _unreached_in_odoo(state: ContractState, message: MilestoneUnreachedInOdoo) 
         not item.marked_in_odoo
         or item.reached_on is None
         or item.under_review
-        or (item.marked_as_of is not None and message.as_of <= item.marked_as_of)
+        or _is_older(item, message.as_of)
         for item in _of_odoo(state, message.milestone_id)
     )
 
@@ -258,6 +282,18 @@ def parks_with_both_values(before: World, after: World, who: int, result: Result
     assert f"note: (none) -> {note}" in parked.message, f"{parked.message!r} says not what differs"
 
 
+def shown_as_looked_up(after: World, action: Action) -> None:
+    """What was looked up in Odoo is what the contract takes it to show from then on; or it is to be
+    set anew."""
+    if action.kind != delivery.LOOK_UP:
+        return
+    shown = after.contract.odoo.milestone_ids[action.subject]
+    known = after.contract.milestones[action.subject].marked_in_odoo
+    assert known in (None, shown in after.odoo.marked), (
+        f"{action.subject} is shown otherwise in Odoo"
+    )
+
+
 # --- always ---------------------------------------------------------------------------------------
 
 
@@ -270,6 +306,9 @@ def check(world: World) -> None:
     _nothing_twice(world)
     if world.signature and (world.odoo.project or world.odoo.order):
         assert world.contract.signature.is_given, "set up, and nobody has signed"
+    for number, invoice in world.invoices.items():
+        if invoice.is_ended and number in world.odoo.invoices:
+            _drafts_are_gone(invoice.state, world.odoo.invoices[number])
     for who in (CONTRACT, *world.invoices):
         for parked in world.state_of(who).exceptions:
             if parked.uncertain:
@@ -319,6 +358,13 @@ def _rejected_is_gone(world: World, number: int, known: odoo.OdooInvoice) -> Non
     report = world.contract.invoices[number]
     if report.stage is InvoiceStage.REJECTED and not world.skipped:
         assert known.move == odoo.CANCELLED, f"invoice {number} is rejected, and {known.move}"
+
+
+def _drafts_are_gone(state: InvoiceState, known: odoo.OdooInvoice) -> None:
+    """What Odoo did not post is posted, taken back, or named in the journal."""
+    told = [entry.text for entry in state.journal.entries]
+    if state.stage is InvoiceStage.SETTLED and known.drafts:
+        assert any(text.startswith("Left in Odoo") for text in told), f"left: {known.drafts}"
 
 
 _approval_hash = lru_cache(maxsize=2_000)(approval_hash)

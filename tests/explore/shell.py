@@ -54,12 +54,18 @@ from contracts.contract import (
     write_back,
 )
 from contracts.contract import endings as contract_endings
-from contracts.contract.messages import CancelRequest, InvoiceEnded, InvoiceLost
+from contracts.contract.messages import (
+    CancelRequest,
+    InvoiceEnded,
+    InvoiceLost,
+    MilestoneReachedInOdoo,
+)
 from contracts.contract.state import ContractInput
 from contracts.identifiers import invoice_workflow_id
 from contracts.invoice import acts
 from contracts.invoice.messages import ContractRenewed
 from contracts.invoice.rules import AGENDA
+from contracts.sweeps import OdooChanges, ReachedMilestone, UnreachedMilestone
 from tests.explore.canonical import LEFT_OUT, digest
 from tests.explore.coverage import Coverage
 from tests.explore.examples import AMPLE, SMALL, large, small
@@ -87,6 +93,7 @@ _CONTRACT_ACTS = {
     reading.READ_TIME: "read_time",
     reading.READ_EXPENSES: "read_expenses",
     delivery.MARK_MILESTONE: "mark_milestone",
+    delivery.LOOK_UP: "read_changes",
     delivery.SET_DELIVERED: "set_delivered",
     proposing.START_INVOICE: _START,
     proposing.WARN: "notify",
@@ -113,6 +120,7 @@ _INVOICE_ACTS = {
     acts.DELIVER: "send_invoice",
     acts.BALANCE: "read_balance",
     acts.REGISTER_PAYMENT: "register_payment",
+    acts.TAKE_BACK: "discard_draft",
     acts.RECONCILE: "reconcile_credit",
     acts.REMIND: "send_reminder",
     acts.TODO: "create_todo",
@@ -150,12 +158,13 @@ _ANSWERS: Mapping[str, Callable[[Any], Any]] = {
     ),
     provisioning.PROVISION: lambda refs: refs,
     reading.READ_TIME: lambda read: TimeReading(
-        found=list(read.entries), gone=list(read.gone), as_of=read.as_of
+        found=list(read.found), gone=list(read.gone), as_of=read.as_of
     ),
     reading.READ_EXPENSES: lambda read: ExpenseReading(
-        found=list(read.expenses), gone=list(read.gone), as_of=read.as_of
+        found=list(read.found), gone=list(read.gone), as_of=read.as_of
     ),
     delivery.MARK_MILESTONE: lambda as_of: Marked(as_of=as_of),
+    delivery.LOOK_UP: lambda shown: _changes(*shown),
     amendments.POLICY: lambda policy: policy,
     amendments.AMEND_PROJECT: lambda found: AmendedProject(
         milestone_ids=found.milestone_ids, task_ids=found.task_ids, reached=list(found.reached)
@@ -177,6 +186,18 @@ _ANSWERS: Mapping[str, Callable[[Any], Any]] = {
     acts.WRITE_OFF: lambda balance: balance,
 }
 """What the activity of an act answers, from what the rules take; nothing for the others."""
+
+
+def _changes(mark: delivery.Mark) -> OdooChanges:
+    """A milestone as it is read in Odoo."""
+    found = OdooChanges(watermark=mark.as_of)
+    if isinstance(mark, MilestoneReachedInOdoo):
+        found.milestones = [ReachedMilestone(workflow_id=CONTRACT_ID, mark=mark)]
+    else:
+        found.unreached = [UnreachedMilestone(workflow_id=CONTRACT_ID, mark=mark)]
+    return found
+
+
 # --- one run of a workflow ------------------------------------------------------------------------
 
 

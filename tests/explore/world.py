@@ -41,7 +41,13 @@ from contracts.contract import (
     write_back,
 )
 from contracts.contract import rules as contract_rules
-from contracts.contract.messages import HoldKind, InvoiceEnded, InvoiceLost
+from contracts.contract.messages import (
+    HoldKind,
+    InvoiceEnded,
+    InvoiceLost,
+    MilestoneReachedInOdoo,
+    MilestoneUnreachedInOdoo,
+)
 from contracts.contract.signature import SignedAttachment
 from contracts.contract.state import ContractInput, ContractState
 from contracts.handover import Burn, ServiceBurn, plan_of
@@ -366,6 +372,7 @@ _CONTRACT_REQUESTS: Mapping[str, Callable[[ContractState, Action], Any]] = {
     reading.READ_TIME: _reading,
     reading.READ_EXPENSES: _reading,
     delivery.MARK_MILESTONE: lambda state, action: state.odoo.milestone_ids[action.subject],
+    delivery.LOOK_UP: lambda state, action: state.odoo.milestone_ids[action.subject],
     delivery.SET_DELIVERED: lambda state, action: delivery.delivered_news(state, action.subject),
     proposing.START_INVOICE: _start,
     holds.DUNNING_HOLD: _hold,
@@ -462,19 +469,25 @@ def _attach_signed(world: World, action: Action, envelope_id: str) -> tuple[Worl
 
 def _read_time(world: World, action: Action, asked: Any) -> tuple[World, Result]:
     found = tuple(odoo.hours(world.odoo, asked.plan, world.contract.terms.starts_on, asked.until))
-    return world, Done(answers.TimeRead(found, (), None, asked.until))
+    return world, Done(answers.RecordsRead(found, (), None, asked.until))
 
 
 def _read_expenses(world: World, action: Action, asked: Any) -> tuple[World, Result]:
     contract = world.contract.terms
     found = tuple(odoo.expenses(asked.plan, contract.starts_on, asked.until, contract.currency))
-    return world, Done(answers.ExpensesRead(found, (), None, asked.until))
+    return world, Done(answers.RecordsRead(found, (), None, asked.until))
 
 
 def _mark_milestone(world: World, action: Action, milestone_id: int) -> tuple[World, Result]:
     is_reached = action.basis == delivery.REACHED
     after = world.odoo.marking((milestone_id,), is_reached=is_reached)
     return (world if after is world.odoo else replace(world, odoo=after)), Done(world.clock)
+
+
+def _look_up(world: World, action: Action, milestone_id: int) -> tuple[World, Result]:
+    is_marked = milestone_id in world.odoo.marked
+    kind = MilestoneReachedInOdoo if is_marked else MilestoneUnreachedInOdoo
+    return world, Done((kind(milestone_id=milestone_id, as_of=world.clock),))
 
 
 def _set_delivered(world: World, action: Action, asked: Any) -> tuple[World, Result]:
@@ -587,6 +600,7 @@ _CONTRACT_ACTS: Mapping[str, ContractAct] = {
     reading.READ_TIME: _read_time,
     reading.READ_EXPENSES: _read_expenses,
     delivery.MARK_MILESTONE: _mark_milestone,
+    delivery.LOOK_UP: _look_up,
     delivery.SET_DELIVERED: _set_delivered,
     proposing.START_INVOICE: _start_invoice,
     proposing.WARN: _nothing,

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from activities.failures import BusinessRefusal
+from activities.odoo.given_up import discard_payment
 from activities.odoo.payments import register_payment
 from contracts.invoice.messages import PaymentReceived
 from contracts.money import Money
@@ -124,8 +126,7 @@ def test_a_payment_that_a_killed_worker_left_as_a_draft_is_finished(
         patch.setattr(OdooClient, "press", _killed)
         with pytest.raises(KeyboardInterrupt):
             paid(made, invoice, reference, "40.00")
-    left = odoo.search_read("account.payment", [("memo", "=", reference)], ["state"])
-    assert [row["state"] for row in left] == ["draft"]
+    assert states(odoo, reference) == ["draft"]
     paid(made, invoice, reference, "40.00")
     assert len(payments(odoo, reference)) == 1
     assert made.standing(invoice) == (60.0, "partial")
@@ -155,3 +156,67 @@ def test_a_discount_for_paying_early_is_booked_with_the_payment(real: RealOdoo) 
     assert len(payments(odoo, reference)) == 1
     assert made.standing(invoice) == (0.0, "paid")
     odoo.close()
+
+
+# --- what is given up -----------------------------------------------------------------------------
+
+
+def states(odoo: OdooClient, reference: str) -> list[str]:
+    found = odoo.search_read("account.payment", [("memo", "=", reference)], ["state"])
+    return [row["state"] for row in found]
+
+
+def left_as_a_draft(made: Engagement, invoice: int, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The reference of a payment that was made, and not posted."""
+    reference = unique("pay")
+    with monkeypatch.context() as patch:
+        patch.setattr(OdooClient, "press", _killed)
+        with pytest.raises(KeyboardInterrupt):
+            paid(made, invoice, reference, "40.00")
+    return reference
+
+
+def test_the_draft_of_a_payment_that_is_given_up_is_cancelled_once(
+    odoo: OdooClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = engagement(odoo, "USAGE")
+    invoice = made.invoice(ITEM)
+    reference = left_as_a_draft(made, invoice, monkeypatch)
+    other = left_as_a_draft(made, made.invoice(ITEM), monkeypatch)
+    for _ in range(3):
+        discard_payment(odoo, invoice, reference)
+    assert states(odoo, reference) == ["canceled"]
+    assert states(odoo, other) == ["draft"], "of another invoice"
+    assert made.standing(invoice) == (100.0, "not_paid")
+    discard_payment(odoo, invoice, unique("never made"))
+
+
+def test_a_payment_that_somebody_posted_is_not_cancelled(
+    odoo: OdooClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = engagement(odoo, "USAGE")
+    invoice = made.invoice(ITEM)
+    reference = left_as_a_draft(made, invoice, monkeypatch)
+    [draft] = odoo.search_read("account.payment", [("memo", "=", reference)], ["state"])
+    odoo.call("account.payment", "action_post", [draft["id"]])
+    with pytest.raises(BusinessRefusal, match=r"posted in Odoo by now \(.*account.payment \d+\)"):
+        discard_payment(odoo, invoice, reference)
+    assert states(odoo, reference) != ["canceled"]
+
+
+def test_a_draft_that_odoo_does_not_cancel_is_named(
+    odoo: OdooClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = engagement(odoo, "USAGE")
+    invoice = made.invoice(ITEM)
+    reference = left_as_a_draft(made, invoice, monkeypatch)
+    [draft] = odoo.search_read("account.payment", [("memo", "=", reference)], ["state"])
+
+    def refuses(*_: object, **__: object) -> None:
+        raise GatewayError(
+            FailureKind.BUSINESS, system="odoo", code="odoo_refused", message="not by you"
+        )
+
+    monkeypatch.setattr(OdooClient, "press", refuses)
+    with pytest.raises(BusinessRefusal, match=rf"stays a draft.* account.payment {draft['id']}\)"):
+        discard_payment(odoo, invoice, reference)

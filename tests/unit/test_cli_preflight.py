@@ -312,6 +312,17 @@ def test_sweeps_follow_the_configuration(settings: Settings) -> None:
     assert [item.time_zone for item in found[::4]] == ["UTC", "Europe/London"]
 
 
+def test_each_sweep_that_an_outage_kept_from_starting_is_made_up_for(settings: Settings) -> None:
+    """The last time that was missed lies within its interval. One that is soon due again ends by
+    itself; a daily one waits for a remote that is away for hours."""
+    odoo, burn = schedules.sweeps(settings)
+    assert (odoo.every, odoo.catch_up) == (timedelta(minutes=1), timedelta(minutes=1))
+    assert (burn.every, burn.catch_up) == (timedelta(days=1), timedelta(days=1))
+    assert (odoo.ends_within, burn.ends_within) == (timedelta(minutes=30), timedelta(days=1))
+    soon = load_settings(sweeps={"odoo_seconds": 5})
+    assert schedules.sweeps(soon)[0].catch_up == timedelta(minutes=1)
+
+
 async def test_what_a_connector_lacks_is_told_with_its_name(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

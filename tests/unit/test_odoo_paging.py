@@ -17,6 +17,7 @@ from activities.odoo.sweeps import OdooSweeps
 from activities.odoo.timesheets import OdooTimesheets, TimeRequest
 from contracts.agenda.actions import Action
 from contracts.billing.account import Read
+from contracts.billing.time import TimeEntry
 from contracts.contract import answers
 from contracts.identifiers import invoice_origin
 from contracts.parking import Action as Choice
@@ -204,7 +205,7 @@ def test_a_rejected_period_that_is_retried_reads_none_of_its_twenty_thousand_lin
     time = OdooTimesheets(OdooClient(Lines("account.analytic.line", rows), batch_size=1), "x")
     counts: list[int] = []
 
-    def read_time(life: Played, action: Action, asked: Read) -> answers.TimeRead:
+    def read_time(life: Played, action: Action, asked: Read) -> answers.RecordsRead[TimeEntry]:
         request = time_request(life.state, asked)
         assert request.until == date(2026, 3, 31)
         request = request.model_copy(update={"order_lines": {"dev": 5}})
@@ -214,7 +215,7 @@ def test_a_rejected_period_that_is_retried_reads_none_of_its_twenty_thousand_lin
         entries = tuple(entry for page in pages for entry in page.found)
         counts.append(len(entries))
         gone = tuple(line for page in pages for line in page.gone)
-        return answers.TimeRead(entries, gone, pages[0].as_of, request.until)
+        return answers.RecordsRead(entries, gone, pages[0].as_of, request.until)
 
     monkeypatch.setitem(played._PERFORM, "read_time", read_time)
     life = Played(hourly())

@@ -98,7 +98,7 @@ def test_a_resolution_names_who_gave_it_and_nothing_unheard_of() -> None:
         Resolution.model_validate({"action": "shrug", "by": "x"})
 
 
-QUESTIONS = (parking.REVIEW, parking.FOLLOW, parking.TOO_LATE)
+QUESTIONS = (parking.REVIEW, parking.FOLLOW, parking.TOO_LATE, parking.AFTER_CLOSE)
 
 
 def test_every_step_can_be_tried_again_and_says_what_it_does() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -243,6 +244,31 @@ async def test_beyond_many_events_nothing_begins_before_the_run_has_given_way(
     begun = seen.count(EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED)
     assert begun < len(errands), "the first run did not do it all"
     assert (await handle.describe()).run_id != handle.first_execution_run_id
+
+
+async def test_a_workflow_task_takes_a_bounded_number_of_steps_and_loses_nothing(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Issue 11, number 18: what came while no worker was there came in one task, and so did all
+    that followed from it. One that takes two seconds is given up, and so is each attempt at it."""
+    monkeypatch.setattr(shell, "MOST_STEPS", 4)
+    queue, count = "bounded", 30
+    state = ToyState(clock=datetime.now(UTC))
+    handle = await client.start_workflow(ToyWorkflow.run, state, id=queue, task_queue=queue)
+    for number in range(count):
+        await handle.signal("errand_added", Errand(name=f"e{number}"))
+    await handle.signal("errand_added", Errand(name="last"))
+    runner = UnsandboxedWorkflowRunner()
+    async with Worker(client, task_queue=queue, workflows=[ToyWorkflow], workflow_runner=runner):
+        ended = await handle.result()
+    assert sorted(ended.done) == sorted([*(f"e{number}" for number in range(count)), "last"])
+    begun: Counter[int] = Counter(
+        event.activity_task_scheduled_event_attributes.workflow_task_completed_event_id
+        for event in (await handle.fetch_history()).events
+        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
+    )
+    assert begun.total() == count + 1
+    assert max(begun.values()) <= 3 * shell.MOST_STEPS
 
 
 # --- the code itself --------------------------------------------------------------------------

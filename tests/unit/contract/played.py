@@ -46,7 +46,13 @@ from contracts.contract import (
     signing,
     write_back,
 )
-from contracts.contract.messages import InvoiceEnded, InvoiceLost, MilestoneReached
+from contracts.contract.messages import (
+    InvoiceEnded,
+    InvoiceLost,
+    MilestoneReached,
+    MilestoneReachedInOdoo,
+    MilestoneUnreachedInOdoo,
+)
 from contracts.contract.signature import SignedAttachment
 from contracts.contract.state import ContractInput, ContractStage, ContractState, OdooRefs
 from contracts.crm import ContractStatus
@@ -418,7 +424,7 @@ def _provision(life: Played, action: Action, asked: Any) -> OdooRefs:
     return life.odoo.refs
 
 
-def _read_time(life: Played, action: Action, asked: Any) -> answers.TimeRead:
+def _read_time(life: Played, action: Action, asked: Any) -> answers.RecordsRead[TimeEntry]:
     read: Read = asked
     assert read.kind is ReadKind.TIME
     again = account.unrated_lines(life.state.account, read.plan)
@@ -446,10 +452,10 @@ def _read_time(life: Played, action: Action, asked: Any) -> answers.TimeRead:
     }
     known = account.known_lines(life.state.account, read.plan)
     gone = tuple(line for line in known if line not in approved)
-    return answers.TimeRead(entries, gone, life.now, read.until)
+    return answers.RecordsRead(entries, gone, life.now, read.until)
 
 
-def _read_expenses(life: Played, action: Action, asked: Any) -> answers.ExpensesRead:
+def _read_expenses(life: Played, action: Action, asked: Any) -> answers.RecordsRead[Expense]:
     read: Read = asked
     approved = {key: cost for key, cost in life.odoo.costs.items() if cost.approved}
     found = tuple(
@@ -468,7 +474,7 @@ def _read_expenses(life: Played, action: Action, asked: Any) -> answers.Expenses
     life.odoo.seen |= {("cost", item.expense_id): approved[item.expense_id] for item in found}
     known = account.known_expenses(life.state.account)
     gone = tuple(key for key in known if key not in approved)
-    return answers.ExpensesRead(found, gone, life.now, read.until)
+    return answers.RecordsRead(found, gone, life.now, read.until)
 
 
 def _mark_milestone(life: Played, action: Action, asked: Any) -> datetime:
@@ -478,6 +484,13 @@ def _mark_milestone(life: Played, action: Action, asked: Any) -> datetime:
         life.odoo.reached | milestone if is_reached else life.odoo.reached - milestone
     )
     return life.now
+
+
+def _look_up(life: Played, action: Action, asked: Any) -> tuple[delivery.Mark, ...]:
+    number = life.state.odoo.milestone_ids[action.subject]
+    if number in life.odoo.reached:
+        return (MilestoneReachedInOdoo(milestone_id=number, as_of=life.now),)
+    return (MilestoneUnreachedInOdoo(milestone_id=number, as_of=life.now),)
 
 
 def _set_delivered(life: Played, action: Action, asked: Any) -> dict[str, Decimal]:
@@ -616,6 +629,7 @@ _PERFORM: dict[str, Callable[[Played, Action, Any], Any]] = {
     reading.READ_TIME: _read_time,
     reading.READ_EXPENSES: _read_expenses,
     delivery.MARK_MILESTONE: _mark_milestone,
+    delivery.LOOK_UP: _look_up,
     delivery.SET_DELIVERED: _set_delivered,
     proposing.START_INVOICE: start_invoice,
     proposing.WARN: _note,

@@ -41,6 +41,7 @@ from tests.unit.contract.played import (
     eur,
     start_invoice,
 )
+from tests.unit.contract.test_honoured import metered
 from workflows.contract_acts import PERFORM
 
 CREDIT = CreditRequest(number=1, by=OLGA, reason="goodwill", amount=eur("100.00"))
@@ -93,6 +94,63 @@ def test_an_update_after_the_close_is_refused(message: Any) -> None:
     assert life.stage() is ContractStage.CLOSED
     with pytest.raises(Refused, match="closed"):
         life.send(message)
+
+
+def closed_and_the_crm_has_yet_to_hear() -> Played:
+    life = closing(system="hubspot")
+    life.held_back = {"write_back"}
+    life.run()
+    assert life.stage() is ContractStage.CLOSED
+    return life
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        (MilestoneUnreached(milestone="live", by=PIA), "milestone live"),
+        (ASKED, "a credit of invoice 1"),
+    ],
+)
+def test_a_signal_between_the_close_and_the_write_back_is_listed_until_a_person_has_seen_to_it(
+    message: Any, words: str
+) -> None:
+    """Temporal has accepted it, and a note in the journal of a contract that ends nobody reads."""
+    life = closed_and_the_crm_has_yet_to_hear()
+    life.signal(message, words)
+    life.signal(message, words)
+    parked = life.parked["after_close"]
+    assert parked.code == "came_after_close"
+    assert parked.message.startswith(f"{words}, {words}: this came once the contract was closed")
+    life.release("write_back")
+    assert not life.has_ended
+    assert life.crm[-1].open_exceptions == 1
+    life.resolve(Choice.SKIP, "after_close")
+    assert life.has_ended
+    assert life.stage() is ContractStage.CLOSED
+    assert len(life.invoices) == 3
+
+
+def test_use_that_is_reported_after_the_close_is_listed_and_what_was_known_is_not() -> None:
+    life = Played(metered(), system="hubspot")
+    record = {"id": "r1", "plan": "calls", "on": "2026-03-02", "quantity": "10"}
+    life.send(UsageReport.model_validate({"records": [record]}))
+    while life.stage() is not ContractStage.CLOSED:
+        life.skip(days=31)
+        life.issue_and_settle_all()
+        life.held_back = {"write_back"}
+    life.signal(UsageReport.model_validate({"records": [record]}), "a usage report")
+    life.signal(MilestoneReached(milestone="unknown", by=PIA), "milestone unknown")
+    assert not life.parked
+    late = record | {"id": "r2", "on": "2026-12-30"}
+    life.signal(UsageReport.model_validate({"records": [late]}), "a usage report")
+    assert life.parked["after_close"].allowed == (Choice.SKIP,)
+
+
+def test_what_comes_after_the_close_is_bounded() -> None:
+    life = closed_and_the_crm_has_yet_to_hear()
+    for _ in range(30):
+        life.signal(ASKED, "a credit of invoice 1")
+    assert life.parked["after_close"].message.count("a credit of invoice 1") == 20
 
 
 def test_a_signal_beside_the_close_out_brings_the_contract_back() -> None:

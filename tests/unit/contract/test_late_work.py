@@ -113,7 +113,7 @@ MARCH, APRIL = date(2026, 3, 20), date(2026, 4, 10)
 def test_an_expense_costs_what_the_terms_of_its_day_say(monkeypatch: Any) -> None:
     approved: dict[int, date] = {}
 
-    def reads(life: Played, action: Any, asked: Any) -> answers.ExpensesRead:
+    def reads(life: Played, action: Any, asked: Any) -> answers.RecordsRead[Expense]:
         """As `read_expenses` does: all of the project's, under the plan that asks."""
         found = tuple(
             Expense(
@@ -127,7 +127,7 @@ def test_an_expense_costs_what_the_terms_of_its_day_say(monkeypatch: Any) -> Non
             for number, on in approved.items()
             if on <= asked.until
         )
-        return answers.ExpensesRead(found, (), life.now, asked.until)
+        return answers.RecordsRead(found, (), life.now, asked.until)
 
     monkeypatch.setitem(played._PERFORM, reading.READ_EXPENSES, reads)
     service = {"key": "trips", "code": "EXPENSES", "description": "Travel", "amount": "2000.00"}

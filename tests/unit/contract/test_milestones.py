@@ -76,12 +76,59 @@ def test_a_mark_that_a_person_sets_after_it_was_taken_back_is_news() -> None:
     later = life.now + timedelta(minutes=1)
     life.signal(MilestoneReachedInOdoo(milestone_id=id_of(life), as_of=later))
     assert life.state.milestones["design"].reached_by == "odoo"
-    life.signal(MilestoneUnreachedInOdoo(milestone_id=id_of(life), as_of=later))
-    assert is_reached(life), "the same moment is no later one"
     life.signal(
         MilestoneUnreachedInOdoo(milestone_id=id_of(life), as_of=later + timedelta(minutes=1))
     )
     assert not is_reached(life)
+
+
+@pytest.mark.parametrize("in_order", [True, False], ids=["in order", "the later one first"])
+@pytest.mark.parametrize("ends_reached", [True, False], ids=["reached", "not reached"])
+def test_of_two_marks_within_a_second_the_one_that_odoo_shows_counts_in_any_order(
+    ends_reached: bool, in_order: bool
+) -> None:
+    life = Played(fixed_price())
+    hold_billing(life)
+    if not ends_reached:
+        life.reach("design")
+    life.skip(minutes=1)
+    news = [
+        MilestoneReachedInOdoo(milestone_id=id_of(life), as_of=life.now),
+        MilestoneUnreachedInOdoo(milestone_id=id_of(life), as_of=life.now),
+    ]
+    # As when somebody sets it, takes it back and perhaps sets it again: this is how it ends there.
+    life.odoo.reached = {id_of(life)} if ends_reached else set()
+    for mark in news if ends_reached is not in_order else reversed(news):
+        life.signal(mark)
+    assert is_reached(life) is ends_reached
+    assert not life.state.milestones["design"].is_unclear
+
+
+def test_a_second_look_that_odoo_refuses_is_an_exception_and_leaves_the_milestone_as_it_was() -> (
+    None
+):
+    life = reached_and_held()
+    seen = life.state.milestones["design"].marked_as_of
+    life.fates["look_up_milestone"] = [REFUSED]
+    life.signal(MilestoneUnreachedInOdoo(milestone_id=id_of(life), as_of=seen))
+    assert life.parked["look_up_milestone:design"].allowed == (Choice.RETRY, Choice.SKIP)
+    life.resolve(Choice.SKIP)
+    assert is_reached(life)
+    assert not life.parked
+
+
+def test_a_milestone_is_not_marked_over_what_somebody_may_have_set_in_the_same_second() -> None:
+    life = reached_and_held()
+    life.send(TAKEN_BACK)
+    seen = life.state.milestones["design"].marked_as_of
+    life.odoo.reached = {id_of(life)}
+    life.held_back = {"look_up_milestone"}
+    life.signal(MilestoneReachedInOdoo(milestone_id=id_of(life), as_of=seen))
+    life.reach("design")
+    life.send(TAKEN_BACK)
+    assert life.begun.count("mark_milestone:design") == 2
+    life.release("look_up_milestone")
+    assert is_reached(life)
 
 
 def test_a_milestone_whose_invoice_was_rejected_is_unmarked_and_not_billed_again(
@@ -134,6 +181,7 @@ def test_a_milestone_that_odoo_cannot_unmark_is_left_as_it_is_by_a_skip() -> Non
     life.fates["mark_milestone"] = [REFUSED]
     life.send(TAKEN_BACK)
     assert life.parked["mark_milestone:design"].basis == "planned"
+    life.skip(minutes=1)
     life.resolve(Choice.SKIP)
     life.signal(MilestoneReachedInOdoo(milestone_id=id_of(life), as_of=seen))
     assert not is_reached(life)

@@ -53,6 +53,8 @@ class Odoo:
     payments: tuple[str, ...] = ()
     losses: tuple[tuple[str, Money], ...] = ()
     """What is written off, with the key of its entry."""
+    drafts: tuple[str, ...] = ()
+    """Of what Odoo did not post."""
     total: Money = TOTAL
     residual: Money = ZERO
     changed: int = 0
@@ -142,6 +144,11 @@ def _register(odoo: Odoo, state: InvoiceState, action: Action) -> tuple[Odoo, Re
     return odoo, Done(odoo.balance)
 
 
+def _take_back(odoo: Odoo, state: InvoiceState, action: Action) -> tuple[Odoo, Result]:
+    rest = tuple(item for item in odoo.drafts if item != action.subject)
+    return replace(odoo, drafts=rest), Done()
+
+
 def _reconcile(odoo: Odoo, state: InvoiceState, action: Action) -> tuple[Odoo, Result]:
     if odoo.residual.is_positive:
         odoo = odoo.now(residual=ZERO)
@@ -182,6 +189,7 @@ _ACTS: Mapping[str, Callable[[Odoo, InvoiceState, Action], tuple[Odoo, Result]]]
     acts.DELIVER: _deliver,
     acts.BALANCE: _read,
     acts.REGISTER_PAYMENT: _register,
+    acts.TAKE_BACK: _take_back,
     acts.RECONCILE: _reconcile,
     acts.REMIND: _remind,
     acts.TODO: _nothing,

@@ -521,7 +521,7 @@ def test_two_payments_in_payment_at_once_are_more_than_was_open() -> None:
     assert "25.00 EUR more than was open" in play.state.exceptions[0].message
 
 
-REGISTER = "register_payment:P-1"
+REGISTER, TAKE_BACK = "register_payment:P-1", "take_back:payment:P-1"
 
 
 def booked(play: Play) -> tuple[Play, Result]:
@@ -554,7 +554,7 @@ def test_a_payment_that_was_refused_for_certain_is_tried_again_with_what_is_open
 
 def test_a_payment_that_a_person_gave_up_is_refused_when_it_is_recorded_again() -> None:
     play = fail(say(posted(), paid("P-1", "100.00")), REGISTER, CLOSED_JOURNAL)
-    play = settle_news(say(play, decision(REGISTER, Choice.SKIP)))
+    play = act(settle_news(say(play, decision(REGISTER, Choice.SKIP))), TAKE_BACK)
     for amount in ("100.00", "90.00"):
         assert "has given up payment P-1" in str(refusal(play, paid("P-1", amount)))
     again = PaymentNotice(reference="P-1", amount=euros("100.00"), paid_on=MONDAY)
@@ -563,6 +563,66 @@ def test_a_payment_that_a_person_gave_up_is_refused_when_it_is_recorded_again() 
     assert "Refused payment P-1: a person has given up" in notes(play)
     # Under a reference of its own it is booked.
     assert running(say(play, paid("P-1b", "100.00"))) == ["register_payment:P-1b"]
+
+
+def given_up(play: Play) -> Play:
+    """Odoo makes a draft of the payment and does not post it; a person gives it up."""
+    play = fail(say(play, paid("P-1", "100.00")), REGISTER, CLOSED_JOURNAL)
+    play = replace(play, odoo=replace(play.odoo, drafts=("payment:P-1",)))
+    return settle_news(say(play, decision(REGISTER, Choice.SKIP)))
+
+
+def test_the_draft_of_a_payment_that_is_given_up_is_taken_back() -> None:
+    play = given_up(posted())
+    assert running(play) == [TAKE_BACK]
+    play = settle_news(act(play, TAKE_BACK))
+    assert (play.odoo.drafts, running(play), parked(play)) == ((), [], [])
+
+
+def test_a_draft_that_odoo_does_not_take_back_is_an_exception_and_then_named_in_the_journal() -> (
+    None
+):
+    left = Failed("business", "booking_left", "payment P-1 stays a draft (account.payment 12)")
+    play = fail(given_up(posted()), TAKE_BACK, left)
+    assert parked(play) == [(TAKE_BACK, "booking_left")]
+    play = settle_news(say(play, decision(TAKE_BACK, Choice.SKIP)))
+    assert (running(play), parked(play)) == ([], [])
+    assert "Left in Odoo: payment P-1 stays a draft (account.payment 12)" in notes(play)
+
+
+def test_a_draft_is_taken_back_only_once_it_is_known_that_the_payment_is_not_booked() -> None:
+    """Refused, then tried again without an answer: it may be booked, so nobody gives it up."""
+    play = fail(say(posted(), paid("P-1", "100.00")), REGISTER, CLOSED_JOURNAL)
+    play = fail(say(play, decision(REGISTER, Choice.RETRY)), REGISTER, LOST)
+    assert "may have happened" in str(refusal(play, decision(REGISTER, Choice.SKIP)))
+    play = settle_news(act(say(play, decision(REGISTER, Choice.RETRY)), REGISTER))
+    assert (play.odoo.payments, running(play)) == (("P-1",), [])
+
+
+def test_an_invoice_does_not_end_before_what_was_given_up_is_taken_back() -> None:
+    play = given_up(posted())
+    play = settle_news(swept(replace(play, odoo=play.odoo.now(residual=ZERO))))
+    play = settle_news(wake(play))
+    assert play.state.stage is InvoiceStage.SETTLED
+    assert not rules.AGENDA.has_ended(play.state)
+    assert rules.AGENDA.has_ended(settle_news(act(play, TAKE_BACK)).state)
+
+
+def test_the_draft_of_a_write_off_that_is_given_up_is_taken_back() -> None:
+    play = say(posted(), WriteOffAsked(by=SAM, reason="bankrupt"))
+    play = say(play, vote(play.state, BOB, Decision.APPROVE))
+    play = fail(play, "write_off", CLOSED_JOURNAL)
+    play = replace(play, odoo=replace(play.odoo, drafts=("write_off:1",)))
+    play = settle_news(say(play, decision("write_off", Choice.SKIP)))
+    play = settle_news(act(play, "take_back:write_off:1"))
+    assert (play.odoo.drafts, running(play), play.state.write_off) == ((), [], None)
+
+
+def test_what_was_never_tried_leaves_nothing_to_take_back() -> None:
+    odd = PaymentNotice(reference="odd", amount=Money(5, "USD"), paid_on=MONDAY)
+    play = settle_news(told(posted(), SignalReceived(odd)))
+    play = settle_news(say(play, decision("register_payment:odd", Choice.SKIP)))
+    assert running(play) == []
 
 
 def test_a_payment_that_is_corrected_once_it_was_given_up_is_listed() -> None:
