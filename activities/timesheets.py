@@ -140,7 +140,9 @@ class TimesheetActivities:
         if gone:
             again = _all(lambda after: system.gateway.worked(request.first, last, after))
             gone -= {item.entry_id for item in again}
-        question = _question(name, request.first, last, len(gone), len(known))
+        approved = {item.entry_id for item in known if item.is_approved}
+        lost = len(gone & approved)
+        question = _question(name, request.first, last, lost, len(approved))
         # A line may be of an entry that was on another day when Odoo was told.
         elsewhere = self._lines(name).of_entries(there - {item.entry_id for item in known})
         imported = self._apply(name, entries, () if question else gone, [*known, *elsewhere])

@@ -24,8 +24,8 @@ from starlette.routing import Route
 
 Json = dict[str, Any]
 
-APPROVED, WITHDRAWN = "APPROVED", "WITHDRAWN_APPROVAL"
-_LISTED = ("PENDING", APPROVED, WITHDRAWN)
+APPROVED, WITHDRAWN, PENDING = "APPROVED", "WITHDRAWN_APPROVAL", "PENDING"
+_LISTED = (PENDING, APPROVED, WITHDRAWN)
 _COLUMNS = ("ID", "USER_ID", "START", "UPDATED_AT")
 
 
@@ -113,6 +113,13 @@ class ClockifyStore:
 
     def approve(self, *entries: str) -> str:
         """Somebody's entries are submitted together and approved; the request's id."""
+        with self._lock:
+            request_id = self.submit(*entries)
+            self._set(request_id, APPROVED)
+        return request_id
+
+    def submit(self, *entries: str) -> str:
+        """Somebody's entries are submitted together, and wait for their approval."""
         request_id = secrets.token_hex(12)
         with self._lock:
             some = [self._entries[entry] for entry in entries]
@@ -128,7 +135,7 @@ class ClockifyStore:
                 "owner": owner["id"],
                 "status": {},
             }
-            self._set(request_id, APPROVED)
+            self._set(request_id, PENDING)
         return request_id
 
     def withdraw(self, request_id: str) -> None:

@@ -134,6 +134,17 @@ class TestClockify(TimesheetConformance[ClockifyRemote]):
         assert not set(others) & set(found)
         assert found[work].project_id == "none"
 
+    def test_what_waits_for_its_approval_is_there_and_not_approved(
+        self, remote: ClockifyRemote, timesheets: Timesheets
+    ) -> None:
+        withdrawn, edited = self.record(remote), self.record(remote)
+        remote.withdraw(withdrawn)
+        remote.withdraw(edited)
+        remote.store.submit(edited)
+        found = all_worked(timesheets, MONDAY, MONDAY)
+        assert not found[withdrawn].is_approved
+        assert not found[edited].is_approved
+
     def test_what_is_approved_again_is_not_taken_back(
         self, remote: ClockifyRemote, timesheets: Timesheets
     ) -> None:

@@ -7,7 +7,7 @@ again, with another request: an entry says which request it belongs to now.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -32,7 +32,9 @@ from gateways.timesheets.people import Emails
 
 NO_PROJECT = "none"
 """What hours without a project count for, in the configuration."""
-_APPROVED, _WITHDRAWN = "APPROVED", "WITHDRAWN_APPROVAL"
+_APPROVED, _WITHDRAWN, _PENDING = "APPROVED", "WITHDRAWN_APPROVAL", "PENDING"
+_STATES = (_WITHDRAWN, _PENDING, _APPROVED)
+"""In this order: of an entry that comes twice, the later one counts."""
 _WORK = (None, "REGULAR")
 """Breaks, holidays and time off are no hours of a project."""
 _MAX_PAGES = 500
@@ -65,26 +67,24 @@ class Clockify:
     def changed(self, since: datetime, after: str = "") -> LoggedTimes:
         names = list(self._steps)
         name, _, page = (after or f"{names[0]} 1").partition(" ")
-        since = since.astimezone(UTC)
-        found = self._steps[name](since, int(page))
-        if found.next:
-            return found.replace(next=f"{name} {found.next}")
-        following = names[names.index(name) + 1 :]
-        return found.replace(next=f"{following[0]} 1" if following else "")
+        found = self._steps[name](since.astimezone(UTC), int(page))
+        return _in_steps(found, name, names)
 
     def worked(self, first: date, last: date, after: str = "") -> LoggedTimes:
-        page = int(after or 1)
-        answer = self._api.approval_requests(_APPROVED, "START", page)
+        """Also what waits for its approval, or lost it: it is there still."""
+        status, _, page = (after or f"{_STATES[0]} 1").partition(" ")
+        answer = self._api.approval_requests(status, "START", int(page))
         entries = [
             entry
             for item in answer.records
-            for entry in self._entries(item, is_approved=True)
+            for entry in self._entries(item, is_approved=status == _APPROVED)
             if first <= entry.on <= last
         ]
         # The latest begin comes first, and none is for longer than a month.
         starts = [self._time(item, "dateRange", "start").date() for item in answer.records]
         reaches = all(start >= first - _LONGEST for start in starts)
-        return self._logged(answer, entries, page, goes_on=reaches)
+        found = self._logged(answer, entries, int(page), goes_on=reaches)
+        return _in_steps(found, status, _STATES)
 
     def email(self, person_id: str) -> str:
         return self._emails.now(person_id)
@@ -193,6 +193,14 @@ class Clockify:
 
     def _unexpected(self, text: str) -> GatewayError:
         return errors.defect(self._system, "unexpected_answer", f"Clockify: {text}")
+
+
+def _in_steps(found: LoggedTimes, step: str, steps: Sequence[str]) -> LoggedTimes:
+    """A page of a step, with the mark of the page behind it: of the same step, or of the next."""
+    if found.next:
+        return found.replace(next=f"{step} {found.next}")
+    following = steps[steps.index(step) + 1 :]
+    return found.replace(next=f"{following[0]} 1" if following else "")
 
 
 def _of(item: Any, *path: str) -> Any:
