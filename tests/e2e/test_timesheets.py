@@ -79,7 +79,8 @@ class TimeWorld(World):
 
 
 @pytest.fixture(scope="module")
-def store() -> HarvestStore:
+def store(odoo_server: OdooServer) -> HarvestStore:
+    """Each Odoo has one of its own."""
     return HarvestStore()
 
 
