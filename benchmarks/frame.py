@@ -64,6 +64,7 @@ MODULES = (
     "won_deals",
     "write_back",
     "time_import",
+    "cash_application",
     "command_line",
     "peers.comparison",
 )

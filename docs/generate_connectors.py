@@ -18,7 +18,13 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from gateways.connectors import Connector, Group
-from gateways.settings import ConnectorSettings, CrmSettings, SenderSettings, TimesheetSettings
+from gateways.settings import (
+    ConnectorSettings,
+    CrmSettings,
+    PaymentsSettings,
+    SenderSettings,
+    TimesheetSettings,
+)
 from starters.connectors import in_words
 
 FOLDER = Path(__file__).parent
@@ -27,6 +33,7 @@ PAGE = FOLDER / "connectors.md"
 COMMON: dict[Group, type[BaseModel]] = {
     Group.CRM: CrmSettings,
     Group.ESIGN: ConnectorSettings,
+    Group.PAYMENTS: PaymentsSettings,
     Group.SENDER: SenderSettings,
     Group.TIMESHEETS: TimesheetSettings,
 }

@@ -33,6 +33,7 @@ class Group(StrEnum):
 
     CRM = "c2c.crm"
     ESIGN = "c2c.esign"
+    PAYMENTS = "c2c.payments"
     SENDER = "c2c.sender"
     TIMESHEETS = "c2c.timesheets"
 
@@ -50,6 +51,7 @@ class Group(StrEnum):
 _LABELS = {
     Group.CRM: "CRM",
     Group.ESIGN: "E-signature",
+    Group.PAYMENTS: "Payments",
     Group.SENDER: "Sender",
     Group.TIMESHEETS: "Timesheets",
 }

@@ -42,6 +42,9 @@ _HEARTBEAT_OF_LOOKING = timedelta(seconds=10)
 _SHOWN_AFTER = timedelta(hours=2)
 _MAIL_SHOWN_AFTER = timedelta(hours=24)
 
+# A page to pay on is a convenience: the invoice itself must not be late for it.
+_LINK_WITHIN = timedelta(minutes=10)
+
 # Business, credential and defect failures are non-retryable by
 # themselves (activities/failures.py); they come back at once and park the step.
 _RETRY = RetryPolicy(
@@ -92,6 +95,17 @@ def timesheets(summary: str, calls: int) -> ActivityConfig:
     """For what reads many hours and writes them to Odoo: `calls` in a row."""
     urgency = Urgency.BACKGROUND
     return _remote(task_queues.TIMESHEETS, summary, urgency, _HEARTBEAT, calls)
+
+
+def payments(summary: str) -> ActivityConfig:
+    return _remote(task_queues.PAYMENTS, summary, Urgency.AWAITED, _HEARTBEAT)
+
+
+def payment_link(summary: str) -> ActivityConfig:
+    """The invoice that is to be mailed waits for it, and goes without it after a while."""
+    config = payments(summary)
+    config["schedule_to_close_timeout"] = _LINK_WITHIN
+    return config
 
 
 def odoo_master(

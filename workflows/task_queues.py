@@ -10,6 +10,8 @@ ESIGN = "esign"
 """Calls to the services for signatures, and their documents, which go on to Odoo."""
 TIMESHEETS = "timesheets"
 """Calls to time systems, and their hours, which go on to Odoo."""
+PAYMENTS = "payments"
+"""Calls to payment processors."""
 ODOO_MASTER = "odoo-master"
 """Customers, projects and milestones in Odoo."""
 ODOO_FINANCE = "odoo-finance"
@@ -17,5 +19,5 @@ ODOO_FINANCE = "odoo-finance"
 ODOO_MAIL = "odoo-mail"
 """What Odoo mails to customers: a PDF takes seconds, and postings must not wait behind it."""
 
-REMOTES = (CRM, ESIGN, TIMESHEETS, ODOO_MASTER, ODOO_FINANCE, ODOO_MAIL)
+REMOTES = (CRM, ESIGN, TIMESHEETS, PAYMENTS, ODOO_MASTER, ODOO_FINANCE, ODOO_MAIL)
 ALL = (CONTRACTS, *REMOTES)

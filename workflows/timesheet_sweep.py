@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
@@ -14,7 +16,8 @@ with workflow.unsafe.imports_passed_through():
     from contracts.sweeps import ConnectorSweep, ConnectorSweepProgress, ConnectorSweepResult
     from contracts.timesheets.events import unplaced_event
     from workflows import options, time_import
-    from workflows.events import receive
+    from workflows.received import receive
+    from workflows.sweeps import is_time_up
 
 
 @workflow.defn
@@ -29,13 +32,17 @@ class TimesheetSweepWorkflow:
     @workflow.run
     async def run(self, sweep: ConnectorSweep) -> ConnectorSweepResult:
         before = workflow.get_last_completion_result(ConnectorSweepResult)
+        last_day = before.day if before is not None else None
         progress = sweep.progress or sweep.begun(before, workflow.now())
-        await self._read(sweep, progress)
-        if before is None or before.day != progress.result.day:
-            await self._compare(sweep, progress)
-        return progress.result
+        if not await self._read(sweep, progress):
+            return progress.ended().model_copy(update={"day": last_day})
+        today = sweep.day_of(workflow.now())
+        if last_day != today:
+            await self._compare(sweep, progress, today)
+        return progress.result.model_copy(update={"day": today})
 
-    async def _read(self, sweep: ConnectorSweep, progress: ConnectorSweepProgress) -> None:
+    async def _read(self, sweep: ConnectorSweep, progress: ConnectorSweepProgress) -> bool:
+        """False where it takes too long: the next sweep goes on behind the last page."""
         while True:
             request = TimeChanges(system=sweep.system, since=progress.since, after=progress.after)
             page = await time_import.import_page(request)
@@ -44,15 +51,18 @@ class TimesheetSweepWorkflow:
             await self._note(sweep.system, progress, page)
             progress.after = page.next
             if not page.next:
-                return
+                return True
+            if is_time_up(progress.began_at):
+                return False
             if workflow.info().is_continue_as_new_suggested():
                 workflow.continue_as_new(sweep.model_copy(update={"progress": progress}))
 
-    async def _compare(self, sweep: ConnectorSweep, progress: ConnectorSweepProgress) -> None:
-        day = progress.result.day or sweep.day_of(workflow.now())
+    async def _compare(
+        self, sweep: ConnectorSweep, progress: ConnectorSweepProgress, today: date
+    ) -> None:
         found = await workflow.execute_activity_method(
             TimesheetActivities.open_weeks,
-            OpenDays(system=sweep.system, today=day),
+            OpenDays(system=sweep.system, today=today),
             **options.timesheets("the weeks that are open", 1),
         )
         for first in found.weeks:
