@@ -691,7 +691,6 @@ CONTRACT_PROBLEMS = (CONTRACT_DATA, CHANGE_ORDERS, FILES)
 """The groups of docs/contract-problems.md."""
 EXCEPTIONS = (
     SIGNATURES,
-    TIME,
     SETTING_UP,
     BILLING,
     ISSUING,
@@ -700,15 +699,15 @@ EXCEPTIONS = (
     CRM,
     CRM_SETUP,
     ODOO,
-    BANK_STATEMENTS,
-    BANK_LINES,
     CREDENTIALS,
     DEFECTS,
     TRANSIENT,
     AMENDMENTS,
 )
 """The groups of docs/exception-codes.md."""
-GROUPS = (*CONTRACT_PROBLEMS, *EXCEPTIONS)
+INTAKE = (TIME, BANK_STATEMENTS, BANK_LINES)
+"""The groups of docs/intake-codes.md: what comes in and is not of one contract."""
+GROUPS = (*CONTRACT_PROBLEMS, *EXCEPTIONS, *INTAKE)
 BY_CODE = {item.code: item for group in GROUPS for item in group.codes}
 
 

@@ -15,6 +15,7 @@ from contracts import parking
 from contracts.exception_codes import (
     CONTRACT_PROBLEMS,
     EXCEPTIONS,
+    INTAKE,
     STEP_NOTES,
     CodeGroup,
     ExceptionCode,
@@ -38,7 +39,8 @@ A step that needs a person **parks**: nothing is lost, nothing else waits for it
 continues where it stopped once a person decides. `c2c exceptions list` lists all parked steps. The
 Temporal UI finds them by `WaitingOn = 'exception'`, and the current details of a workflow show what
 is wrong. Find the code of your exception on [exception-codes.md](exception-codes.md), one of
-contract data on [contract-problems.md](contract-problems.md).
+contract data on [contract-problems.md](contract-problems.md), of hours and bank statements on
+[intake-codes.md](intake-codes.md).
 
 ## Decide
 
@@ -112,6 +114,13 @@ What each code means, and what to do. How to decide is on [exceptions.md](except
 of contract data are on [contract-problems.md](contract-problems.md).
 """
 
+INTAKE_INTRODUCTION = """\
+# Codes of hours and bank statements
+
+What keeps hours and bank statements that come in from their place. The codes of contracts and
+invoices are on [exception-codes.md](exception-codes.md).
+"""
+
 PROBLEMS_INTRODUCTION = """\
 # Problems of contract data and change orders
 
@@ -137,6 +146,7 @@ def pages() -> dict[Path, str]:
     return {
         FOLDER / "exceptions.md": _exceptions(),
         FOLDER / "exception-codes.md": _page([CODES_INTRODUCTION, *map(_group, EXCEPTIONS)]),
+        FOLDER / "intake-codes.md": _page([INTAKE_INTRODUCTION, *map(_group, INTAKE)]),
         FOLDER / "contract-problems.md": _contract_problems(),
     }
 

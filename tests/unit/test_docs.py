@@ -362,7 +362,7 @@ def test_every_setting_of_a_connector_says_what_it_means() -> None:
 def test_the_pages_list_every_code_once() -> None:
     steps = {step.name for step in all_steps()}
     actions = {str(action) for action in Action}
-    names = ("exceptions.md", "exception-codes.md", "contract-problems.md")
+    names = ("exceptions.md", "exception-codes.md", "intake-codes.md", "contract-problems.md")
     cells = [cell for name in names for cell in first_cells(page(name))]
     on_pages = [name for name in cells if name not in steps | actions]
     assert sorted(on_pages) == sorted(exception_codes.BY_CODE)
