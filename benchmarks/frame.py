@@ -63,6 +63,7 @@ MODULES = (
     "customers",
     "won_deals",
     "write_back",
+    "time_import",
     "cash_application",
     "command_line",
     "peers.comparison",

@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import AwareDatetime, ConfigDict, Field
 
 from contracts.model import JsonObject, Key, Text, Value
 from contracts.processors import ObjectKind
 from contracts.signatures import Envelope, EnvelopeStatus
 from contracts.sweeps import Kind
+from contracts.timesheets.entries import Unplaced
 
 WORKFLOW_PREFIX = "event/"
 
@@ -75,6 +76,16 @@ class ForEnvelope(_Task):
     status: EnvelopeStatus
 
 
+class ForTime(_Task):
+    """Hours of a time system changed since a moment (aware): read what did. `unplaced` is what kept
+    some of them from their place in Odoo; None: nothing did."""
+
+    to: Literal["time"] = "time"
+    system: str
+    since: AwareDatetime
+    unplaced: Unplaced | None = None
+
+
 class ForPayment(_Task):
     """Something happened to a payment, a refund, a dispute or a payout of a processor: read it, and
     tell the invoice that it is for, or book the payout."""
@@ -86,7 +97,8 @@ class ForPayment(_Task):
 
 
 Task = Annotated[
-    ForContract | ForDeal | ForOdoo | ForEnvelope | ForPayment, Field(discriminator="to")
+    ForContract | ForDeal | ForOdoo | ForEnvelope | ForTime | ForPayment,
+    Field(discriminator="to"),
 ]
 
 
@@ -124,6 +136,8 @@ class EventOutcome(StrEnum):
     NOTHING_TO_DO = "nothing_to_do"
     AFTER_CLOSE = "after_close"
     REFUSED = "refused"
+    PARKED = "parked"
+    """A person is to mend something elsewhere; it is tried by itself until that is done."""
     DISMISSED = "dismissed"
 
 
@@ -133,6 +147,7 @@ OPEN = frozenset(
         EventOutcome.WAITING,
         EventOutcome.FOLLOWED,
         EventOutcome.REFUSED,
+        EventOutcome.PARKED,
     }
 )
 """Something is still to be done: by itself, or by a person."""
@@ -184,6 +199,8 @@ class EventRecord(Value):
     def next_attempt_in(self, now: datetime) -> timedelta | None:
         """How long to wait for the next attempt: ever longer. None: only a person can say."""
         age = now - self.since
+        if self.delivery.outcome is EventOutcome.PARKED:
+            return min(max(age / 2, _SHORTEST), _LONGEST)
         if self.delivery.outcome is EventOutcome.FOLLOWED:
             return _DAILY
         if self.delivery.outcome is not EventOutcome.WAITING or age >= self.tried_for:
@@ -197,6 +214,6 @@ class EventRecord(Value):
         return ENVELOPE_TRIED_FOR if is_envelope else TRIED_FOR
 
     def needs_person(self, now: datetime) -> bool:
-        """Whether it is listed with the exceptions: refused, or waiting for long."""
+        """Whether it is listed with the exceptions: refused, parked, or waiting for long."""
         is_late = self.delivery.outcome is EventOutcome.WAITING and now - self.since >= SHOWN_AFTER
-        return is_late or self.delivery.outcome is EventOutcome.REFUSED
+        return is_late or self.delivery.outcome in (EventOutcome.REFUSED, EventOutcome.PARKED)

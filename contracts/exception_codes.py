@@ -1,7 +1,8 @@
 """Every code that the product gives a failure: what it means, who is responsible, what to do.
 
-docs/exception-codes.md, connector-codes.md and contract-problems.md are generated from this table (`make docs`). A
-test holds it to the code: every code raised is here, and every code here is raised.
+docs/exception-codes.md, connector-codes.md and contract-problems.md are generated from this table
+(`make docs`). A test holds it to the code: every code raised is here, and every code here is
+raised.
 
 Written as a glossary: `code (responsible, at step, only action, heals): meaning => remedy`. Where
 the brackets are left out, those of the group count.
@@ -360,6 +361,36 @@ esign_refused (operations, at attach_signed): the service refused the call; the 
 """,
 )
 
+TIME = _group(
+    "Hours of time systems",
+    Outcome.REFUSED,
+    """
+Listed by `c2c events list --parked`, once for each person or project; read again by itself, at
+the latest every hour. `c2c events replay` does so at once, `c2c events dismiss` ends it. Lasting
+is what the configuration says: [timesheets.md](connectors/timesheets.md#who-and-where).
+
+time_project_unknown (operations): a project has no place in Odoo => add it to `projects` of its
+    system, also as `"ignore"`, and restart the workers
+time_target_unknown (operations): a project or task is mapped to a contract, milestone, plan or
+    task that Odoo does not have => correct it, or wait until the contract is set up
+time_person_unknown (operations): no active employee of the company has the person's work e-mail
+    => set it on the employee in Odoo; or add the person to `people`, and restart the workers
+time_person_ambiguous (operations): several employees of the company have it => correct them in
+    Odoo
+time_line_refused (finance): Odoo refuses the line of one entry; the message says why. A line that
+    Odoo itself has invoiced cannot change => correct it in Odoo, and dismiss the event
+time_many_gone (operations): the system shows less than half of the entries of a week that Odoo
+    has; nothing was deleted => see that the key may read everybody's hours; if they are really
+    gone, delete their lines in Odoo
+time_too_many_lines (operations): a week has more hours than can be compared => set `open_days`
+    lower; compare by hand
+time_access_limited (operations): reported by `c2c check`: the key sees the hours of its owner only
+    => use one of an administrator
+timesheets_not_configured (operations): the workers' configuration has no time system of this name
+    => configure it and restart the workers; or dismiss the event
+""",
+)
+
 SETTING_UP = _group(
     "Setting up and changing the order",
     Outcome.PARKS,
@@ -652,7 +683,7 @@ not_amendable (finance): only `invoice_on`, `payment_term`, `purchase_order` and
 
 CONTRACT_PROBLEMS = (CONTRACT_DATA, CHANGE_ORDERS, FILES)
 """The groups of docs/contract-problems.md."""
-SYSTEMS = (SIGNATURES, CRM, CRM_SETUP, PAYMENTS, BANK_STATEMENTS, BANK_LINES)
+SYSTEMS = (SIGNATURES, CRM, CRM_SETUP, TIME, PAYMENTS, BANK_STATEMENTS, BANK_LINES)
 """The groups of docs/connector-codes.md."""
 EXCEPTIONS = (
     SETTING_UP,

@@ -18,7 +18,13 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from gateways.connectors import Connector, Group
-from gateways.settings import ConnectorSettings, CrmSettings, PaymentsSettings, SenderSettings
+from gateways.settings import (
+    ConnectorSettings,
+    CrmSettings,
+    PaymentsSettings,
+    SenderSettings,
+    TimesheetSettings,
+)
 from starters.connectors import in_words
 
 FOLDER = Path(__file__).parent
@@ -29,6 +35,7 @@ COMMON: dict[Group, type[BaseModel]] = {
     Group.ESIGN: ConnectorSettings,
     Group.PAYMENTS: PaymentsSettings,
     Group.SENDER: SenderSettings,
+    Group.TIMESHEETS: TimesheetSettings,
 }
 """What every table of a group may say; configure.md has it."""
 

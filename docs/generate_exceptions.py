@@ -1,5 +1,5 @@
-"""Writes docs/exceptions.md, exception-codes.md, connector-codes.md and contract-problems.md from the
-tables of steps and codes.
+"""Writes docs/exceptions.md, exception-codes.md, connector-codes.md and contract-problems.md from
+the tables of steps and codes.
 
     python docs/generate_exceptions.py
 
@@ -118,8 +118,9 @@ of other systems are on [connector-codes.md](connector-codes.md), those of contr
 SYSTEMS_INTRODUCTION = """\
 # Codes of the systems around Odoo
 
-What each code of a CRM, a signature, a payment or a bank's file means, and what to do. How to decide
-is on [exceptions.md](exceptions.md); all other codes are on [exception-codes.md](exception-codes.md).
+What each code of a CRM, a signature, of hours, a payment or a bank's file means, and what to do.
+How to decide is on [exceptions.md](exceptions.md); all other codes are on
+[exception-codes.md](exception-codes.md).
 """
 
 PROBLEMS_INTRODUCTION = """\

@@ -43,14 +43,14 @@ APART = frozenset({"read_burn", "read_portfolio"})
 
 def remote_activities(settings: Settings) -> list[str]:
     """The activities that call a remote in a campaign, as the workers host them. Nothing is signed
-    in one: no service for signatures takes part."""
+    in one, and no hours come from elsewhere."""
     odoo = remotes.odoo(settings)
     gateways = remotes.gateways(settings, odoo)
     try:
         return [
             function.__name__
             for queue in task_queues.REMOTES
-            if queue != task_queues.ESIGN
+            if queue not in (task_queues.ESIGN, task_queues.TIMESHEETS)
             for function in activities_of(queue, settings, gateways)
             if function.__name__ not in APART
         ]

@@ -35,6 +35,7 @@ class Group(StrEnum):
     ESIGN = "c2c.esign"
     PAYMENTS = "c2c.payments"
     SENDER = "c2c.sender"
+    TIMESHEETS = "c2c.timesheets"
 
     @property
     def label(self) -> str:
@@ -52,6 +53,7 @@ _LABELS = {
     Group.ESIGN: "E-signature",
     Group.PAYMENTS: "Payments",
     Group.SENDER: "Sender",
+    Group.TIMESHEETS: "Timesheets",
 }
 
 

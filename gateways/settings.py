@@ -16,7 +16,8 @@ from pydantic import (
     model_validator,
 )
 
-from contracts.model import Key
+from contracts.model import Email, Key
+from contracts.timesheets.mapping import MAX_MAPPED, Place, TimeMapping
 from gateways.secrets import Secret
 
 
@@ -107,6 +108,45 @@ class CrmSettings(ConnectorSettings):
     @classmethod
     def _signature_known(cls, value: Key | None, info: ValidationInfo) -> Key | None:
         return None if value is None else known(value, info, SIGNATURES)
+
+
+class TimesheetSettings(ConnectorSettings):
+    """A time system, and where the hours of its people and projects belong in Odoo.
+
+    Ids are the system's own. People are employees by their work e-mail; `people` is for those who
+    have another one there. A project goes to a contract's milestone or plan, to a task in Odoo, or
+    nowhere; `tasks` says so of single tasks of a project, and comes before `projects`.
+    """
+
+    people: dict[str, Email] = Field(
+        default_factory=dict,
+        max_length=MAX_MAPPED,
+        description="person there = work e-mail of the employee in Odoo, where the two differ: "
+        '`"1782959" = "petra@northwind.example"`',
+    )
+    projects: dict[str, Place] = Field(
+        default_factory=dict,
+        max_length=MAX_MAPPED,
+        description='project there = where its hours go: `"14307913" = "C-1001/dev"` (contract '
+        'and milestone or plan), `"task 812"` (a task of Odoo by its id), or `"ignore"`',
+    )
+    tasks: dict[str, Place] = Field(
+        default_factory=dict,
+        max_length=MAX_MAPPED,
+        description='the same for single tasks: `"14307913/8083365" = "C-1001/design"` (project '
+        "and task there)",
+    )
+    open_days: int = Field(
+        45,
+        ge=1,
+        le=200,
+        description="how many days back hours may still change: once a day these are compared "
+        "with Odoo, line by line",
+    )
+
+    @property
+    def mapping(self) -> TimeMapping:
+        return TimeMapping(people=self.people, projects=self.projects, tasks=self.tasks)
 
 
 class PaymentsSettings(ConnectorSettings):

@@ -40,6 +40,7 @@ from starters.client.names import (
     ESIGN_SWEEP_WORKFLOW,
     ODOO_SWEEP_WORKFLOW,
     PAYMENTS_SWEEP_WORKFLOW,
+    TIMESHEET_SWEEP_WORKFLOW,
 )
 from starters.findings import Change, Did, SetupRefused
 from wiring.settings import Settings
@@ -51,6 +52,7 @@ BURN_SWEEP = "c2c-burn-sweep"
 _CONNECTOR_SWEEPS: dict[Group, str] = {
     Group.CRM: CRM_SWEEP_WORKFLOW,
     Group.ESIGN: ESIGN_SWEEP_WORKFLOW,
+    Group.TIMESHEETS: TIMESHEET_SWEEP_WORKFLOW,
     Group.PAYMENTS: PAYMENTS_SWEEP_WORKFLOW,
 }
 """What looks through the connectors of a group."""

@@ -12,9 +12,10 @@ from gateways.esign.protocol import Esign
 from gateways.odoo import OdooClient, OnCall
 from gateways.odoo import connect as connect_odoo
 from gateways.payments.protocol import Processor
+from gateways.timesheets.protocol import Timesheets
 from wiring.settings import ConfigurationError, Settings
 
-BUILT = (Group.CRM, Group.ESIGN, Group.PAYMENTS)
+BUILT = (Group.CRM, Group.ESIGN, Group.PAYMENTS, Group.TIMESHEETS)
 """The groups whose connectors are spoken to; the others only send."""
 
 
@@ -25,6 +26,7 @@ class Gateways:
     odoo: OdooClient
     crm: Mapping[str, Crm] = field(default_factory=dict)
     esign: Mapping[str, Esign] = field(default_factory=dict)
+    timesheets: Mapping[str, Timesheets] = field(default_factory=dict)
     payments: Mapping[str, Processor] = field(default_factory=dict)
 
 

@@ -45,6 +45,7 @@ from gateways.settings import (
     PaymentsSettings,
     Section,
     SenderSettings,
+    TimesheetSettings,
 )
 from gateways.vies_settings import ViesSettings
 
@@ -129,6 +130,7 @@ class SweepSettings(Section):
     odoo_seconds: int = Field(default=60, ge=5, le=86_400)
     crm_seconds: int = Field(default=300, ge=5, le=86_400)
     esign_seconds: int = Field(default=300, ge=5, le=86_400)
+    timesheets_seconds: int = Field(default=300, ge=5, le=86_400)
     payments_seconds: int = Field(default=300, ge=5, le=86_400)
     burn_seconds: int = Field(default=86_400, ge=60, le=7 * 86_400)
 
@@ -194,8 +196,8 @@ class Settings(BaseSettings):
     """Everything but the connection to Temporal.
 
     `default_entity` is the legal entity that commands mean where none is stated and several are
-    configured. `esign`, `crm`, `payments` and `sender` are the connectors by the name that each is
-    configured under; what a table may say is declared by the connector of its kind.
+    configured. `esign`, `crm`, `payments`, `sender` and `timesheets` are the connectors by the name
+    that each is configured under; what a table may say is declared by the connector of its kind.
     """
 
     model_config = SettingsConfigDict(
@@ -219,6 +221,12 @@ class Settings(BaseSettings):
     sender: dict[
         Key, Annotated[SenderSettings, BeforeValidator(_configured(Group.SENDER, SenderSettings))]
     ] = Field(default_factory=dict)
+    timesheets: dict[
+        Key,
+        Annotated[
+            TimesheetSettings, BeforeValidator(_configured(Group.TIMESHEETS, TimesheetSettings))
+        ],
+    ] = Field(default_factory=dict)
     default_entity: Key | None = None
     worker: WorkerSettings = WorkerSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
@@ -231,7 +239,7 @@ class Settings(BaseSettings):
         found: Mapping[str, ConnectorSettings | SenderSettings] = getattr(self, group.section)
         return found
 
-    @field_validator("esign", "crm", "payments", "sender", mode="before")
+    @field_validator("esign", "crm", "payments", "sender", "timesheets", mode="before")
     @classmethod
     def _kind_by_name(cls, tables: Any) -> Any:
         """A table that names no kind is of the kind that it is named after."""

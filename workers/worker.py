@@ -51,6 +51,7 @@ from activities.odoo.validation import OdooValidation
 from activities.odoo.write_offs import OdooWriteOffs
 from activities.policies import Policies
 from activities.processors import ProcessorActivities, ProcessorSetup
+from activities.timesheets import TimesheetActivities, TimeSystem
 from gateways.odoo import MAX_MAILS
 from gateways.vies import Vies
 from wiring import remotes
@@ -66,6 +67,7 @@ from workflows.events import EventWorkflow
 from workflows.invoice import InvoiceWorkflow
 from workflows.payments_sweep import PaymentsSweepWorkflow
 from workflows.sweeps import CrmSweepWorkflow, OdooSweepWorkflow
+from workflows.timesheet_sweep import TimesheetSweepWorkflow
 
 WORKFLOWS = [
     ContractWorkflow,
@@ -74,6 +76,7 @@ WORKFLOWS = [
     OdooSweepWorkflow,
     CrmSweepWorkflow,
     EsignSweepWorkflow,
+    TimesheetSweepWorkflow,
     PaymentsSweepWorkflow,
     BurnSweepWorkflow,
 ]
@@ -114,6 +117,9 @@ def activities_of(queue: str, settings: Settings, gateways: Gateways) -> list[Ca
     delivery, burn = OdooDelivery(odoo), OdooBurn(odoo, catalogue)
     vies = Vies(settings.vies) if settings.vies.enabled else None
     timesheets = OdooTimesheets(odoo, settings.odoo.time_approved_field)
+    logged = TimesheetActivities(
+        _time_systems(settings, gateways), odoo, catalogue, settings.odoo.time_approved_field
+    )
     hosted: dict[str, list[Callable[..., Any]]] = {
         task_queues.CONTRACTS: [
             policies.entity_policy,
@@ -127,6 +133,12 @@ def activities_of(queue: str, settings: Settings, gateways: Gateways) -> list[Ca
             esign.read_envelope,
             esign.changed_envelopes,
             esign.attach_signed,
+        ],
+        task_queues.TIMESHEETS: [
+            logged.import_time,
+            logged.compare_time,
+            logged.open_weeks,
+            logged.is_mended,
         ],
         task_queues.PAYMENTS: [
             processors.read_payment,
@@ -170,6 +182,21 @@ def activities_of(queue: str, settings: Settings, gateways: Gateways) -> list[Ca
         task_queues.ODOO_MAIL: [delivery.send_invoice, delivery.send_reminder],
     }
     return hosted[queue]
+
+
+def _time_systems(settings: Settings, gateways: Gateways) -> dict[str, TimeSystem]:
+    """The time systems with what the configuration says of their hours."""
+    return {
+        name: TimeSystem(
+            gateway=gateways.timesheets[name],
+            legal_entity=item.legal_entity,
+            company=settings.entities[item.legal_entity].odoo_company,
+            mapping=item.mapping,
+            open_days=item.open_days,
+        )
+        for name, item in settings.timesheets.items()
+        if name in gateways.timesheets
+    }
 
 
 def _signed_deals(settings: Settings) -> dict[str, SignedDeals]:
@@ -262,6 +289,7 @@ def _activities_at_once(queue: str, limits: WorkerSettings) -> int:
         task_queues.CONTRACTS: 20,
         task_queues.CRM: 50,
         task_queues.ESIGN: 20,
+        task_queues.TIMESHEETS: 5,
         task_queues.PAYMENTS: 20,
         task_queues.ODOO_MAIL: MAX_MAILS,
     }

@@ -45,6 +45,7 @@ with workflow.unsafe.imports_passed_through():
         ForEnvelope,
         ForOdoo,
         ForPayment,
+        ForTime,
     )
     from contracts.identifiers import (
         contract_of,
@@ -55,13 +56,15 @@ with workflow.unsafe.imports_passed_through():
     from contracts.model import Source
     from contracts.signatures import EnvelopeStatus
     from contracts.sweeps import OdooChanges, PageMark, SweepWindow
-    from workflows import options, payment_events, search_attributes
+    from contracts.timesheets.events import unplaced_event
+    from workflows import options, payment_events, search_attributes, time_import
     from workflows.board import upsert
     from workflows.messages import Inbox, signal
+    from workflows.received import receive
     from workflows.shell import failed, is_lasting
     from workflows.sweeps import BALANCE, REACHED, UNREACHED, signalled, start_contract
 
-_MOST_SHOWN = 300
+_MOST_SHOWN, _MOST_SHOWN_OF_A_REMEDY = 300, 600
 _READ_AGAIN_AFTER = timedelta(minutes=15)
 _GONE = "envelope_not_found"
 DELIVER_AGAIN = "deliver_again"
@@ -183,6 +186,8 @@ class EventWorkflow(Inbox):
                     return await self._for_odoo(task)
                 case ForEnvelope():
                     return await self._for_envelope(task)
+                case ForTime():
+                    return await self._for_time(task)
                 case ForPayment():
                     return await payment_events.delivered(task)
         except ActivityError as error:
@@ -327,6 +332,21 @@ class EventWorkflow(Inbox):
             why = f"{news[0][0]} does not run"
             return Delivery(outcome=EventOutcome.AFTER_CLOSE, why=why)
         return Delivery(outcome=EventOutcome.NOTHING_TO_DO, why="it is no news for any contract")
+
+    async def _for_time(self, task: ForTime) -> Delivery:
+        """Hours are read as a sweep reads them. As long as the subject keeps some of them from
+        their place, it is parked; what else does is another event."""
+        found = await time_import.read_again(task)
+        own = task.unplaced.subject if task.unplaced else None
+        left = next((item for item in found.unplaced if item.subject == own), None)
+        for item in found.unplaced:
+            if item.subject != own:
+                await receive(unplaced_event(task.system, item, workflow.now()), again=True)
+        if left is not None:
+            why = left.coded[:_MOST_SHOWN_OF_A_REMEDY]
+            return Delivery(outcome=EventOutcome.PARKED, why=why)
+        done = EventOutcome.APPLIED if found.changed else EventOutcome.NOTHING_TO_DO
+        return Delivery(outcome=done, why=f"{found.changed} timesheet lines changed in Odoo")
 
     @property
     def _request_id(self) -> str:

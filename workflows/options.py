@@ -91,6 +91,12 @@ def esign(summary: str, *, looks_first: bool = False, calls: int = 1) -> Activit
     return _remote(task_queues.ESIGN, summary, Urgency.ONWARD, heartbeat, calls)
 
 
+def timesheets(summary: str, calls: int) -> ActivityConfig:
+    """For what reads many hours and writes them to Odoo: `calls` in a row."""
+    urgency = Urgency.BACKGROUND
+    return _remote(task_queues.TIMESHEETS, summary, urgency, _HEARTBEAT, calls)
+
+
 def payments(summary: str) -> ActivityConfig:
     return _remote(task_queues.PAYMENTS, summary, Urgency.AWAITED, _HEARTBEAT)
 

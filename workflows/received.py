@@ -9,7 +9,9 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 with workflow.unsafe.imports_passed_through():
     from contracts.events import EventRecord, InboundEvent
     from workflows import options, search_attributes
-    from workflows.events import EventWorkflow
+
+EVENT_WORKFLOW = "EventWorkflow"
+"""By its name: events start others, too."""
 
 
 async def receive(event: InboundEvent, *, again: bool = False) -> int:
@@ -18,7 +20,7 @@ async def receive(event: InboundEvent, *, again: bool = False) -> int:
     allowed = WorkflowIDReusePolicy.ALLOW_DUPLICATE
     try:
         await workflow.start_child_workflow(
-            EventWorkflow.run,
+            EVENT_WORKFLOW,
             EventRecord(event=event, since=event.received_at),
             id=event.workflow_id,
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,

@@ -8,6 +8,8 @@ CRM = "crm"
 """Calls to the CRM."""
 ESIGN = "esign"
 """Calls to the services for signatures, and their documents, which go on to Odoo."""
+TIMESHEETS = "timesheets"
+"""Calls to time systems, and their hours, which go on to Odoo."""
 PAYMENTS = "payments"
 """Calls to payment processors."""
 ODOO_MASTER = "odoo-master"
@@ -17,5 +19,5 @@ ODOO_FINANCE = "odoo-finance"
 ODOO_MAIL = "odoo-mail"
 """What Odoo mails to customers: a PDF takes seconds, and postings must not wait behind it."""
 
-REMOTES = (CRM, ESIGN, PAYMENTS, ODOO_MASTER, ODOO_FINANCE, ODOO_MAIL)
+REMOTES = (CRM, ESIGN, TIMESHEETS, PAYMENTS, ODOO_MASTER, ODOO_FINANCE, ODOO_MAIL)
 ALL = (CONTRACTS, *REMOTES)

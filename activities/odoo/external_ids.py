@@ -59,3 +59,8 @@ audit_id = partial(external_id, "audit")
 """(entity, contract)"""
 signed_id = partial(external_id, "signed")
 """(entity, contract): the signed document"""
+
+
+def time_line_id(system: str, entry_id: str) -> str:
+    """The timesheet line of an entry of a time system."""
+    return external_id(f"time-{system}", entry_id)

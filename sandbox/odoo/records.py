@@ -627,6 +627,16 @@ class Model:
         ]
 
     @on_records
+    def get_external_id(self, ids: list[int]) -> dict[str, str]:
+        """The external id of each record; "" of one that has none."""
+        found = {str(record_id): "" for record_id in ids}
+        sql = "SELECT xid FROM sandbox_xid WHERE model = ? AND res_id = ? ORDER BY rowid LIMIT 1"
+        for record_id in self.exists(ids):
+            for row in self.env.execute(sql, (self.schema.model, record_id)):
+                found[str(record_id)] = row["xid"]
+        return found
+
+    @on_records
     def web_read(self, ids: list[int], specification: dict[str, Any]) -> list[Row]:
         """As `read`, and of what a field relates to the fields that are named within it."""
         found = self.read(ids, list(specification), load="")

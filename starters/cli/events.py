@@ -172,6 +172,6 @@ def _pairs(record: EventRecord) -> list[tuple[str, object]]:
 
 
 def _task(task: dict[str, Any]) -> str:
-    return ", ".join(
-        f"{name} {value}" for name, value in task.items() if name not in ("to", "message")
-    )
+    """What it asks for in one line; what waits for a person says so itself."""
+    hidden = ("to", "message", "unplaced")
+    return ", ".join(f"{name} {value}" for name, value in task.items() if name not in hidden)

@@ -8,6 +8,7 @@ EVENT_WORKFLOW = "EventWorkflow"
 ODOO_SWEEP_WORKFLOW = "OdooSweepWorkflow"
 CRM_SWEEP_WORKFLOW = "CrmSweepWorkflow"
 ESIGN_SWEEP_WORKFLOW = "EsignSweepWorkflow"
+TIMESHEET_SWEEP_WORKFLOW = "TimesheetSweepWorkflow"
 PAYMENTS_SWEEP_WORKFLOW = "PaymentsSweepWorkflow"
 BURN_SWEEP_WORKFLOW = "BurnSweepWorkflow"
 MAX_LISTED = 500

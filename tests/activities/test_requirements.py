@@ -42,9 +42,11 @@ from activities.odoo.payouts import (
     PayoutBooks,
     PayoutRequest,
 )
+from activities.odoo.payroll import approved_time
 from activities.odoo.projects import ProjectArchive, ProjectStatusRequest, set_up_project
 from activities.odoo.requirements import BY_MODULE
 from activities.odoo.reversals import OdooReversals, ReversalRequest
+from activities.odoo.time_lines import OdooTimeLines
 from activities.odoo.timesheets import TimeRequest
 from activities.odoo.write_offs import WriteOffRequest
 from contracts.billing.lines import InvoiceProposal
@@ -54,6 +56,10 @@ from contracts.model import JsonObject
 from contracts.money import Money
 from contracts.processors import PaymentLink, Payout, PayoutStatus
 from contracts.sweeps import SweepWindow
+from contracts.timesheets.entries import LoggedTime
+from contracts.timesheets.importing import Changes, PlacedTime
+from contracts.timesheets.mapping import Target
+from contracts.timesheets.payroll import Period
 from gateways.errors import GatewayError
 from gateways.odoo import OdooClient
 from tests.activities.firm import APPROVED_FIELD, INVOICE_ON, Firm, Ordered
@@ -254,7 +260,7 @@ def _read_work(firm: Firm) -> None:
         "name": "Work",
         APPROVED_FIELD: True,
     }
-    pm.create("account.analytic.line", [line])
+    [worked] = pm.create("account.analytic.line", [line])
     window: dict[str, Any] = {"until": date(2026, 3, 31), "known": (1,)}
     window |= {"since": datetime.now(UTC) - timedelta(days=1), "seen_until": date(2026, 2, 28)}
     hours = firm.timesheets.read_time(
@@ -268,6 +274,36 @@ def _read_work(firm: Firm) -> None:
     firm.expenses.read_expenses(
         ExpensesRequest(plan="costs", analytic_account_id=made.account, currency="EUR", **window)
     )
+    bring_time(firm, made)
+    march = Period(year=2026, month=3)
+    paid = approved_time(firm.client, made.company, APPROVED_FIELD, march)
+    assert worked in [item.line for item in paid]
+
+
+def bring_time(firm: Firm, made: Ordered) -> None:
+    """An entry of a time system comes, and is deleted."""
+    lines = OdooTimeLines(firm.client, firm.catalogue, APPROVED_FIELD, "harvest", firm.company)
+    contract, petra = made.contract, "petra@northwind.example"
+    target = Target(contract_id=contract.contract_id, key="dev")
+    known = lines.directory(contract.legal_entity, {petra}, [target, Target(task=1)])
+    [employee] = known.employees[petra]
+    entry = LoggedTime(
+        entry_id=unique("E"),
+        person_id="7",
+        project_id="11",
+        on=date(2026, 3, 10),
+        hours=Decimal("7.5"),
+        is_approved=True,
+        changed_at=datetime.now(UTC),
+    )
+    placed = PlacedTime(entry=entry, employee=employee, place=known.tasks[target])
+    assert lines.write(Changes(load=[placed])).loaded == 1
+    [line] = lines.of_entries([entry.entry_id])
+    assert placed.is_shown_by(line)
+    assert line in lines.between(entry.on, entry.on)
+    assert lines.write(Changes(withdraw=[line.line])).withdrawn == 1
+    assert lines.write(Changes(delete=[line.line])).deleted == 1
+    assert lines.of_entries([entry.entry_id]) == []
 
 
 # --- invoices -----------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from gateways import connectors
 from tests.connectors import installing
 
 if TYPE_CHECKING:
-    from tests.connectors.tryton_server import TrytonRemote
+    from tests.connectors.tryton_server import TrytonRemote, TrytonTimeRemote
 
 PACKAGE = Path(__file__).parent / "tryton"
 
@@ -45,3 +45,11 @@ def tryton_remote(
     folder = tmp_path_factory.mktemp("tryton")
     with tryton(folder) as address:
         yield TrytonRemote(address, folder)
+
+
+@pytest.fixture(scope="session")
+def tryton_time_remote(tryton_remote: TrytonRemote) -> TrytonTimeRemote:
+    """The same Tryton as a time system."""
+    from tests.connectors.tryton_server import TrytonTimeRemote
+
+    return TrytonTimeRemote(tryton_remote)

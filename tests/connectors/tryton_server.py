@@ -9,7 +9,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import time
+import time as clock
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -17,23 +17,27 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import httpx
-from c2c_tryton import CONNECTOR
+from c2c_tryton import CONNECTOR, TIMESHEETS
+from c2c_tryton import timesheets as time
 from c2c_tryton.api import day
 from c2c_tryton.crm import OPPORTUNITY, PAGE
 
 from gateways.crm.status import STATUS_LABELS
 from sandbox.conformance.crm import CrmRemote, Deal, Line
 from sandbox.conformance.remote import Answer
+from sandbox.conformance.timesheets import TimesheetRemote
 from sandbox.proxy import Request
 
 DATABASE, USER, PASSWORD, WRONG = "c2c", "admin", "password-of-the-kit", "password-of-nobody"
 _STARTED_WITHIN_SECONDS = 60.0
+_MODULES = ("sale_opportunity", "timesheet")
 _BIN = Path(sys.executable).parent
 
 
 @contextlib.contextmanager
 def tryton(folder: Path) -> Iterator[str]:
-    """Install Tryton with its module for opportunities and serve it; yields the address."""
+    """Install Tryton with its modules for opportunities and hours, and serve it; yields the
+    address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -46,7 +50,7 @@ def tryton(folder: Path) -> Iterator[str]:
     common = ["-c", str(config), "-d", DATABASE]
     with (folder / "log").open("wb") as log:
         subprocess.run(
-            [_BIN / "trytond-admin", *common, "-u", "sale_opportunity", "--activate-dependencies"],
+            [_BIN / "trytond-admin", *common, "-u", *_MODULES, "--activate-dependencies"],
             env={**os.environ, "TRYTONPASSFILE": str(password)},
             input=b"\n",
             stdout=log,
@@ -65,14 +69,14 @@ def tryton(folder: Path) -> Iterator[str]:
 
 
 def _wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + _STARTED_WITHIN_SECONDS
+    deadline = clock.monotonic() + _STARTED_WITHIN_SECONDS
     while True:
         with contextlib.suppress(httpx.TransportError):
             httpx.get(address)
             return
         assert server.poll() is None, "trytond ended"
-        assert time.monotonic() < deadline, "trytond does not answer"
-        time.sleep(0.2)
+        assert clock.monotonic() < deadline, "trytond does not answer"
+        clock.sleep(0.2)
 
 
 class TrytonRemote(CrmRemote):
@@ -300,6 +304,77 @@ class TrytonRemote(CrmRemote):
         row = {"party": party, "type": "other", "value": email}
         [found] = self.call("party.contact_mechanism.create", [row])
         self._sql("UPDATE party_contact_mechanism SET type = 'email' WHERE id = ?", [found])
+
+
+class TrytonTimeRemote(TimesheetRemote):
+    """The same Tryton, where people enter hours on a work."""
+
+    connector = TIMESHEETS
+    page_size = 20
+    cannot: ClassVar = {
+        "without_setup": "Tryton needs nothing",
+        "withdraw": "Tryton knows no approval",
+        "tells_deletions": "what was deleted leaves nothing",
+    }
+
+    def __init__(self, firm: TrytonRemote) -> None:
+        self._firm = firm
+        [party] = firm.call("party.party.create", [{"name": "Petra Developer"}])
+        firm._email(party, "petra@northwind.example")
+        row = {"party": party, "company": firm.company}
+        [self._petra] = firm.call("company.employee.create", [row])
+        work = {"name": "ERP roll-out", "company": firm.company}
+        [self._work] = firm.call("timesheet.work.create", [work])
+
+    @property
+    def address(self) -> str:
+        return self._firm.address
+
+    def settings(self, address: str) -> dict[str, Any]:
+        return self._firm.settings(address)
+
+    def wrong_settings(self, address: str) -> dict[str, Any]:
+        return self._firm.wrong_settings(address)
+
+    def secrets(self) -> list[str]:
+        return self._firm.secrets()
+
+    def rate_limited(self, seconds: int, request: Request) -> Answer:
+        return self._firm.rate_limited(seconds, request)
+
+    def end_sessions(self) -> None:
+        self._firm.end_sessions()
+
+    @property
+    def person_id(self) -> str:
+        return str(self._petra)
+
+    # --- what people do ---------------------------------------------------------------------------
+
+    def log(self, hours: str, on: date, *, note: str = "") -> str:
+        row = {
+            "employee": self._petra,
+            "company": self._firm.company,
+            "work": self._work,
+            "date": day(on),
+            "duration": _span(hours),
+            "description": note,
+        }
+        [line] = self._firm.call(f"{time.LINE}.create", [row])
+        return str(line)
+
+    def approve(self, *entries: str) -> None:
+        """Nobody approves anything."""
+
+    def correct(self, entry: str, hours: str) -> None:
+        self._firm.call(f"{time.LINE}.write", [int(entry)], {"duration": _span(hours)})
+
+    def delete(self, entry: str) -> None:
+        self._firm.call(f"{time.LINE}.delete", [int(entry)])
+
+
+def _span(hours: str) -> dict[str, Any]:
+    return {"__class__": "timedelta", "seconds": float(Decimal(hours) * 3_600)}
 
 
 def _stamp(at: datetime) -> str:

@@ -22,6 +22,7 @@ from starters.findings import Finding, Verdict
 from wiring.settings import Settings, load_settings
 from workflows.burn_sweep import BurnSweepWorkflow
 from workflows.sweeps import CrmSweepWorkflow, OdooSweepWorkflow
+from workflows.timesheet_sweep import TimesheetSweepWorkflow
 
 UK = "northwind-uk"
 SERVICES = {"BUILD": "milestones", "DEVELOPMENT": "timesheet", "RETAINER": "manual"}
@@ -273,6 +274,16 @@ async def test_what_only_some_contracts_need_is_for_a_person_to_judge(settings: 
 
 OPPORTUNITIES = {"legal_entity": "northwind", "closed_since": "2026-01-01"}
 PORTAL = {**OPPORTUNITIES, "kind": "hubspot", "api_key": "key"}
+
+
+def test_a_time_system_is_looked_through_in_its_entity_s_zone(settings: Settings) -> None:
+    harvest = {"legal_entity": UK, "account_id": "1", "api_key": "k"}
+    [*_, found] = schedules.sweeps(load_settings(timesheets={"harvest": harvest}))
+    assert (found.id, found.workflow) == (
+        "c2c-timesheets-sweep-harvest",
+        TimesheetSweepWorkflow.__name__,
+    )
+    assert (found.every, found.time_zone) == (timedelta(minutes=5), "Europe/London")
 
 
 def test_sweeps_follow_the_configuration(settings: Settings) -> None:

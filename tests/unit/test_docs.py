@@ -514,8 +514,11 @@ def test_the_metrics_are_those_there_are() -> None:
 # --- configuration, examples ------------------------------------------------------------------
 
 
-_LEAVES = (".tiers", ".steps", ".auto_approve_up_to", ".delegations", ".handover.services")
-"""Lists of tables: the page has one row for each."""
+_LEAVES = (
+    *(".tiers", ".steps", ".auto_approve_up_to", ".delegations", ".handover.services"),
+    *("timesheets.<key>.projects", "timesheets.<key>.tasks"),
+)
+"""Lists of tables, and texts that mean something: the page has one row for each."""
 
 
 def setting_names(model: type[BaseModel], prefix: str = "") -> Iterator[str]:

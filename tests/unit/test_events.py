@@ -87,6 +87,14 @@ def test_what_is_refused_is_shown_at_once_and_not_tried_again_by_itself() -> Non
     assert refused.is_open
 
 
+def test_what_is_parked_is_shown_at_once_and_tried_for_as_long_as_it_takes() -> None:
+    parked = record(EventOutcome.PARKED)
+    assert parked.is_open
+    assert parked.needs_person(AT)
+    assert parked.next_attempt_in(AT) == timedelta(seconds=2)
+    assert parked.next_attempt_in(AT + 10 * TRIED_FOR) == timedelta(hours=1)
+
+
 @pytest.mark.parametrize(
     "outcome",
     [

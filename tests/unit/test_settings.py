@@ -60,6 +60,7 @@ def test_a_file_that_cannot_be_used_is_named_with_the_reason(
         load_settings()
 
 
+HARVEST = {"kind": "harvest", "legal_entity": "northwind", "account_id": "1", "api_key": "k"}
 PORTAL = {"kind": "hubspot", "legal_entity": "northwind", "closed_since": "2026-01-01"}
 
 
@@ -109,6 +110,12 @@ def test_a_connector_is_of_the_kind_of_its_name_and_several_may_be_of_one(
         ({"crm": {"a": {**PORTAL, "kind": "x"}}}, "expected one of the installed kinds"),
         ({"crm": {"a": "hubspot"}}, "crm.a: expected an object"),
         ({"crm": ["hubspot"]}, "crm: expected an object"),
+        (
+            {"timesheets": {"h": {**HARVEST, "projects": {"7": "C-1"}}}},
+            'timesheets.h.projects.7: expected such as "C-1001/dev"',
+        ),
+        ({"timesheets": {"h": {**HARVEST, "people": {"7": "x"}}}}, "timesheets.h.people.7"),
+        ({"timesheets": {"h": {**HARVEST, "legal_entity": "nobody"}}}, "timesheets.h.legal_entity"),
         (
             {
                 "crm": {"a": {**PORTAL, "api_key": "k"}},

@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 
 from gateways.connectors import Connector, Group, connector, kinds
 from gateways.crm.dynamics import HEADER
+from gateways.timesheets.clockify import SIGNATURE
+from sandbox.clockify import ClockifyStore
 from sandbox.docusign import DocuSignStore
 from sandbox.gocardless import GoCardlessStore
 from sandbox.stripe import StripeStore
@@ -128,6 +130,12 @@ def _odoo() -> Any:
     }
 
 
+def _clockify() -> Any:
+    store = ClockifyStore()
+    entry = store.log(store.add_person("Petra", "petra@northwind.example"), "8", "2026-10-05")
+    return json.loads(store.webhook(store.approve(entry)))
+
+
 def _dynamics() -> Any:
     changed = {"PrimaryEntityName": "opportunity", "PrimaryEntityId": GUID}
     return {**changed, "RequestId": GUID, "MessageName": "Update"}
@@ -147,6 +155,7 @@ KINDS = {
         lambda body, at: Sent(body, {"x-docusign-signature-1": b64(mac(SECRET, body))}),
     ),
     "dropbox-sign": Kind(_signature_request, _dropbox_sign),
+    "clockify": Kind(_clockify, lambda body, at: Sent(body, {SIGNATURE: SECRET})),
     "stripe": Kind(_stripe, _stripe_signed),
     "gocardless": Kind(
         _gocardless, lambda body, at: Sent(body, {"webhook-signature": mac(SECRET, body).hex()})

@@ -156,7 +156,7 @@ def day(value: date) -> JsonObject:
 
 
 def _plain(value: Any) -> Any:
-    """Dates, times and decimals of Tryton's JSON as text of the usual form."""
+    """Dates, times, decimals and spans (in seconds) of Tryton's JSON as text."""
     if isinstance(value, list):
         return [_plain(item) for item in value]
     if not isinstance(value, dict):
@@ -164,6 +164,8 @@ def _plain(value: Any) -> Any:
     kind = value.get("__class__")
     if kind == "Decimal":
         return str(value["decimal"])
+    if kind == "timedelta":
+        return str(value["seconds"])
     if kind == "date":
         return date(value["year"], value["month"], value["day"]).isoformat()
     if kind == "datetime":

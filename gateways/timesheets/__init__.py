@@ -1,0 +1,1 @@
+"""Time systems: the hours that people log beside Odoo."""
