@@ -63,7 +63,7 @@ class CrmActivities:
         """Requests that can share a call wait so long for each other."""
         self._crms = crms
         self._signatures = signatures
-        self._statuses = {name: _statuses_of(crm, gather_seconds) for name, crm in crms.items()}
+        self._statuses = {name: statuses_of(crm, gather_seconds) for name, crm in crms.items()}
         self._reads = {name: _reads_of(crm, gather_seconds) for name, crm in crms.items()}
         self._threads = ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="read-deal")
 
@@ -115,13 +115,15 @@ class CrmActivities:
         return self._crm(request.system).won_deals(request.since, request.after)
 
 
-def _statuses_of(crm: Crm, gather_seconds: float) -> SharedCalls[ContractStatus, None]:
+def statuses_of(crm: Crm, gather_seconds: float) -> SharedCalls[ContractStatus, None]:
+    """The statuses of many contracts, written together."""
     return SharedCalls(
         crm.write_statuses,
         system=crm.system,
         key=lambda status: status.deal_id,
         most_at_once=crm.most_at_once,
         gather_seconds=gather_seconds,
+        changes=True,
     )
 
 

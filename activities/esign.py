@@ -13,7 +13,8 @@ from temporalio import activity
 from activities.failures import BusinessRefusal
 from activities.odoo.chatter import attach_signed, find_file, note_file
 from contracts.contract.signature import SignedAttachment
-from contracts.signatures import Envelope, Envelopes
+from contracts.signatures import Envelope, Envelopes, EnvelopeStatus
+from gateways.esign.envelopes import PDF
 from gateways.esign.protocol import Esign
 from gateways.odoo import OdooClient
 
@@ -89,7 +90,8 @@ class EsignActivities:
     @activity.defn
     def read_envelope(self, request: EnvelopeRequest) -> EnvelopeFound:
         """An envelope as it is now, and whose contract it signs. Refuses one that names a CRM that
-        is not configured, or whose deals this service does not sign."""
+        is not configured, or whose deals this service does not sign; and one that came to its end
+        without anybody who signs, as one that is only sent for information does."""
         envelope = self._esign(request.system).read_envelope(request.envelope_id)
         if envelope.deal is None:
             return EnvelopeFound(envelope=envelope)
@@ -110,6 +112,13 @@ class EsignActivities:
                 f"{', '.join(deals.services) or 'no service'} signs",
                 field="c2c_deal",
                 value=system,
+            )
+        if envelope.status is EnvelopeStatus.COMPLETED and not envelope.signers:
+            raise BusinessRefusal(
+                "envelope_unsigned",
+                f"envelope {envelope.envelope_id} is completed, and has nobody who signs",
+                field="envelope",
+                value=envelope.envelope_id,
             )
         return EnvelopeFound(envelope=envelope, legal_entity=deals.legal_entity)
 
@@ -139,6 +148,12 @@ class EsignActivities:
                 "record_missing", f"Odoo does not show {name} on the order", field="order"
             )
         attachment_id, content = found
+        if not content.startswith(PDF):
+            raise BusinessRefusal(
+                "record_missing",
+                f"what Odoo shows as {name} on the order is no PDF; remove it, and retry",
+                field="order",
+            )
         sha256 = hashlib.sha256(content).hexdigest()
         text = f"Signed in {request.system}, envelope {request.envelope_id}."
         note_file(self._odoo, order_id, attachment_id, name, sha256, text)

@@ -16,6 +16,7 @@ from temporalio.client import (
 from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
+from contracts.agenda.machine import BUSY
 from contracts.contract.messages import CustomerRefresh, SignatureReported, UsageTaken
 from contracts.contract.state import ENDED, RUNNING, ContractState
 from contracts.events import ContractUpdate, Delivery, EventOutcome, ForContract
@@ -90,7 +91,9 @@ async def refresh_contract(request: RefreshRequest) -> Told:
         found = Delivery(outcome=EventOutcome.AFTER_CLOSE, why="the contract has ended")
     except _Refused as refused:
         # It is being read anyhow, or is beyond what a deal could change.
-        found = Delivery(outcome=EventOutcome.NOTHING_TO_DO, why=str(refused))
+        is_busy = str(refused) == BUSY
+        outcome = EventOutcome.WAITING if is_busy else EventOutcome.NOTHING_TO_DO
+        found = Delivery(outcome=outcome, why=str(refused))
     else:
         touched = (request.contract,)
         found = Delivery(
@@ -155,7 +158,10 @@ async def _update(
 
 
 async def _refusal(workflow_id: str, why: str) -> Delivery:
-    """A refusal counts only once the contract runs: before, it cannot know its plans."""
+    """A refusal counts only once the contract runs: before, it cannot know its plans. That it is
+    busy passes by itself."""
+    if why == BUSY:
+        return Delivery(outcome=EventOutcome.WAITING, why=why)
     handle = activity.client().get_workflow_handle(workflow_id)
     try:
         state: ContractState = await handle.query(

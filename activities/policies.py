@@ -36,8 +36,14 @@ class PolicyRequest(BaseModel):
 class Policies:
     """Rules from the worker's own configuration; no remote has a part in it."""
 
-    def __init__(self, entities: Mapping[str, LegalEntity]) -> None:
+    def __init__(
+        self,
+        entities: Mapping[str, LegalEntity],
+        payment_links: Mapping[str, str] | None = None,
+    ) -> None:
+        """`payment_links` is by legal entity the processor on whose pages its invoices are paid."""
         self._entities = entities
+        self._payment_links = payment_links or {}
 
     def handover_defaults(self, legal_entity: str) -> HandoverDefaults:
         """What the legal entity hands over to delivery where a contract does not say."""
@@ -61,6 +67,7 @@ class Policies:
             odoo_company=entity.odoo_company,
             payment_term=entity.payment_term,
             write_off_account=entity.write_off_account,
+            payment_links=self._payment_links.get(request.legal_entity, ""),
             calendar=BusinessCalendar(time_zone=entity.time_zone, holidays=days),
             approval=entity.approval,
             dunning=entity.dunning,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from gateways import errors
+from gateways.deadline import nothing_sent_after
 from gateways.errors import FailureKind, GatewayError
 
 _OF_THE_ACCOUNT = frozenset({"access_denied", "crm_property_unknown", "crm_version_gone"})
@@ -20,8 +21,9 @@ Q = TypeVar("Q")
 R = TypeVar("R")
 
 MAX_WAIT_SECONDS = 30.0
-"""A request that waited longer is not sent. Together with the time that a call may take, its
-activity's own time is then over, and the next attempt must not meet this one."""
+"""A request that waited longer is not sent; of a call that changes something, nothing is. Together
+with the time that an answer may take, its activity's own time is then over, and what its next
+attempt writes, or whoever comes after it, must not be written over by this one."""
 
 MAX_WAITING = 1_000
 """More at once than the activities that a worker has in hand."""
@@ -42,9 +44,10 @@ class SharedCalls(Generic[Q, R]):
     A request waits `gather_seconds` for others, less where a call is full. While a call is under
     way, the next requests gather. `call` returns for each request, in order, its answer or its own
     error. Where it fails as a whole, and one of them may be why, the halves are sent, until that
-    one is found: one contract holds up no other. No two requests of a call have the same `key`. All
-    state belongs to the event loop of the worker, so nothing is locked; only the call itself has a
-    thread.
+    one is found: one contract holds up no other. No two requests of a call have the same `key`.
+    `changes` says that the call changes something: it then sends nothing after the time of its
+    oldest request. All state belongs to the event loop of the worker, so nothing is locked; only
+    the call itself has a thread.
     """
 
     def __init__(
@@ -55,8 +58,10 @@ class SharedCalls(Generic[Q, R]):
         key: Callable[[Q], Hashable],
         most_at_once: int,
         gather_seconds: float,
+        changes: bool = False,
     ) -> None:
         self._call, self._key, self._most = call, key, most_at_once
+        self._changes = changes
         self._gather_seconds = gather_seconds
         self._system = system
         self._waiting: list[_Waiting[Q, R]] = []
@@ -121,10 +126,9 @@ class SharedCalls(Generic[Q, R]):
                 yield item
 
     async def _send(self, batch: Sequence[_Waiting[Q, R]]) -> None:
-        requests = [item.request for item in batch]
         loop = asyncio.get_running_loop()
         try:
-            answers = await loop.run_in_executor(self._thread, self._call, requests)
+            answers = await loop.run_in_executor(self._thread, self._answers, batch)
             # As many answers as requests, or none of them counts.
             for item, answer in list(zip(batch, answers, strict=True)):
                 _answer(item, answer)
@@ -138,6 +142,14 @@ class SharedCalls(Generic[Q, R]):
         finally:
             for item in batch:
                 item.answer.cancel()  # of no effect where the answer is set
+
+    def _answers(self, batch: Sequence[_Waiting[Q, R]]) -> Sequence[R | GatewayError]:
+        """Make the call, in its thread. The clock of the loop is the monotonic one."""
+        requests = [item.request for item in batch]
+        if not self._changes:
+            return self._call(requests)
+        with nothing_sent_after(min(item.arrived for item in batch) + MAX_WAIT_SECONDS):
+            return self._call(requests)
 
     async def _send_halves(self, batch: Sequence[_Waiting[Q, R]]) -> None:
         half = len(batch) // 2

@@ -63,6 +63,7 @@ MODULES = (
     "customers",
     "won_deals",
     "write_back",
+    "cash_application",
     "command_line",
     "peers.comparison",
 )

@@ -99,7 +99,7 @@ class Dispute(Value):
 
     `accepted` is what the firm agreed to credit: it stays disputed until `to_credit` (the same
     without tax) is credited on top of `credited_before`. `revised_due_on` becomes the due date
-    once the dispute is resolved.
+    once the dispute is resolved. `reversal` is the chargeback that it came from, if any.
     """
 
     amount: Money
@@ -110,6 +110,7 @@ class Dispute(Value):
     accepted: Money | None = None
     to_credit: Money | None = None
     credited_before: Money | None = None
+    reversal: str = ""
 
     def part_of(self, residual: Money) -> Money:
         """How much of what is owed is not dunned."""

@@ -9,13 +9,18 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from contracts.model import JsonObject, Key, Text, Value
-from contracts.signatures import EnvelopeStatus
+from contracts.processors import ObjectKind
+from contracts.signatures import Envelope, EnvelopeStatus
 from contracts.sweeps import Kind
 
 WORKFLOW_PREFIX = "event/"
 
 TRIED_FOR = timedelta(days=7)
 """How long an event that cannot be applied yet is tried by itself; after that a person says so."""
+ENVELOPE_TRIED_FOR = timedelta(days=365)
+"""The same of an envelope: its deal may be won much later. After a week it is tried once a day, as
+one that is on its way is looked at: so its end is not missed, whatever became of the messages."""
+_DAILY = timedelta(days=1)
 SHOWN_AFTER = timedelta(days=1)
 """An event that waits longer is listed with the exceptions."""
 _SHORTEST, _LONGEST = timedelta(seconds=2), timedelta(hours=1)
@@ -70,7 +75,19 @@ class ForEnvelope(_Task):
     status: EnvelopeStatus
 
 
-Task = Annotated[ForContract | ForDeal | ForOdoo | ForEnvelope, Field(discriminator="to")]
+class ForPayment(_Task):
+    """Something happened to a payment, a refund, a dispute or a payout of a processor: read it, and
+    tell the invoice that it is for, or book the payout."""
+
+    to: Literal["payment"] = "payment"
+    system: str
+    kind: ObjectKind
+    object_id: str
+
+
+Task = Annotated[
+    ForContract | ForDeal | ForOdoo | ForEnvelope | ForPayment, Field(discriminator="to")
+]
 
 
 class InboundEvent(Value):
@@ -97,10 +114,12 @@ class InboundEvent(Value):
 
 
 class EventOutcome(StrEnum):
-    """What became of an event."""
+    """What became of an event. `followed` is an envelope on its way, which is looked at until it
+    comes to an end."""
 
     RECEIVED = "received"
     WAITING = "waiting"
+    FOLLOWED = "followed"
     APPLIED = "applied"
     NOTHING_TO_DO = "nothing_to_do"
     AFTER_CLOSE = "after_close"
@@ -108,7 +127,14 @@ class EventOutcome(StrEnum):
     DISMISSED = "dismissed"
 
 
-OPEN = frozenset({EventOutcome.RECEIVED, EventOutcome.WAITING, EventOutcome.REFUSED})
+OPEN = frozenset(
+    {
+        EventOutcome.RECEIVED,
+        EventOutcome.WAITING,
+        EventOutcome.FOLLOWED,
+        EventOutcome.REFUSED,
+    }
+)
 """Something is still to be done: by itself, or by a person."""
 
 
@@ -131,12 +157,23 @@ class Dismissal(Value):
     reason: Text
 
 
+class Followed(Value):
+    """An envelope on its way as it was read last, and the legal entity of its deal's contract."""
+
+    model_config = ConfigDict(frozen=True)
+
+    envelope: Envelope
+    legal_entity: str
+
+
 class EventRecord(Value):
-    """An event and what became of it; `attempts` counts the deliveries that were tried."""
+    """An event and what became of it; `attempts` counts the deliveries that were tried. `followed`
+    is the envelope whose end it waits for."""
 
     event: InboundEvent
     delivery: Delivery = Delivery(outcome=EventOutcome.RECEIVED)
     attempts: int = 0
+    followed: Followed | None = None
     since: datetime
     """When this round began: when it was received, or delivered again."""
 
@@ -146,9 +183,18 @@ class EventRecord(Value):
 
     def next_attempt_in(self, now: datetime) -> timedelta | None:
         """How long to wait for the next attempt: ever longer. None: only a person can say."""
-        if self.delivery.outcome is not EventOutcome.WAITING or now - self.since >= TRIED_FOR:
+        age = now - self.since
+        if self.delivery.outcome is EventOutcome.FOLLOWED:
+            return _DAILY
+        if self.delivery.outcome is not EventOutcome.WAITING or age >= self.tried_for:
             return None
-        return min(max((now - self.since) / 2, _SHORTEST), _LONGEST)
+        return min(max(age / 2, _SHORTEST), _LONGEST) if age < TRIED_FOR else _DAILY
+
+    @property
+    def tried_for(self) -> timedelta:
+        """How long it is tried, or followed, by itself."""
+        is_envelope = isinstance(self.event.task, ForEnvelope)
+        return ENVELOPE_TRIED_FOR if is_envelope else TRIED_FOR
 
     def needs_person(self, now: datetime) -> bool:
         """Whether it is listed with the exceptions: refused, or waiting for long."""

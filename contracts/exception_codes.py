@@ -294,6 +294,8 @@ crm_right_missing (operations): the application's user lacks a privilege, or has
     the organisation only => add it to its security role, at the level Organization
 esign_field_missing (operations): DocuSign has no custom field `c2c_deal` for envelopes => run
     `c2c setup --connectors`
+envelope_unsigned (operations): an envelope is completed, and had nobody to sign it => send one
+    that somebody signs; signed otherwise: `c2c contract signed`
 envelope_foreign (operations): an envelope names a deal that another service signs, or of another
     legal entity => send it with the right one, or name its service in `signature` of the CRM
 crm_team_missing (operations): a won opportunity has no sales team, so there is no place for the
@@ -469,6 +471,14 @@ payment_exceeds (finance, at settle_payment, only skip): more was paid than was 
     is on the customer's account in Odoo => reconcile or repay it, then `skip`
 payment_differs (finance, at settle_payment, only skip): a known payment was reported again with
     another amount; the first counts => book another one under its own reference, then `skip`
+payment_reversed (finance, at settle_payment, only skip): a payment that a person saw to was undone
+    at its processor, or is money there again => book that where the money is booked, then `skip`
+payment_missing (finance, at reverse_payment): Odoo has no posted payment of the reference that a
+    refund or chargeback undoes => book there what became of the money, then `skip`; or `retry`
+journal_unknown (operations, at register_payment): Odoo does not have exactly one journal with the
+    code in `journal` of the payment processor => correct the configuration or Odoo, then `retry`
+clearing_account_missing (operations, at register_payment): the processor's journal has no account
+    of its own in Odoo => set its default account, then `retry`
 credit_not_posted (finance, at reconcile): a credit note cannot be reconciled: it or its invoice
     is not posted in Odoo => post it there, then `retry`
 account_unknown (operations, at write_off): Odoo does not have exactly one account with the code
@@ -484,6 +494,90 @@ close_out_differs (finance, at close_out, only retry or skip, heals): Odoo's tot
     itself (`retry`: now), later once a day; or accept the difference and `skip`
 came_after_close (finance, at after_close): a system sent a Signal to a closed contract whose CRM
     had yet to hear of that; nothing follows from it => bill or credit by hand, then `skip`
+""",
+)
+
+BANK_STATEMENTS = _group(
+    "Bank statements",
+    Outcome.REFUSED,
+    """
+What does not fit in a bank's file, or between it and those before. Lines of a statement that
+does not add up are not booked.
+
+bank_file_malformed: the file is not well-formed XML, or has a DOCTYPE => get it from the bank
+    again
+bank_file_unknown: the file holds neither a CAMT.053 nor a CAMT.054 => choose one of these formats
+    at the bank; 052 says nothing that is final
+bank_file_too_large: the file has more than 100 MB, 1,000 statements or 50,000 payments in one =>
+    ask the bank for files of single days
+bank_value_malformed: an amount, currency, date or account cannot be read; the message says where
+    => get the file from the bank again
+statement_totals_differ: the opening balance and the lines do not make the closing balance =>
+    get the file from the bank again
+balance_missing: the statement has no opening or closing balance, so nothing proves that it is
+    whole => ask the bank for statements with booked balances
+line_currency_differs: a line or balance is in another currency than the account => get the file
+    from the bank again
+statement_gap: the statement opens with another balance than the one before closed with: one is
+    missing => get the missing one from the bank
+statement_skipped: the balance fits, and the number of a statement was skipped => ask the bank
+    whether there is one
+statement_changed: a statement of this id was read with other lines => ask the bank which counts
+""",
+    default="finance",
+)
+
+BANK_LINES = _group(
+    "Payments that no rule can apply",
+    Outcome.PARKS,
+    """
+A bank line parks with the invoices that it may pay, the likeliest first
+([bank.md](bank.md)). Other lines are booked meanwhile.
+
+payment_unidentified: nothing that the line says leads to one invoice => choose a candidate, or
+    ask the payer
+payment_ambiguous: the payer has several invoices of this amount and names none => choose one
+payment_number_unknown: the account and the amount lead to an invoice, but the text has a number
+    or reference that is not known => choose the candidate if the number is a slip
+payment_perhaps_repeated: the same account paid the same amount less than three weeks before, and
+    the line names nothing => choose an invoice, or pay it back
+payment_amount_differs: the invoices that are named come to less, or to more in a way that is no
+    part payment => choose what it pays, or pay the rest back
+payer_differs: the account or name is not that of the customer whose invoice is named => choose
+    the invoice if the payer pays for the customer
+invoice_paid_already: the invoice that is named has nothing open => choose another, or pay it back
+payment_currency_differs: the invoice that is named is in another currency => book the payment in
+    Odoo with its rate
+payment_company_differs: the invoice that is named is another company's => book it in Odoo
+payment_direction_differs: money went out, and the line names an open invoice of the same partner
+    => find out what was paid; a refund belongs to a credit note
+payment_details_awaited: the entry sums several payments, and the bank's notification (CAMT.054)
+    has not come => wait for it, or ask the bank
+payment_details_differ: the payments that the bank lists do not add up to the entry => ask the
+    bank, and book it in Odoo
+return_unidentified: a payment came back, and not one booked line is found that it undoes =>
+    choose the line
+""",
+    default="finance",
+)
+
+PAYMENTS = _group(
+    "Payment processors",
+    Outcome.REFUSED,
+    """
+Shown by `c2c events` at what a processor reported, or in an invoice's journal. Correct the cause,
+then `c2c events replay`.
+
+payments_not_configured (operations): the workers' configuration has no payment processor of this
+    name => configure it, restart the workers
+payment_not_found (finance): the processor has no such payment, refund, dispute or payout => look
+    for it there
+payment_foreign (finance): a payment names an invoice of another legal entity than the processor
+    is configured for => book it by hand
+payments_refused (operations): the processor refused the call; the message says why => correct that
+payment_link_refused (operations): it made no page to pay on, and the invoice was mailed without
+    => correct what the message says; later invoices have one
+payout_cancelled (finance): the entry of a payout is cancelled in Odoo => reset it to draft there
 """,
 )
 
@@ -542,7 +636,8 @@ locked: the CRM keeps the record locked for a moment => nothing
 rate_limited: the remote asks for fewer calls; the wait it asks for is kept => nothing
 throttled: our own limit (`odoo.calls_per_second`) is used up => raise the limit if Odoo can
     bear it
-client_busy: for 30 s no connection and none of `odoo.calls_at_once` was free; nothing was done
+client_busy: for 30 s the remote could not be asked, because no connection or none of
+    `odoo.calls_at_once` was free, or it answered too slowly what goes before; nothing more was sent
     => give Odoo more processes
 under_way: an earlier attempt to mail the invoice may still run in Odoo; it is looked at within
     seconds, and mailed after two minutes at the latest => nothing
@@ -570,9 +665,12 @@ EXCEPTIONS = (
     BILLING,
     ISSUING,
     COLLECTING,
+    PAYMENTS,
     CRM,
     CRM_SETUP,
     ODOO,
+    BANK_STATEMENTS,
+    BANK_LINES,
     CREDENTIALS,
     DEFECTS,
     TRANSIENT,
@@ -633,6 +731,8 @@ reconcile: The credit note is posted, but not reconciled with its invoice. Recon
     Odoo and *skip*, or *retry*.
 register_payment: The money is known and not booked. Before you *skip*, book it where it belongs
     or pay it back. The draft of the payment, if Odoo has one, is cancelled then.
+reverse_payment: A refund or chargeback is known and not booked: the invoice is shown as paid and
+    is not. Before you *skip*, book it in Odoo yourself, and delete the draft of it if there is one.
 write_off: The write-off is approved and not booked. Correct `write_off_account`, then *retry*.
     *Skip* gives it up, and cancels the draft of its entry if Odoo has one.
 take_back: A payment or write-off was given up, and its draft is still in Odoo. After a *skip* it

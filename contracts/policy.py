@@ -48,6 +48,8 @@ class EntityPolicy(Value):
     odoo_company: str
     payment_term: str
     write_off_account: str = ""
+    payment_links: str = ""
+    """The processor, by its configured name, whose page to pay on a mailed invoice leads to."""
     calendar: BusinessCalendar
     approval: ApprovalPolicy
     dunning: DunningPolicy

@@ -44,10 +44,12 @@ class Envelope(Value):
 
 
 class Envelopes(Value):
-    """A page of envelopes, and what the service's own clock said (aware). `next` is the mark that
-    the next page begins behind; "": this was the last."""
+    """A page of envelopes, and what the service's own clock said (aware). `unreadable` are the ids
+    of those that cannot be read as envelopes; `next` is the mark that the next page begins behind,
+    "": this was the last."""
 
     envelopes: list[Envelope]
+    unreadable: list[str] = Field(default_factory=list)
     as_of: AwareDatetime
     next: str = ""
 

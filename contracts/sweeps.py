@@ -87,6 +87,15 @@ class Unfollowed(Value):
     residual: Money
 
 
+class OdooUnread(BaseModel):
+    """The page of a sweep that is next, and what the sweep before it had told and has `seen`, from
+    the watermark on that it began at."""
+
+    window: SweepWindow
+    watermark: datetime
+    seen: list[str]
+
+
 class OdooSweepResult(BaseModel):
     """What one sweep of Odoo did; its successor starts from `watermark`, which some sweep had first
     at `marked_at`; this one began to read at `read_at` (aware, the engine's clock).
@@ -96,7 +105,8 @@ class OdooSweepResult(BaseModel):
     those whose invoices are open: each has a to-do in Odoo. `left` have not: the next sweep tries
     again. `held` counts those that are not noted either, because `left` is full: the watermark does
     not move, so that the next sweep reads them again. `lost` are the runs of invoices' workflows
-    that were ended by force, as known when that was looked for last, at `looked_at`.
+    that were ended by force, as known when that was looked for last, at `looked_at`. `unread` is
+    where the next sweep goes on, where this one ended before its last page.
     """
 
     watermark: datetime
@@ -111,6 +121,7 @@ class OdooSweepResult(BaseModel):
     lost: list[str] = Field(default_factory=list)
     looked_at: datetime | None = None
     held: int = 0
+    unread: OdooUnread | None = None
 
     def is_settled(self, overlap: timedelta) -> bool:
         """Whether this sweep has read what lies before the watermark so late that nothing of then
@@ -119,17 +130,27 @@ class OdooSweepResult(BaseModel):
 
 
 class OdooSweepProgress(BaseModel):
-    """A sweep that goes on in another run: the result of the one before it, its own so far, and the
-    page that is next."""
+    """A sweep that goes on in another run: the result of the one before it, its own so far, the
+    page that is next, and when it began (aware, the engine's clock)."""
 
     before: OdooSweepResult
     result: OdooSweepResult
     window: SweepWindow
+    began_at: datetime
+
+
+class ConnectorUnread(BaseModel):
+    """Where a sweep goes on that ended before its last page: from when on it reads, the mark that
+    its next page begins behind, and what was seen before it."""
+
+    since: datetime
+    after: str
+    seen: dict[str, datetime]
 
 
 class ConnectorSweepResult(BaseModel):
     """What one sweep of a connector did; its successor starts from `watermark`, by the clock of the
-    connector's remote.
+    connector's remote, or goes on with what this one has left `unread`.
 
     `seen` holds the keys of what is young enough to be read again, and when it changed. `day` is
     the one that the sweep began on, where its legal entity is. `started` counts the workflows that
@@ -140,21 +161,37 @@ class ConnectorSweepResult(BaseModel):
     day: date | None = None
     seen: dict[str, datetime] = Field(default_factory=dict)
     started: int = 0
+    unread: ConnectorUnread | None = None
 
 
 class ConnectorSweepProgress(BaseModel):
     """How far a sweep has come: from when on it reads, what was seen before it, its own result so
-    far, and the mark that the next page begins behind."""
+    far, and the mark that the next page begins behind. It began at `began_at` (aware, the engine's
+    clock), and has read so many `pages` since. `again`: a mark that its predecessor has left was
+    refused, and it has begun anew."""
 
     since: datetime
     seen: dict[str, datetime]
     result: ConnectorSweepResult
     after: str
+    began_at: datetime
+    pages: int = 0
+    again: bool = False
 
     def begin_page(self, as_of: datetime) -> None:
         """The first page's time, by the remote's clock, is where the next sweep starts."""
+        self.pages += 1
         if not self.after:
             self.result.watermark = max(self.result.watermark, as_of)
+
+    def ended(self) -> ConnectorSweepResult:
+        """Its result before the last page."""
+        unread = ConnectorUnread(since=self.since, after=self.after, seen=self.seen)
+        return self.result.model_copy(update={"unread": unread})
+
+    def anew(self) -> ConnectorSweepProgress:
+        """From the first page on."""
+        return self.model_copy(update={"after": "", "again": True})
 
     def is_new(self, key: str, changed_at: datetime, overlap: timedelta) -> bool:
         """Whether the sweep before this one has not seen it; it is remembered for the next one
@@ -187,11 +224,18 @@ class ConnectorSweep(BaseModel):
 
     def begun(self, before: ConnectorSweepResult | None, now: datetime) -> ConnectorSweepProgress:
         """A sweep begins at `now` where its predecessor ended, and somewhat before that; without a
-        predecessor it looks back by a week."""
+        predecessor it looks back by a week. What that has left unread it goes on with."""
         before = before or ConnectorSweepResult(watermark=now - FIRST_LOOK_BACK)
+        if (rest := before.unread) is not None:
+            result = before.model_copy(update={"unread": None, "started": 0})
+            return ConnectorSweepProgress(
+                since=rest.since, seen=rest.seen, result=result, after=rest.after, began_at=now
+            )
         result = ConnectorSweepResult(watermark=before.watermark, day=self.day_of(now))
         since = self.begins(before.watermark, before.day, self.day_of(now))
-        return ConnectorSweepProgress(since=since, seen=before.seen, result=result, after="")
+        return ConnectorSweepProgress(
+            since=since, seen=before.seen, result=result, after="", began_at=now
+        )
 
     def begins(self, watermark: datetime, last_day: date | None, today: date) -> datetime:
         """From when on changes are read; `last_day` is that of the predecessor."""
@@ -218,16 +262,19 @@ class BurnPage(BaseModel):
 
 class BurnSweepResult(BaseModel):
     """What one sweep of the burn has seen, by project: the step, negative (-1 - step) while the
-    project lacks people. `signalled` counts the contracts that were asked to read their own."""
+    project lacks people. `signalled` counts the contracts that were asked to read their own. Where
+    it ended before its last page, the next goes on behind the order `after`."""
 
     seen: dict[int, int] = Field(default_factory=dict)
     signalled: int = 0
+    after: int = 0
 
 
 class BurnSweepProgress(BaseModel):
     """A sweep that goes on in another run: what the one before it had seen, its own result so far,
-    and the order that the next page begins behind."""
+    the order that the next page begins behind, and when it began (aware, the engine's clock)."""
 
     before: dict[int, int]
     result: BurnSweepResult
     after: int
+    began_at: datetime

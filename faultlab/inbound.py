@@ -19,7 +19,14 @@ from faultlab.scenario import ScenarioResult
 from starters.client import events
 from starters.client.events import EventRow
 
-DONE = frozenset({EventOutcome.APPLIED, EventOutcome.NOTHING_TO_DO, EventOutcome.AFTER_CLOSE})
+DONE = frozenset(
+    {
+        EventOutcome.APPLIED,
+        EventOutcome.NOTHING_TO_DO,
+        EventOutcome.AFTER_CLOSE,
+        EventOutcome.FOLLOWED,
+    }
+)
 _CONVERGED_SECONDS = 60.0
 _LOOK_SECONDS = 2.0
 _MOST_EVENTS = 50_000

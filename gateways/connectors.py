@@ -33,6 +33,7 @@ class Group(StrEnum):
 
     CRM = "c2c.crm"
     ESIGN = "c2c.esign"
+    PAYMENTS = "c2c.payments"
     SENDER = "c2c.sender"
 
     @property
@@ -46,7 +47,12 @@ class Group(StrEnum):
         return self.value.removeprefix("c2c.")
 
 
-_LABELS = {Group.CRM: "CRM", Group.ESIGN: "E-signature", Group.SENDER: "Sender"}
+_LABELS = {
+    Group.CRM: "CRM",
+    Group.ESIGN: "E-signature",
+    Group.PAYMENTS: "Payments",
+    Group.SENDER: "Sender",
+}
 
 
 @dataclass(frozen=True)

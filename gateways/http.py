@@ -15,7 +15,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-from gateways import errors
+from gateways import deadline, errors
 from gateways.errors import GatewayError
 
 CONNECT_TIMEOUT_SECONDS = 5.0
@@ -105,6 +105,8 @@ class _ExclusivePool(httpx.BaseTransport):
         except queue.Empty:
             raise httpx.PoolTimeout("all connections are in use", request=request) from None
         try:
+            if deadline.has_passed():
+                raise TooLate("whoever asked waits no longer", request=request)
             return _read_whole(lent.handle_request(request), self._max_body_bytes)
         finally:
             self._free.put(lent)
@@ -112,6 +114,10 @@ class _ExclusivePool(httpx.BaseTransport):
     def close(self) -> None:
         for one in self._all:
             one.close()
+
+
+class TooLate(httpx.TransportError):
+    """The request was not sent: its time is over (`gateways.deadline`)."""
 
 
 class BodyTooLarge(httpx.HTTPError):
@@ -166,6 +172,9 @@ def unanswered(error: httpx.HTTPError, system: str, name: str) -> GatewayError:
         return errors.transient(system, "unreachable", text)
     if isinstance(error, httpx.PoolTimeout):
         text = f"All connections to {name} are in use; nothing was sent."
+        return errors.transient(system, "client_busy", text)
+    if isinstance(error, TooLate):
+        text = f"It took too long until {name} could be asked; nothing more was sent."
         return errors.transient(system, "client_busy", text)
     if isinstance(error, httpx.TimeoutException | httpx.NetworkError | httpx.RemoteProtocolError):
         text = f"The call was sent but no answer came ({kind}); perhaps it is done."

@@ -109,6 +109,39 @@ class CrmSettings(ConnectorSettings):
         return None if value is None else known(value, info, SIGNATURES)
 
 
+class PaymentsSettings(ConnectorSettings):
+    """A payment processor, and where its money is booked in Odoo: in `journal`, whose own account
+    is the clearing account; a payout takes its fees to `fee_account` and the rest to
+    `payout_account`, which the line on the bank statement settles. With `links` an invoice is
+    mailed with a page to pay on."""
+
+    journal: str = Field(
+        min_length=1,
+        max_length=20,
+        description="the code of the journal in Odoo that its payments are booked in; the "
+        "journal's own account is the clearing account",
+    )
+    fee_account: str = Field(
+        min_length=1, max_length=64, description="the code of the account for its fees"
+    )
+    payout_account: str = Field(
+        min_length=1,
+        max_length=64,
+        description="the code of the account for what it pays out, until that is on the bank "
+        "statement",
+    )
+    links: bool = Field(
+        False,
+        description="mail each new invoice of the legal entity with a page on which it can be paid",
+    )
+    link_words: str = Field(
+        "Pay this invoice online",
+        min_length=1,
+        max_length=100,
+        description="what that link says in the mail",
+    )
+
+
 class SenderSettings(Configured):
     """What only sends webhooks, and so needs a secret. `legal_entity` is the one that its contracts
     are of; without one, each event names it."""

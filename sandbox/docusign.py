@@ -139,6 +139,21 @@ class DocuSignStore:
             raise ValueError(f"an envelope ends as one of {', '.join(filter(None, ends))}")
         ends[how]()
 
+    def delete(self, envelope_id: str) -> None:
+        """Somebody deletes it: the API knows it no more."""
+        with self._lock:
+            self._db.execute("DELETE FROM envelope WHERE id = ?", [envelope_id])
+
+    def damage(self, envelope_id: str) -> None:
+        """From now on it is shown with times that are none."""
+        with self._lock:
+            body = self.envelope(envelope_id)
+            times = {name: "no time" for name in body if name.endswith("DateTime")}
+            self._db.execute(
+                "UPDATE envelope SET body = ? WHERE id = ?",
+                [json.dumps({**body, **times}), envelope_id],
+            )
+
     def define_field(self, name: str) -> None:
         """Define a custom field of envelopes."""
         with self._lock:

@@ -42,7 +42,8 @@ class DropboxSignError(Exception):
 
 class DropboxSignStore:
     """One account, in memory. Thread-safe. `calls_left` is what is left of the minute's calls;
-    None: no limit. Documents of the requests in `preparing` cannot be had yet."""
+    None: no limit. Documents of the requests in `preparing` cannot be had yet; those in `damaged`
+    are shown with times that are none."""
 
     def __init__(
         self, api_key: str = "", *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -50,6 +51,7 @@ class DropboxSignStore:
         self.api_key = api_key or secrets.token_hex(32)
         self.calls_left: int | None = None
         self.preparing: set[str] = set()
+        self.damaged: set[str] = set()
         self.now = now
         self._requests: dict[str, Json] = {}
         self._lock = RLock()
@@ -142,7 +144,13 @@ class DropboxSignStore:
             found = self._requests.get(request_id)
         if found is None:
             raise DropboxSignError(404, "not_found", "Not found")
-        return found
+        return self._shown(found)
+
+    def _shown(self, body: Json) -> Json:
+        if body["signature_request_id"] not in self.damaged:
+            return body
+        signatures = [{**item, "signed_at": "then"} for item in body["signatures"]]
+        return {**body, "created_at": "then", "signatures": signatures}
 
     def created(self, first: date, last: date) -> list[Json]:
         """Requests of these days, the newest first."""
@@ -152,7 +160,7 @@ class DropboxSignStore:
         def day(item: Json) -> date:
             return datetime.fromtimestamp(item["created_at"], UTC).date()
 
-        return [item for item in reversed(every) if first <= day(item) <= last]
+        return [self._shown(item) for item in reversed(every) if first <= day(item) <= last]
 
     def document(self, request_id: str) -> bytes:
         body = self.request(request_id)

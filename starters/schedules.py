@@ -39,6 +39,7 @@ from starters.client.names import (
     CRM_SWEEP_WORKFLOW,
     ESIGN_SWEEP_WORKFLOW,
     ODOO_SWEEP_WORKFLOW,
+    PAYMENTS_SWEEP_WORKFLOW,
 )
 from starters.findings import Change, Did, SetupRefused
 from wiring.settings import Settings
@@ -50,6 +51,7 @@ BURN_SWEEP = "c2c-burn-sweep"
 _CONNECTOR_SWEEPS: dict[Group, str] = {
     Group.CRM: CRM_SWEEP_WORKFLOW,
     Group.ESIGN: ESIGN_SWEEP_WORKFLOW,
+    Group.PAYMENTS: PAYMENTS_SWEEP_WORKFLOW,
 }
 """What looks through the connectors of a group."""
 
@@ -93,7 +95,8 @@ class Sweep:
         """How long it may last. One that hangs, as where the release it began with is gone, would
         hold up all that follow: they never run beside each other. Nothing is lost by its end, the
         next starts from the same watermark. Where that is long in coming, it waits for a remote
-        that is away instead."""
+        that is away instead. One that only takes long ends by itself before, and the next goes on
+        (`workflows.sweeps.is_time_up`)."""
         return max(self.every, _MAY_LAST)
 
 

@@ -127,14 +127,14 @@ class World:
     async def contract(
         self, workflow_id: str, until: Callable[[ContractState], bool] = lambda _: True
     ) -> ContractState:
-        return await self._until(self.c2c.contract(workflow_id).state, until)
+        return await self.until(self.c2c.contract(workflow_id).state, until)
 
     async def stage(self, workflow_id: str, stage: ContractStage) -> ContractState:
         return await self.contract(workflow_id, lambda state: state.stage is stage)
 
     async def parked(self, workflow_id: str) -> StepException:
         """The step that is parked in a contract or an invoice, once one is."""
-        steps = await self._until(
+        steps = await self.until(
             self.c2c.contract_or_invoice(workflow_id).exceptions, lambda found: bool(found)
         )
         return steps[0]
@@ -233,7 +233,7 @@ class World:
         stage: InvoiceStage | None = None,
         until: Callable[[InvoiceState], bool] = lambda _: True,
     ) -> InvoiceState:
-        return await self._until(
+        return await self.until(
             self.c2c.invoice(workflow_id).state,
             lambda state: (stage is None or state.stage is stage) and until(state),
         )
@@ -244,7 +244,7 @@ class World:
         async def current_run() -> str:
             return (await self.client.get_workflow_handle(workflow_id).describe()).run_id
 
-        await self._until(current_run, lambda now: now != run_id)
+        await self.until(current_run, lambda now: now != run_id)
 
     async def proposed(self, contract: JsonObject) -> str:
         """A contract with its first milestone reached: the invoice that awaits approval."""
@@ -293,7 +293,7 @@ class World:
         noon = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
         await clock.forward(self.time, workflow_id, noon - await clock.now(self.time, workflow_id))
 
-    async def _until(
+    async def until(
         self, ask: Callable[[], Awaitable[T]], enough: Callable[[T], bool], seconds: float = 60
     ) -> T:
         deadline = time.monotonic() + seconds

@@ -11,9 +11,10 @@ from gateways.crm.protocol import Crm
 from gateways.esign.protocol import Esign
 from gateways.odoo import OdooClient, OnCall
 from gateways.odoo import connect as connect_odoo
+from gateways.payments.protocol import Processor
 from wiring.settings import ConfigurationError, Settings
 
-BUILT = (Group.CRM, Group.ESIGN)
+BUILT = (Group.CRM, Group.ESIGN, Group.PAYMENTS)
 """The groups whose connectors are spoken to; the others only send."""
 
 
@@ -24,6 +25,7 @@ class Gateways:
     odoo: OdooClient
     crm: Mapping[str, Crm] = field(default_factory=dict)
     esign: Mapping[str, Esign] = field(default_factory=dict)
+    payments: Mapping[str, Processor] = field(default_factory=dict)
 
 
 def odoo(settings: Settings, on_call: OnCall | None = None) -> OdooClient:

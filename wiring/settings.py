@@ -42,6 +42,7 @@ from gateways.settings import (
     ConnectorSettings,
     Credential,
     CrmSettings,
+    PaymentsSettings,
     Section,
     SenderSettings,
 )
@@ -128,6 +129,7 @@ class SweepSettings(Section):
     odoo_seconds: int = Field(default=60, ge=5, le=86_400)
     crm_seconds: int = Field(default=300, ge=5, le=86_400)
     esign_seconds: int = Field(default=300, ge=5, le=86_400)
+    payments_seconds: int = Field(default=300, ge=5, le=86_400)
     burn_seconds: int = Field(default=86_400, ge=60, le=7 * 86_400)
 
 
@@ -192,8 +194,8 @@ class Settings(BaseSettings):
     """Everything but the connection to Temporal.
 
     `default_entity` is the legal entity that commands mean where none is stated and several are
-    configured. `esign`, `crm` and `sender` are the connectors by the name that each is configured
-    under; what a table may say is declared by the connector of its kind.
+    configured. `esign`, `crm`, `payments` and `sender` are the connectors by the name that each is
+    configured under; what a table may say is declared by the connector of its kind.
     """
 
     model_config = SettingsConfigDict(
@@ -210,6 +212,10 @@ class Settings(BaseSettings):
     crm: dict[Key, Annotated[CrmSettings, BeforeValidator(_configured(Group.CRM, CrmSettings))]] = (
         Field(default_factory=dict)
     )
+    payments: dict[
+        Key,
+        Annotated[PaymentsSettings, BeforeValidator(_configured(Group.PAYMENTS, PaymentsSettings))],
+    ] = Field(default_factory=dict)
     sender: dict[
         Key, Annotated[SenderSettings, BeforeValidator(_configured(Group.SENDER, SenderSettings))]
     ] = Field(default_factory=dict)
@@ -225,7 +231,7 @@ class Settings(BaseSettings):
         found: Mapping[str, ConnectorSettings | SenderSettings] = getattr(self, group.section)
         return found
 
-    @field_validator("esign", "crm", "sender", mode="before")
+    @field_validator("esign", "crm", "payments", "sender", mode="before")
     @classmethod
     def _kind_by_name(cls, tables: Any) -> Any:
         """A table that names no kind is of the kind that it is named after."""
@@ -240,13 +246,26 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        problems = [*self._named_twice()]
+        problems = [*self._named_twice(), *self._linked_twice()]
         if self.default_entity is not None and self.default_entity not in self.entities:
             known = f"one of entities ({', '.join(self.entities)})"
             problems.append((("default_entity",), known))
         if problems:
             raise _invalid(problems)
         return self
+
+    @property
+    def payment_links(self) -> Mapping[str, str]:
+        """By legal entity, the processor whose page to pay on its invoices lead to."""
+        return {item.legal_entity: name for name, item in self.payments.items() if item.links}
+
+    def _linked_twice(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """An invoice leads to one page."""
+        for name, item in self.payments.items():
+            first = self.payment_links.get(item.legal_entity) if item.links else None
+            if first is not None and first != name:
+                expected = f"one processor with links for {item.legal_entity}: {first} has them too"
+                yield ("payments", name, "links"), expected
 
     def _named_twice(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """A name is a connector's webhook address and its contracts' source: it has one meaning."""

@@ -41,13 +41,16 @@ from activities.odoo.invoices import OdooInvoices
 from activities.odoo.milestones import OdooMilestones
 from activities.odoo.orders import OdooOrders
 from activities.odoo.payments import OdooPayments
+from activities.odoo.payouts import OdooPayouts, PayoutBooks
 from activities.odoo.projects import OdooProjects
 from activities.odoo.provisioning import OdooProvisioning
+from activities.odoo.reversals import OdooReversals
 from activities.odoo.sweeps import OdooSweeps
 from activities.odoo.timesheets import OdooTimesheets
 from activities.odoo.validation import OdooValidation
 from activities.odoo.write_offs import OdooWriteOffs
 from activities.policies import Policies
+from activities.processors import ProcessorActivities, ProcessorSetup
 from gateways.odoo import MAX_MAILS
 from gateways.vies import Vies
 from wiring import remotes
@@ -61,6 +64,7 @@ from workflows.contract import ContractWorkflow
 from workflows.esign_sweep import EsignSweepWorkflow
 from workflows.events import EventWorkflow
 from workflows.invoice import InvoiceWorkflow
+from workflows.payments_sweep import PaymentsSweepWorkflow
 from workflows.sweeps import CrmSweepWorkflow, OdooSweepWorkflow
 
 WORKFLOWS = [
@@ -70,6 +74,7 @@ WORKFLOWS = [
     OdooSweepWorkflow,
     CrmSweepWorkflow,
     EsignSweepWorkflow,
+    PaymentsSweepWorkflow,
     BurnSweepWorkflow,
 ]
 
@@ -98,12 +103,14 @@ def workflow_runner(*, sandboxed: bool = True) -> WorkflowRunner:
 def activities_of(queue: str, settings: Settings, gateways: Gateways) -> list[Callable[..., Any]]:
     """The activities a task queue hosts."""
     odoo = gateways.odoo
-    policies, catalogue = Policies(settings.entities), Catalogue(odoo)
+    policies, catalogue = Policies(settings.entities, settings.payment_links), Catalogue(odoo)
     signatures = {name: item.signature or "" for name, item in settings.crm.items()}
     crm = CrmActivities(gateways.crm, signatures, gather_seconds=settings.worker.gather_seconds)
     esign = EsignActivities(gateways.esign, odoo, _signed_deals(settings))
     projects, orders = OdooProjects(odoo), OdooOrders(odoo, catalogue)
     invoices, payments = OdooInvoices(odoo, policies, catalogue), OdooPayments(odoo)
+    processors = ProcessorActivities(gateways.payments, _processor_setups(settings))
+    payouts = OdooPayouts(odoo, catalogue)
     delivery, burn = OdooDelivery(odoo), OdooBurn(odoo, catalogue)
     vies = Vies(settings.vies) if settings.vies.enabled else None
     timesheets = OdooTimesheets(odoo, settings.odoo.time_approved_field)
@@ -120,6 +127,12 @@ def activities_of(queue: str, settings: Settings, gateways: Gateways) -> list[Ca
             esign.read_envelope,
             esign.changed_envelopes,
             esign.attach_signed,
+        ],
+        task_queues.PAYMENTS: [
+            processors.read_payment,
+            processors.read_payout,
+            processors.changed_payments,
+            processors.create_payment_link,
         ],
         task_queues.ODOO_MASTER: [
             OdooValidation(catalogue, policies).validate_contract,
@@ -143,6 +156,10 @@ def activities_of(queue: str, settings: Settings, gateways: Gateways) -> list[Ca
             invoices.post_invoice,
             payments.register_payment,
             payments.reconcile_credit,
+            OdooReversals(odoo).reverse_payment,
+            payouts.book_payout,
+            payouts.invoice_named,
+            payouts.unbooked_payments,
             OdooBalances(odoo).read_balance,
             OdooWriteOffs(odoo).write_off,
             OdooSweeps(odoo, catalogue).read_changes,
@@ -165,6 +182,22 @@ def _signed_deals(settings: Settings) -> dict[str, SignedDeals]:
             else [key for key, it in settings.esign.items() if it.legal_entity == crm.legal_entity],
         )
         for name, crm in settings.crm.items()
+    }
+
+
+def _processor_setups(settings: Settings) -> dict[str, ProcessorSetup]:
+    """By payment processor: whose payments it takes, and where they are booked."""
+    return {
+        name: ProcessorSetup(
+            legal_entity=item.legal_entity,
+            books=PayoutBooks(
+                company=settings.entities[item.legal_entity].odoo_company,
+                journal=item.journal,
+                fee_account=item.fee_account,
+                payout_account=item.payout_account,
+            ),
+        )
+        for name, item in settings.payments.items()
     }
 
 
@@ -229,6 +262,7 @@ def _activities_at_once(queue: str, limits: WorkerSettings) -> int:
         task_queues.CONTRACTS: 20,
         task_queues.CRM: 50,
         task_queues.ESIGN: 20,
+        task_queues.PAYMENTS: 20,
         task_queues.ODOO_MAIL: MAX_MAILS,
     }
     return min(limits.activities, fewer.get(queue, limits.activities))

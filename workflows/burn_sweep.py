@@ -14,9 +14,13 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.odoo.burn import OdooBurn, PortfolioRequest
     from contracts.contract.messages import BurnRequest
-    from contracts.sweeps import BurnSweepProgress, BurnSweepResult, ProjectBurn
+    from contracts.sweeps import (
+        BurnSweepProgress,
+        BurnSweepResult,
+        ProjectBurn,
+    )
     from workflows import options
-    from workflows.sweeps import AT_ONCE, signalled
+    from workflows.sweeps import AT_ONCE, in_time, is_time_up, signalled
 
 BURN_REQUESTED = "burn_requested"
 SWEEP = "the daily sweep"
@@ -35,11 +39,12 @@ class BurnSweepWorkflow:
     async def run(self, progress: BurnSweepProgress | None = None) -> BurnSweepResult:
         progress = progress or _begun(workflow.get_last_completion_result(BurnSweepResult))
         result = progress.result
+        config = options.odoo_finance("hours of the portfolio", options.Urgency.BACKGROUND)
         while True:
             page = await workflow.execute_activity_method(
                 OdooBurn.read_portfolio,
                 PortfolioRequest(after=progress.after),
-                **options.odoo_finance("hours of the portfolio", options.Urgency.BACKGROUND),
+                **in_time(config, progress.began_at),
             )
             news = [item for item in page.projects if is_news(progress.before, item)]
             result.signalled += sum(await asyncio.gather(*map(self._signal, news)))
@@ -49,6 +54,9 @@ class BurnSweepWorkflow:
             if page.next is None:
                 return result
             progress.after = page.next
+            if is_time_up(progress.began_at):
+                result.after = page.next
+                return result
             if workflow.info().is_continue_as_new_suggested():
                 workflow.continue_as_new(progress)
 
@@ -58,8 +66,15 @@ class BurnSweepWorkflow:
 
 
 def _begun(before: BurnSweepResult | None) -> BurnSweepProgress:
-    seen = before.seen if before is not None else {}
-    return BurnSweepProgress(before=seen, result=BurnSweepResult(), after=0)
+    """What a sweep has seen that ended before its last page, the next one's result has too."""
+    before = before or BurnSweepResult()
+    seen = dict(before.seen) if before.after else {}
+    return BurnSweepProgress(
+        before=before.seen,
+        result=BurnSweepResult(seen=seen),
+        after=before.after,
+        began_at=workflow.now(),
+    )
 
 
 def mark_of(item: ProjectBurn) -> int:

@@ -197,8 +197,9 @@ class ContractWorkflow(Shell[ContractState]):
 
     @message(words="a refresh of the deal")
     def refresh_customer(self, request: CustomerRefresh) -> ContractOutcome:
-        """Read the deal again and take what the CRM still owns. What was taken and what was not is
-        in the state (`refreshed`) once it is read (`refresh` is none again)."""
+        """Read the deal again and take what the CRM still owns, before the signature all of it.
+        What was taken and what was not is in the state (`refreshed`) once it is read: `refresh` is
+        none again, and `reads_deal` false."""
         return self.answered(request)  # type: ignore[no-any-return]
 
     @message(signal="burn_requested", words="a reading of the burn")

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
 
 from temporalio import workflow
-from temporalio.common import WorkflowIDReusePolicy
-from temporalio.exceptions import WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
     from activities.esign import ChangedRequest, EsignActivities
-    from contracts.events import EventRecord, ForEnvelope, InboundEvent
-    from contracts.signatures import Envelope
-    from contracts.sweeps import ConnectorSweep, ConnectorSweepResult
-    from workflows import options, search_attributes
-    from workflows.events import EventWorkflow
-    from workflows.sweeps import Found, FoundPage, looked_through
+    from contracts.events import ForEnvelope, InboundEvent
+    from contracts.signatures import Envelopes, EnvelopeStatus
+    from contracts.sweeps import ConnectorSweep, ConnectorSweepProgress, ConnectorSweepResult
+    from workflows import options
+    from workflows.received import receive
+    from workflows.sweeps import Found, FoundPage, in_time, looked_through
 
 
 @workflow.defn
@@ -27,51 +26,43 @@ class EsignSweepWorkflow:
 
     @workflow.run
     async def run(self, sweep: ConnectorSweep) -> ConnectorSweepResult:
-        async def read(since: datetime, after: str) -> FoundPage:
+        async def read(progress: ConnectorSweepProgress) -> FoundPage:
+            since, after = progress.since, progress.after
+            config = options.esign(f"envelopes that ended since {since:%Y-%m-%d %H:%M}")
             page = await workflow.execute_activity_method(
                 EsignActivities.changed_envelopes,
                 ChangedRequest(system=sweep.system, since=since, after=after),
-                **options.esign(f"envelopes that ended since {since:%Y-%m-%d %H:%M}"),
+                **in_time(config, progress.began_at),
             )
-            # One that names no deal is nobody's business here.
-            found = [_found(sweep.system, item) for item in page.envelopes if item.deal is not None]
-            return FoundPage(found, page.as_of, page.next)
+            return FoundPage(list(_found(sweep.system, page)), page.as_of, page.next)
 
         return await looked_through(sweep, read)
 
 
-def _found(system: str, envelope: Envelope) -> Found:
-    event = _event(system, envelope, workflow.now())
-    return Found(event.key, envelope.changed_at, partial(_receive, event))
+def _found(system: str, page: Envelopes) -> Iterator[Found]:
+    """The envelopes of a page as events. One that names no deal is nobody's business here; one that
+    cannot be read becomes an event that says so to people, once."""
+    for item in page.envelopes:
+        if item.deal is not None:
+            content = item.model_dump_json()
+            yield _event(
+                system, item.envelope_id, item.status, item.status, content, item.changed_at
+            )
+    for envelope_id in page.unreadable:
+        status = EnvelopeStatus.SENT  # How it stands is read when the event is delivered.
+        yield _event(system, envelope_id, "unreadable", status, envelope_id, page.as_of)
 
 
-def _event(system: str, envelope: Envelope, now: datetime) -> InboundEvent:
-    content = envelope.model_dump_json().encode()
-    return InboundEvent(
+def _event(
+    system: str, envelope_id: str, kind: str, status: EnvelopeStatus, content: str, at: datetime
+) -> Found:
+    event = InboundEvent(
         source=system,
-        key=f"{envelope.envelope_id}-{envelope.status}",
-        kind=f"sweep: {envelope.status}",
-        received_at=now,
-        sha256=hashlib.sha256(content).hexdigest(),
-        size=len(content),
-        task=ForEnvelope(system=system, envelope_id=envelope.envelope_id, status=envelope.status),
+        key=f"{envelope_id}-{kind}",
+        kind=f"sweep: {kind}",
+        received_at=workflow.now(),
+        sha256=hashlib.sha256(content.encode()).hexdigest(),
+        size=len(content.encode()),
+        task=ForEnvelope(system=system, envelope_id=envelope_id, status=status),
     )
-
-
-async def _receive(event: InboundEvent) -> int:
-    """Keep the event and have it delivered; 0 where it was received before."""
-    try:
-        await workflow.start_child_workflow(
-            EventWorkflow.run,
-            EventRecord(event=event, since=event.received_at),
-            id=event.workflow_id,
-            parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            search_attributes=search_attributes.of_event(""),
-            task_timeout=options.TASK_TIMEOUT,
-            static_summary=f"{event.source}: {event.kind}"[:200],
-            memo={"event": event.model_dump(mode="json", exclude={"task"})},
-        )
-    except WorkflowAlreadyStartedError:
-        return 0
-    return 1
+    return Found(event.key, at, partial(receive, event))

@@ -2,6 +2,7 @@
 
     received -> applied | nothing_to_do | after_close | dismissed
         |
+        -> followed (an envelope on its way, looked at each day until it ends) -> ...
         -> waiting (its contract is not there yet, or a system is away) -> ...
         -> refused (the contract said no: a person corrects that, and delivers it again)
 
@@ -33,29 +34,37 @@ with workflow.unsafe.imports_passed_through():
     from activities.odoo.sweeps import OdooSweeps
     from contracts.contract.messages import SignatureReported
     from contracts.events import (
+        WORKFLOW_PREFIX,
         Delivery,
         Dismissal,
         EventOutcome,
         EventRecord,
+        Followed,
         ForContract,
         ForDeal,
         ForEnvelope,
         ForOdoo,
+        ForPayment,
     )
-    from contracts.identifiers import contract_of, contract_workflow_id, deal_contract_id
+    from contracts.identifiers import (
+        contract_of,
+        contract_workflow_id,
+        deal_contract_id,
+        legal_entity_of,
+    )
     from contracts.model import Source
     from contracts.signatures import EnvelopeStatus
     from contracts.sweeps import OdooChanges, PageMark, SweepWindow
-    from workflows import options, search_attributes
+    from workflows import options, payment_events, search_attributes
     from workflows.board import upsert
     from workflows.messages import Inbox, signal
-    from workflows.shell import failed
+    from workflows.shell import failed, is_lasting
     from workflows.sweeps import BALANCE, REACHED, UNREACHED, signalled, start_contract
 
-_FIX = frozenset({"business", "defect"})
-"""Failures that do not go away by themselves."""
 _MOST_SHOWN = 300
 _READ_AGAIN_AFTER = timedelta(minutes=15)
+_GONE = "envelope_not_found"
+DELIVER_AGAIN = "deliver_again"
 _NOT_DUE = "the deal is not won, or had its contract before"
 
 
@@ -174,12 +183,13 @@ class EventWorkflow(Inbox):
                     return await self._for_odoo(task)
                 case ForEnvelope():
                     return await self._for_envelope(task)
+                case ForPayment():
+                    return await payment_events.delivered(task)
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
-            failure = failed(error)
-            outcome = EventOutcome.REFUSED if failure.kind in _FIX else EventOutcome.WAITING
-            return Delivery(outcome=outcome, why=failure.message[:_MOST_SHOWN])
+            outcome = EventOutcome.REFUSED if is_lasting(error) else EventOutcome.WAITING
+            return Delivery(outcome=outcome, why=failed(error).message[:_MOST_SHOWN])
 
     async def _for_contract(self, task: ForContract) -> Delivery:
         return await workflow.execute_activity(
@@ -209,7 +219,15 @@ class EventWorkflow(Inbox):
     async def _for_envelope(self, task: ForEnvelope) -> Delivery:
         """The contract of its deal hears how the envelope stands; where there is none it starts, if
         the deal is won. A signature waits for a deal that is not won yet."""
-        found = await self._envelope(task)
+        try:
+            found = await self._envelope(task)
+        except ActivityError as error:
+            gone = None if failed(error).code != _GONE else await self._gone(task)
+            if isinstance(gone, Delivery):
+                return gone
+            if gone is None:
+                raise
+            found = gone
         envelope, deal = found.envelope, found.envelope.deal
         if envelope.status is EnvelopeStatus.SENT and task.status is not EnvelopeStatus.SENT:
             # Done with now, its key would keep out the message of the real end, and the sweep's.
@@ -223,12 +241,11 @@ class EventWorkflow(Inbox):
         )
         report = SignatureReported(system=task.system, envelope=envelope)
         request = SignatureRequest(contract=workflow_id, report=report, id=self._request_id)
+        if envelope.status is EnvelopeStatus.SENT:
+            return await self._followed(request)
         delivery = await _reported(request)
         if delivery is not None:
             return delivery
-        if envelope.status is EnvelopeStatus.SENT:
-            why = "it is not signed yet, and the deal has no contract"
-            return Delivery(outcome=EventOutcome.NOTHING_TO_DO, why=why)
         if not await _is_due(deal):
             is_signed = envelope.status is EnvelopeStatus.COMPLETED
             outcome = EventOutcome.WAITING if is_signed else EventOutcome.NOTHING_TO_DO
@@ -237,6 +254,47 @@ class EventWorkflow(Inbox):
         delivery = await _reported(request)
         why = "its contract is started, and not there yet"
         return delivery or Delivery(outcome=EventOutcome.WAITING, why=why)
+
+    async def _followed(self, request: SignatureRequest) -> Delivery:
+        """An envelope on its way: its contract is told once, and it is looked at until it ends."""
+        if workflow.now() - self._record.since >= self._record.tried_for:
+            why = f"it was not signed within {self._record.tried_for.days} days"
+            return Delivery(outcome=EventOutcome.NOTHING_TO_DO, why=why)
+        followed = Followed(
+            envelope=request.report.envelope, legal_entity=legal_entity_of(request.contract)
+        )
+        self._record = self._record.model_copy(update={"followed": followed})
+        before = self._record.delivery
+        if before.outcome is EventOutcome.FOLLOWED and before.touched:
+            return before
+        delivery = await _reported(request)
+        if delivery is not None and delivery.outcome in (
+            EventOutcome.REFUSED,
+            EventOutcome.AFTER_CLOSE,
+        ):
+            return delivery
+        is_told = delivery is not None and delivery.outcome is EventOutcome.APPLIED
+        why = "it is not signed yet" if is_told else "it is not signed yet, and has no contract"
+        touched = (request.contract,) if is_told else ()
+        return Delivery(outcome=EventOutcome.FOLLOWED, why=why, touched=touched)
+
+    async def _gone(self, task: ForEnvelope) -> EnvelopeFound | Delivery | None:
+        """What an envelope that the service has no more means: the one that is followed is void. A
+        message that it was voided has the event that follows it look at once. None: nothing."""
+        followed = self._record.followed
+        if followed is not None:
+            # With the time at which it was on its way: a signature that its contract has heard of
+            # since is not taken back.
+            changes = {"status": EnvelopeStatus.VOIDED, "reason": "the service has it no more"}
+            envelope = followed.envelope.model_copy(update=changes)
+            return EnvelopeFound(envelope=envelope, legal_entity=followed.legal_entity)
+        if task.status is not EnvelopeStatus.VOIDED:
+            return None
+        sent = f"{WORKFLOW_PREFIX}{task.system}/{task.envelope_id}-{EnvelopeStatus.SENT}"
+        if not await signalled(sent, DELIVER_AGAIN):
+            return None
+        why = f"the service has it no more: {sent} tells its contract"
+        return Delivery(outcome=EventOutcome.NOTHING_TO_DO, why=why, touched=())
 
     async def _envelope(self, task: ForEnvelope) -> EnvelopeFound:
         """The envelope as it was within the last quarter of an hour: services ask not to be read

@@ -34,6 +34,7 @@ with workflow.unsafe.imports_passed_through():
         PaymentNotice,
         PaymentPromised,
         PaymentReceived,
+        PaymentReported,
         WriteOffAsked,
     )
     from contracts.invoice.rules import AGENDA
@@ -124,6 +125,10 @@ class InvoiceWorkflow(Shell[InvoiceState]):
     def payment_received(self, payment: PaymentNotice) -> None:
         """The same from systems: what cannot be booked waits for a person, and what comes too early
         for the invoice. Only what is too much is refused, and noted."""
+
+    @signal_only(words="a report of {message.system}")
+    def payment_reported(self, report: PaymentReported) -> None:
+        """From a payment processor: how a payment stands there now, with all that undoes it."""
 
     @signal_only()
     def balance_changed(self, balance: InvoiceBalance) -> None:

@@ -15,14 +15,25 @@ with workflow.unsafe.imports_passed_through():
     from activities.odoo.invoice_rows import DraftRequest
     from activities.odoo.invoices import DiscardRequest, OdooInvoices, PostRequest
     from activities.odoo.payments import OdooPayments, PaymentRequest, ReconcileRequest
+    from activities.odoo.reversals import OdooReversals, ReversalRequest
     from activities.odoo.write_offs import OdooWriteOffs, WriteOffRequest
+    from activities.processors import PageRequest, ProcessorActivities
     from contracts.agenda.actions import Action
     from contracts.agenda.state import required
     from contracts.approvals import reminder_message
     from contracts.identifiers import invoice_origin, invoice_workflow_id
-    from contracts.invoice import acts, collecting, issuing, payments, reminding, reporting
+    from contracts.invoice import (
+        acts,
+        collecting,
+        issuing,
+        payments,
+        reminding,
+        reporting,
+        reversals,
+    )
     from contracts.invoice.messages import PaymentReceived
     from contracts.invoice.state import InvoiceReport, InvoiceState
+    from contracts.processors import LinkRequest
     from workflows import options
     from workflows.acts import activity
     from workflows.shell import Perform
@@ -97,8 +108,44 @@ def _notify(state: InvoiceState, action: Action) -> Awaitable[Any]:
 def _deliver(state: InvoiceState, action: Action) -> Awaitable[Any]:
     return activity(
         OdooDelivery.send_invoice,
-        MailRequest(invoice_id=_invoice_id(state), approved=required(state.draft).content),
+        MailRequest(
+            invoice_id=_invoice_id(state),
+            approved=required(state.draft).content,
+            link=state.payment_link,
+        ),
         options.odoo_mail(f"send {state.title} by e-mail"),
+    )
+
+
+def _payment_link(state: InvoiceState, action: Action) -> Awaitable[Any]:
+    balance = collecting.required_balance(state)
+    link = LinkRequest(
+        invoice=invoice_workflow_id(state.contract_workflow_id, state.proposal.number),
+        number=balance.number,
+        customer=state.proposal.customer_name,
+        amount=balance.residual,
+    )
+    return activity(
+        ProcessorActivities.create_payment_link,
+        PageRequest(system=state.rules.payment_links, link=link),
+        options.payment_link(f"a page to pay {state.title} on"),
+    )
+
+
+def _reverse_payment(state: InvoiceState, action: Action) -> Awaitable[Any]:
+    item = reversals.of_key(state, action.subject)
+    request = ReversalRequest(
+        invoice_id=_invoice_id(state),
+        payment=item.payment,
+        key=item.key,
+        others=reversals.others_booked(state, item),
+        amount=item.reversal.amount,
+        on=item.reversal.on,
+    )
+    return activity(
+        OdooReversals.reverse_payment,
+        request,
+        options.odoo_finance(f"{item.reversal.kind} {item.key}", _AWAITED, looks_first=True),
     )
 
 
@@ -241,8 +288,10 @@ PERFORM: dict[str, Perform[InvoiceState]] = {
     acts.DISCARD: _discard,
     acts.NOTIFY: _notify,
     acts.DELIVER: _deliver,
+    acts.PAYMENT_LINK: _payment_link,
     acts.BALANCE: _read_balance,
     acts.REGISTER_PAYMENT: _register_payment,
+    acts.REVERSE_PAYMENT: _reverse_payment,
     acts.TAKE_BACK: _take_back,
     acts.RECONCILE: _reconcile,
     acts.REMIND: _remind,

@@ -42,6 +42,9 @@ _HEARTBEAT_OF_LOOKING = timedelta(seconds=10)
 _SHOWN_AFTER = timedelta(hours=2)
 _MAIL_SHOWN_AFTER = timedelta(hours=24)
 
+# A page to pay on is a convenience: the invoice itself must not be late for it.
+_LINK_WITHIN = timedelta(minutes=10)
+
 # Business, credential and defect failures are non-retryable by
 # themselves (activities/failures.py); they come back at once and park the step.
 _RETRY = RetryPolicy(
@@ -86,6 +89,17 @@ def esign(summary: str, *, looks_first: bool = False, calls: int = 1) -> Activit
     """`looks_first` and `calls` are for what is attached in Odoo: see `odoo_finance`."""
     heartbeat = _HEARTBEAT_OF_LOOKING if looks_first else _HEARTBEAT
     return _remote(task_queues.ESIGN, summary, Urgency.ONWARD, heartbeat, calls)
+
+
+def payments(summary: str) -> ActivityConfig:
+    return _remote(task_queues.PAYMENTS, summary, Urgency.AWAITED, _HEARTBEAT)
+
+
+def payment_link(summary: str) -> ActivityConfig:
+    """The invoice that is to be mailed waits for it, and goes without it after a while."""
+    config = payments(summary)
+    config["schedule_to_close_timeout"] = _LINK_WITHIN
+    return config
 
 
 def odoo_master(

@@ -379,6 +379,11 @@ def failed(error: FailureError) -> Failed:
     )
 
 
+def is_lasting(error: ActivityError) -> bool:
+    """Whether what an activity failed for does not go away by itself."""
+    return failed(error).kind in ("business", "defect")
+
+
 def _defect(error: Exception) -> Failed:
     # Where a request could not be built nothing was sent; what failed later may have been.
     message = f"{type(error).__name__}: {error}"

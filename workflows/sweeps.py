@@ -23,6 +23,7 @@ from temporalio.exceptions import (
     WorkflowAlreadyStartedError,
     is_cancelled_exception,
 )
+from temporalio.workflow import ActivityConfig
 
 with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel
@@ -45,15 +46,18 @@ with workflow.unsafe.imports_passed_through():
         FIRST_LOOK_BACK,
         ChangedInvoice,
         ConnectorSweep,
+        ConnectorSweepProgress,
         ConnectorSweepResult,
         OdooChanges,
         OdooSweepProgress,
         OdooSweepResult,
+        OdooUnread,
         SweepWindow,
         Unfollowed,
     )
     from workflows import metrics, options, search_attributes
     from workflows.contract import ContractWorkflow
+    from workflows.shell import is_lasting
 
 BALANCE = "balance_changed"
 LOST = "invoice_lost"
@@ -66,6 +70,7 @@ MOST_SEEN, MOST_LEFT, MOST_NAMED, MOST_LOST = 50_000, 500, 200, 1_000
 """What a result holds: together well below the engine's 2 MB, twice in what a run goes on with."""
 LOOKS_APART = timedelta(hours=1)
 """How often it is looked for invoices whose workflows were ended by force."""
+_LEAST = timedelta(seconds=30)
 _TODO_WITHIN = timedelta(minutes=2)
 """What Odoo does not take until then the next sweep tries again."""
 
@@ -88,6 +93,7 @@ class OdooSweepWorkflow:
 
     @workflow.run
     async def run(self, progress: OdooSweepProgress | None = None) -> OdooSweepResult:
+        began_at = workflow.now()
         if progress is None:
             window = self._begun(workflow.get_last_completion_result(OdooSweepResult))
             await asyncio.gather(
@@ -95,11 +101,19 @@ class OdooSweepWorkflow:
             )
         else:
             self._before, self._result = progress.before, progress.result
-            window = progress.window
+            window, began_at = progress.window, progress.began_at
         self._kept = dict.fromkeys(self._result.seen)
         self._seen = {*self._before.seen, *self._kept}
+        is_first = progress is None
         while True:
-            changes = await self._read(window)
+            try:
+                changes = await self._read(window, began_at)
+            except ActivityError as error:
+                if is_first or is_cancelled_exception(error):
+                    raise
+                workflow.logger.warning("the sweep ends before its last page: %s", error.cause)
+                return self._ended(window)
+            is_first = False
             if window.after is None:
                 self._mark(changes.watermark)
             await self._tell_all(changes)
@@ -108,16 +122,44 @@ class OdooSweepWorkflow:
                 metrics.unserved(len(self._result.left) + self._result.held)
                 return self._result
             window = window.model_copy(update={"after": changes.next})
+            if is_time_up(began_at):
+                return self._ended(window)
             if workflow.info().is_continue_as_new_suggested():
                 told = self._before.model_copy(update={"named": [], "unfollowed": [], "left": []})
                 workflow.continue_as_new(
-                    OdooSweepProgress(before=told, result=self._result, window=window)
+                    OdooSweepProgress(
+                        before=told, result=self._result, window=window, began_at=began_at
+                    )
                 )
+
+    def _ended(self, window: SweepWindow) -> OdooSweepResult:
+        """The result before the last page: the next sweep goes on with this one."""
+        before = self._before
+        self._result.unread = OdooUnread(
+            window=window, watermark=before.watermark, seen=before.seen
+        )
+        return self._result
 
     def _begun(self, before: OdooSweepResult | None) -> SweepWindow:
         """From where its predecessor ended. Where that has read what lies before its watermark so
-        late that nothing of then could still appear, it is not read once more."""
+        late that nothing of then could still appear, it is not read once more. What it has left
+        unread is gone on with."""
         before = before or self._before
+        if (rest := before.unread) is not None:
+            self._before = before.model_copy(
+                update={"watermark": rest.watermark, "seen": rest.seen, "unread": None}
+            )
+            self._result = before.model_copy(
+                update={
+                    "unread": None,
+                    "left": [],
+                    "named": [],
+                    "unfollowed": [],
+                    "signalled": 0,
+                    "unknown": 0,
+                }
+            )
+            return rest.window
         settled = before.is_settled(SWEEP_OVERLAP)
         self._before = before.model_copy(update={"seen": []}) if settled else before
         self._result = OdooSweepResult(
@@ -133,14 +175,10 @@ class OdooSweepWorkflow:
         if watermark > self._before.watermark:
             self._result.watermark, self._result.marked_at = watermark, workflow.now()
 
-    async def _read(self, window: SweepWindow) -> OdooChanges:
-        return await workflow.execute_activity_method(
-            OdooSweeps.read_changes,
-            window,
-            **options.odoo_finance(
-                f"changes since {window.since:%Y-%m-%d %H:%M}", options.Urgency.AWAITED
-            ),
-        )
+    async def _read(self, window: SweepWindow, began_at: datetime) -> OdooChanges:
+        summary = f"changes since {window.since:%Y-%m-%d %H:%M}"
+        config = in_time(options.odoo_finance(summary, options.Urgency.AWAITED), began_at)
+        return await workflow.execute_activity_method(OdooSweeps.read_changes, window, **config)
 
     async def _look_for_lost(self) -> None:
         """Tell contracts of invoices whose workflows were ended by force, now and then."""
@@ -266,10 +304,26 @@ class OdooSweepWorkflow:
             self._kept[digest] = None
 
 
-async def signalled(workflow_id: str, signal: str, news: BaseModel) -> bool:
+def is_time_up(began_at: datetime) -> bool:
+    """Whether a sweep has lasted for so long that it ends after its page, and the next goes on. Its
+    schedule ends it by force later, and then nothing is kept of it."""
+    limit = workflow.info().execution_timeout
+    return limit is not None and workflow.now() - began_at >= limit * 2 / 3
+
+
+def in_time(config: ActivityConfig, began_at: datetime) -> ActivityConfig:
+    """What a remote does not answer before its sweep is ended by force, the next sweep asks for."""
+    limit = workflow.info().execution_timeout
+    if limit is None:
+        return config
+    left = began_at + limit * 5 / 6 - workflow.now()
+    return {**config, "schedule_to_close_timeout": max(left, _LEAST)}
+
+
+async def signalled(workflow_id: str, signal: str, *news: BaseModel) -> bool:
     """Signal a workflow; False where there is none that runs."""
     try:
-        await workflow.get_external_workflow_handle(workflow_id).signal(signal, news)
+        await workflow.get_external_workflow_handle(workflow_id).signal(signal, args=news)
     except FailureError as error:
         if is_cancelled_exception(error):
             raise
@@ -288,11 +342,13 @@ class CrmSweepWorkflow:
 
     @workflow.run
     async def run(self, sweep: ConnectorSweep) -> ConnectorSweepResult:
-        async def read(since: datetime, after: str) -> FoundPage:
+        async def read(progress: ConnectorSweepProgress) -> FoundPage:
+            since, after = progress.since, progress.after
+            config = options.crm(f"deals won since {since:%Y-%m-%d %H:%M}", options.Urgency.AWAITED)
             won = await workflow.execute_activity_method(
                 CrmActivities.won_deals,
                 WonDealsRequest(system=sweep.system, since=since, after=after),
-                **options.crm(f"deals won since {since:%Y-%m-%d %H:%M}", options.Urgency.AWAITED),
+                **in_time(config, progress.began_at),
             )
             return FoundPage([_found(sweep, deal) for deal in won.deals], won.as_of, won.next)
 
@@ -324,21 +380,41 @@ class FoundPage(NamedTuple):
 
 
 async def looked_through(
-    sweep: ConnectorSweep, read: Callable[[datetime, str], Awaitable[FoundPage]]
+    sweep: ConnectorSweep, read: Callable[[ConnectorSweepProgress], Awaitable[FoundPage]]
 ) -> ConnectorSweepResult:
     """Read page by page what changed, and start what it calls for, once. It goes on in another run
-    where its history has grown."""
+    where its history has grown, and in the next sweep where it takes long, or a page cannot be had:
+    that one fails by itself if its first page fails."""
     before = workflow.get_last_completion_result(ConnectorSweepResult)
     progress = sweep.progress or sweep.begun(before, workflow.now())
     while True:
-        page = await read(progress.since, progress.after)
+        try:
+            page = await read(progress)
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            if progress.pages and not progress.again:
+                workflow.logger.warning("the sweep ends before its last page: %s", error.cause)
+                return progress.ended()
+            if not progress.after or progress.again or not is_lasting(error):
+                raise
+            workflow.logger.warning("the sweep begins anew: %s", error.cause)
+            progress = progress.anew()
+            continue
         progress.begin_page(page.as_of)
-        for item in page.found:
-            if progress.is_new(item.key, item.changed_at, sweep.overlap):
-                progress.result.started += await item.start()
+        fresh = [
+            item for item in page.found if progress.is_new(item.key, item.changed_at, sweep.overlap)
+        ]
+        for first in range(0, len(fresh), AT_ONCE):
+            together = fresh[first : first + AT_ONCE]
+            progress.result.started += sum(
+                await asyncio.gather(*(item.start() for item in together))
+            )
         progress.after = page.next
         if not page.next:
             return progress.result
+        if is_time_up(progress.began_at):
+            return progress.ended()
         if workflow.info().is_continue_as_new_suggested():
             workflow.continue_as_new(sweep.model_copy(update={"progress": progress}))
 

@@ -8,6 +8,8 @@ CRM = "crm"
 """Calls to the CRM."""
 ESIGN = "esign"
 """Calls to the services for signatures, and their documents, which go on to Odoo."""
+PAYMENTS = "payments"
+"""Calls to payment processors."""
 ODOO_MASTER = "odoo-master"
 """Customers, projects and milestones in Odoo."""
 ODOO_FINANCE = "odoo-finance"
@@ -15,5 +17,5 @@ ODOO_FINANCE = "odoo-finance"
 ODOO_MAIL = "odoo-mail"
 """What Odoo mails to customers: a PDF takes seconds, and postings must not wait behind it."""
 
-REMOTES = (CRM, ESIGN, ODOO_MASTER, ODOO_FINANCE, ODOO_MAIL)
+REMOTES = (CRM, ESIGN, PAYMENTS, ODOO_MASTER, ODOO_FINANCE, ODOO_MAIL)
 ALL = (CONTRACTS, *REMOTES)

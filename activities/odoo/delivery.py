@@ -20,17 +20,20 @@ from activities.odoo.partner_search import ARCHIVED_TOO
 from activities.odoo.partners import partner_of
 from activities.odoo.people import users_by_email
 from contracts.invoice.content import MAILED_TO, Difference, InvoiceContent, in_words
+from contracts.processors import PaymentLink
 from gateways.fields import names
 from gateways.odoo import FAILED, SHOWN, OdooClient
 
 _WIZARDS = {"account.move.send.wizard": "move_id", "account.move.send.batch.wizard": "move_ids"}
+_BODY = {"account.move.send.wizard": ("body",)}
+"""Only the wizard for one lets its text be written."""
 _MAILS = (
     *(
         Need(
             wizard,
-            (invoices, "create_date"),
+            (invoices, "create_date", *_BODY.get(wizard, ())),
             access=ACCOUNTING,
-            rights=("create", "unlink"),
+            rights=("create", *(("write",) if wizard in _BODY else ()), "unlink"),
             methods=("action_send_and_print",),
         )
         for wizard, invoices in _WIZARDS.items()
@@ -67,10 +70,12 @@ NEEDS = (
 
 
 class MailRequest(BaseModel):
-    """A posted invoice to mail, and what was approved of it; its lines are Odoo's by now."""
+    """A posted invoice to mail, and what was approved of it; its lines are Odoo's by now. `link` is
+    where it can be paid, which only the mail says."""
 
     invoice_id: int
     approved: InvoiceContent
+    link: PaymentLink | None = None
 
 
 class ReminderRequest(BaseModel):
@@ -113,7 +118,8 @@ class OdooDelivery:
         """
         again = activity.in_activity() and activity.info().attempt > 1
         expected = _expected(request.approved)
-        mailed = self._odoo.mail(request.invoice_id, expected, again=again)
+        added = _paragraph(request.link) if request.link else ""
+        mailed = self._odoo.mail(request.invoice_id, expected, again=again, added=added)
         if mailed.instead:
             raise _differs(expected, mailed.instead)
         if not mailed.went_out:
@@ -199,6 +205,10 @@ class OdooDelivery:
     def _user(self, people: Sequence[str]) -> int | None:
         known = users_by_email(self._odoo, people)
         return next((known[item.lower()] for item in people if item.lower() in known), None)
+
+
+def _paragraph(link: PaymentLink) -> str:
+    return f'<p><a href="{html.escape(link.url)}">{html.escape(link.words)}</a></p>'
 
 
 def _expected(approved: InvoiceContent) -> dict[str, str]:

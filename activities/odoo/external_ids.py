@@ -47,6 +47,12 @@ write_off_line_id = partial(external_id, "write-off-line")
 """(entity, contract, number, key, side)"""
 payment_id = partial(external_id, "payment")
 """(the invoice's id in Odoo, the reference under which the payment came in)"""
+reversal_id = partial(external_id, "reversal")
+"""(the invoice's id in Odoo, the reference of what undoes a payment of it)"""
+payout_id = partial(external_id, "payout")
+"""(the processor, the payout's id there, what it is: the payout, or its return)"""
+payout_line_id = partial(external_id, "payout-line")
+"""(the processor, the payout's id there, what it is, which amount, which side)"""
 todo_id = partial(external_id, "todo")
 """(the invoice's id in Odoo, summary)"""
 audit_id = partial(external_id, "audit")

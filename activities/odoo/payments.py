@@ -11,6 +11,7 @@ from activities import metrics
 from activities.failures import BusinessRefusal, after_effect
 from activities.odoo import external_ids
 from activities.odoo.balances import balance_of
+from activities.odoo.clearing import Clearing, clearing
 from activities.odoo.needs import ACCOUNTING, UPSERT, Need
 from activities.odoo.reconciliation import assign, reconcile
 from contracts.invoice.answers import Reconciled
@@ -41,7 +42,7 @@ NEEDS = (
         _PAYMENT,
         names("""
             invoice_ids partner_id journal_id payment_method_line_id currency_id
-            destination_account_id payment_type partner_type amount date memo
+            destination_account_id outstanding_account_id payment_type partner_type amount date memo
             state reconciled_invoice_ids
         """),
         access=ACCOUNTING,
@@ -55,6 +56,7 @@ NEEDS = (
         rights=("create",),
         methods=("action_create_payments",),
     ),
+    Need("account.move", ("company_id",), access=ACCOUNTING),
     Need(
         "account.move.line",
         names("payment_id account_id reconciled parent_state"),
@@ -146,12 +148,17 @@ def _booked(odoo: OdooClient, invoice: int, payment: PaymentReceived) -> Row | N
 
 
 def _book(odoo: OdooClient, invoice: int, payment: PaymentReceived) -> Row | None:
-    """A new payment, posted; None where the wizard has reconciled it with the invoice already."""
+    """A new payment, posted; None where the wizard has reconciled it with the invoice already.
+
+    In a journal of its own it goes to that journal's account: the processor has the money.
+    """
+    through = _clearing(odoo, invoice, payment.journal) if payment.journal else None
     context = {"active_model": "account.move", "active_ids": [invoice]}
     values = {
         "amount": payment.amount.amount,
         "payment_date": payment.paid_on,
         "communication": payment.reference,
+        **({"journal_id": through.journal} if through else {}),
     }
     [wizard] = odoo.call(_WIZARD, "web_save", context=context, vals=values, specification=_PROPOSED)
     if wizard["payment_difference_handling"] == _WITH_A_DIFFERENCE:
@@ -181,8 +188,21 @@ def _book(odoo: OdooClient, invoice: int, payment: PaymentReceived) -> Row | Non
         ],
         create_once=True,
     )
+    if through is not None:
+        keep_on_account(books, booked, through.account)
     books.press(_PAYMENT, "action_post", [booked], context={"skip_sale_auto_invoice_send": True})
     return {"id": booked, "account": account}
+
+
+def keep_on_account(books: OdooClient, payment: int, account: int) -> None:
+    """Let the entry of a draft payment be on this account. Odoo forgets what a new payment says of
+    it, for the account of its way to pay, or one of the company's own."""
+    books.write(_PAYMENT, [payment], {"outstanding_account_id": account})
+
+
+def _clearing(odoo: OdooClient, invoice: int, code: str) -> Clearing:
+    [row] = odoo.read("account.move", [invoice], ["company_id"])
+    return clearing(odoo, row["company_id"][0], code)
 
 
 def _reconcile_payment(odoo: OdooClient, invoice: int, payment: Row) -> None:

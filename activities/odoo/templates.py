@@ -54,8 +54,11 @@ class Template:
     tasks: tuple[Row, ...]
 
 
-_KEPT = 200
-"""Characters of a name that the contract's state keeps: no role of a contract has more."""
+_KEPT, _MOST_ROLES = 200, 20
+"""Characters of a name, and roles of a task, that the contract's state keeps: no role of a contract
+has more."""
+MAX_CHARACTERS = 100_000
+"""Of the names of a template's tasks and of their roles, as they are kept for years."""
 
 
 def find(odoo: OdooClient, wanted: Collection[str]) -> dict[str, list[Row]]:
@@ -131,6 +134,7 @@ def copy_tasks(
     """
     keys = (contract.legal_entity, contract.contract_id)
     line, parent = _billed_by(contract, service, tasks)
+    kept = _kept(odoo, template, service)
     made: dict[int, int] = {}
     for level in _levels(template):
         rows = [
@@ -153,16 +157,33 @@ def copy_tasks(
         once = create_once("task.name")
         ids = odoo.load("project.task", rows, create_once=once, context=UNTRACKED)
         made |= dict(zip((row["id"] for row in level), ids, strict=True))
+    return {made[task]: copied for task, copied in kept.items()}
+
+
+def _kept(odoo: OdooClient, template: Template, service: str) -> dict[int, CopiedTask]:
+    """What the contract's state keeps of the template's tasks, by their ids in the template.
+    Refuses `template_too_large`."""
     roles = _role_names(odoo, template)
-    return {
-        made[row["id"]]: CopiedTask(
+    kept = {
+        row["id"]: CopiedTask(
             name=row["name"][:_KEPT],
             service=service,
             hours=_hours(row),
-            roles=tuple(roles[role][:_KEPT] for role in row["role_ids"] if role in roles),
+            roles=tuple(
+                roles[role][:_KEPT] for role in row["role_ids"][:_MOST_ROLES] if role in roles
+            ),
         )
         for row in template.tasks
     }
+    if sum(len(task.name) + sum(map(len, task.roles)) for task in kept.values()) > MAX_CHARACTERS:
+        raise BusinessRefusal(
+            "template_too_large",
+            f"the tasks of {template.name} have names and roles of more than {MAX_CHARACTERS} "
+            "characters; use shorter ones",
+            field="handover.template",
+            value=template.name,
+        )
+    return kept
 
 
 def _billed_by(

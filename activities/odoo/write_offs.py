@@ -12,6 +12,7 @@ from activities import metrics
 from activities.failures import BusinessRefusal, after_effect
 from activities.odoo import entries, external_ids
 from activities.odoo.balances import balance_of
+from activities.odoo.clearing import account
 from activities.odoo.given_up import write_off_reference
 from activities.odoo.needs import ACCOUNTING, UPSERT, Need
 from activities.odoo.reconciliation import receivable_line, reconcile
@@ -35,7 +36,6 @@ NEEDS = (
         rights=UPSERT,
     ),
     Need("account.journal", ("type", "company_id", "sequence"), access=ACCOUNTING),
-    Need("account.account", ("code",), access=ACCOUNTING),
 )
 
 
@@ -151,15 +151,16 @@ class OdooWriteOffs:
             "invoice_origin": _origin(request),
             "currency_id/id": f"base.{currency}",
         }
+        loss = account(self._odoo, request.company_id, request.account_code, "write_off_account")
         sides = (
-            ("loss", self._account(request), request.amount),
+            ("loss", loss, request.amount),
             ("receivable", receivable["account_id"][0], -request.amount),
         )
         rows = []
-        for index, (side, account, amount) in enumerate(sides):
+        for index, (side, on_account, amount) in enumerate(sides):
             line = {
                 "line_ids/id": external_ids.write_off_line_id(*keys, side),
-                "line_ids/account_id/.id": account,
+                "line_ids/account_id/.id": on_account,
                 "line_ids/partner_id/.id": receivable["partner_id"][0],
                 "line_ids/name": request.reason,
                 "line_ids/currency_id/id": f"base.{currency}",
@@ -184,22 +185,6 @@ class OdooWriteOffs:
                 "the company has no journal for miscellaneous entries in Odoo; add one",
                 field="company_id",
                 value=str(company_id),
-            )
-        return int(found[0]["id"])
-
-    def _account(self, request: WriteOffRequest) -> int:
-        code = request.account_code
-        # An account has a code of its own in each company.
-        found = self._odoo.with_company(request.company_id).search_read(
-            "account.account", [("code", "=", code)], ["id"], limit=2
-        )
-        if len(found) != 1:
-            raise BusinessRefusal(
-                "account_unknown",
-                f"Odoo has {len(found)} accounts with the code {code} in this company, not one; "
-                "set write_off_account of the legal entity",
-                field="write_off_account",
-                value=code,
             )
         return int(found[0]["id"])
 

@@ -39,7 +39,8 @@ S = TypeVar("S", bound=AgendaState)
 
 _MOST_CONSEQUENCES = 1_000
 """Of one event, within the state: rules that never come to rest are a defect."""
-_BUSY = "it is being closed just now; try again in a moment"
+BUSY = "it is being closed just now; try again in a moment"
+"""Why a message is refused that would be accepted a moment later."""
 _BY_ITSELF = Resolution(action=Choice.RETRY, by="c2c")
 _MOST_ANSWERS = 100
 _LONGEST_ANSWER = 5_000
@@ -231,7 +232,7 @@ class Agenda(Generic[S]):
         rule = self.messages.get(type(message))
         is_ending = any(act.exclusive for act in state.running.values())
         if is_ending and rule is not None and rule.brings_work:
-            return _BUSY
+            return BUSY
         return self._refusal(state, message)
 
     def _refusal(self, state: S, message: Any) -> str | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from itertools import islice
 
 from contracts import metrics, parking
 from contracts.agenda.actions import Action, Failed, Question, Wanted
@@ -18,19 +19,20 @@ from contracts.contract.state import (
     OdooRefs,
 )
 from contracts.model import JsonObject
-from contracts.problems import Problem
+from contracts.problems import Problem, show
 from contracts.validation import payload_problems
 
 READ_DEAL, VALIDATE, PROVISION = "read_deal", "validate", "provision"
+_MOST_DIFFERENCES = 20
+"""Told of a deal that changed; the rest is seen in the terms."""
 
 
 def wanted(state: ContractState) -> Iterator[Wanted]:
     """The one thing that comes next on the way to a confirmed order."""
-    if state.stage is ContractStage.RECEIVED:
-        if not state.contract_data:
-            yield Action(READ_DEAL, READ_DEAL)
-    elif signing.reads_again(state):
-        yield Action(READ_DEAL, READ_DEAL)
+    if state.reads_deal or (state.stage is ContractStage.RECEIVED and not state.contract_data):
+        yield Action(READ_DEAL, READ_DEAL, basis=str(state.deal_news))
+    elif state.stage is ContractStage.RECEIVED:
+        return
     elif must_validate(state):
         problems = _payload_problems(state.contract_data)
         if problems:
@@ -90,15 +92,35 @@ def _named(state: ContractState, contract_data: JsonObject) -> JsonObject:
 
 def _deal_read(state: ContractState, action: Action, deal: DealRead) -> ContractState:
     signature = state.signature.replace(system=deal.signature)
+    state = state.replace(signature=signature, deal_read=state.deal_news, refreshed=())
     if state.stage is ContractStage.RECEIVED:
-        return state.replace(contract_data=deal.contract_data, signature=signature)
+        return state.replace(contract_data=deal.contract_data)
     contract_data = _named(state, deal.contract_data)
-    if day := signing.signed_on(state):
+    day = signing.signed_on(state)
+    if day is not None:
         contract_data["signed_on"] = day.isoformat()
-    state = state.noted("Signed; the deal is read once more")
-    signature = signature.replace(deal_read=True)
-    state = state.replace(contract_data=contract_data, signature=signature, amended=True)
+    # The day of the signature is no news of the deal's: where there is no other, `signed` sees it.
+    own_news = {"signed_on"} if day is not None else set()
+    changed = _differences(state.contract_data, contract_data, apart_from=own_news)
+    if not changed:
+        return state
+    for text in changed:
+        state = state.noted(f"The deal was read again: {text}")
+    state = state.replace(contract_data=contract_data, amended=True, refreshed=changed)
     return state.enter(ContractStage.VALIDATING)
+
+
+def _differences(
+    before: JsonObject, after: JsonObject, *, apart_from: Collection[str]
+) -> tuple[str, ...]:
+    """What the data says otherwise than before, in words, by field; the first that there are."""
+    names = (name for name in {**before, **after} if before.get(name) != after.get(name))
+    told = (
+        f"{show(name)}: {show(before.get(name))} -> {show(after.get(name))}"
+        for name in names
+        if name not in apart_from
+    )
+    return tuple(islice(told, _MOST_DIFFERENCES))
 
 
 def _validated(state: ContractState, action: Action, accepted: Accepted) -> ContractState:

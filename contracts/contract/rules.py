@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 
 from pydantic import BaseModel
@@ -41,6 +41,7 @@ from contracts.contract.state import (
     ContractInput,
     ContractStage,
     ContractState,
+    CopiedTask,
     outcome,
 )
 from contracts.contract.waits import contract_waits
@@ -176,7 +177,8 @@ def _shown(state: ContractState) -> ContractState:
 
 def _at_most_bytes(state: ContractState) -> int:
     """The contract and its data are kept several times, everything else once."""
-    parts = 700 * len(state.invoices) + 400 * (len(state.milestones) + len(state.early_milestones))
+    parts = _bytes_of_tasks(state.odoo.template_tasks)
+    parts += 700 * len(state.invoices) + 400 * (len(state.milestones) + len(state.early_milestones))
     billing = state.billing
     if billing is not None:
         lines = sum(len(item.lines) + len(item.parts) for item in billing.invoices.values())
@@ -188,6 +190,11 @@ def _at_most_bytes(state: ContractState) -> int:
 @derived.remembered
 def _bytes_of(terms: Contract | JsonObject) -> int:
     return len(json.dumps(terms) if isinstance(terms, dict) else terms.model_dump_json())
+
+
+@derived.remembered
+def _bytes_of_tasks(tasks: Mapping[int, CopiedTask]) -> int:
+    return sum(len(task.model_dump_json()) + 20 for task in tasks.values())
 
 
 def _has_parked_invoice(state: ContractState) -> bool:

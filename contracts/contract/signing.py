@@ -10,8 +10,8 @@ from contracts import parking
 from contracts.agenda.actions import Action, Failed, Question, Wanted
 from contracts.agenda.machine import ActRule, MessageRule
 from contracts.contract.messages import SignatureConfirmed, SignatureReported
-from contracts.contract.signature import Signature, SignedAttachment
-from contracts.contract.state import ENDED, FILE_SOURCE, UNSIGNED, ContractStage, ContractState
+from contracts.contract.signature import SignedAttachment
+from contracts.contract.state import ENDED, UNSIGNED, ContractStage, ContractState
 from contracts.model import FIRST_DATE, LAST_DATE
 from contracts.parking import Resolution, StepException
 from contracts.signatures import EnvelopeStatus
@@ -26,7 +26,8 @@ def wanted(state: ContractState) -> Iterator[Wanted]:
     if state.stage is not ContractStage.SIGNING or envelope is None or signature.is_given:
         return
     is_declined = envelope.status is EnvelopeStatus.DECLINED
-    if envelope.status in _FAILED and not signature.waits_for_another:
+    basis = f"{envelope.envelope_id} {envelope.status}"
+    if envelope.status in _FAILED and signature.waits_after != basis:
         reason = f": {envelope.reason}" if envelope.reason else ""
         detail = Failed(
             kind="business",
@@ -35,7 +36,6 @@ def wanted(state: ContractState) -> Iterator[Wanted]:
             field="envelope",
             value=envelope.envelope_id,
         )
-        basis = f"{envelope.envelope_id} {envelope.status}"
         yield Question(SIGNATURE, SIGNATURE, detail, basis=basis)
 
 
@@ -49,20 +49,12 @@ def attaching(state: ContractState) -> Iterator[Action]:
         yield Action(ATTACH_SIGNED, ATTACH_SIGNED, basis=envelope.envelope_id)
 
 
-def reads_again(state: ContractState) -> bool:
-    """Whether the deal is to be read once more: until the signature its terms are the CRM's, and
-    may have changed since it was won. What a person has amended meanwhile counts instead."""
-    signature = state.signature
-    is_due = state.stage is ContractStage.SIGNING and signature.is_given and not signature.deal_read
-    return is_due and not state.was_amended and state.source.system != FILE_SOURCE
-
-
 def signed(state: ContractState) -> ContractState:
-    """Signed, the contract is set up in Odoo. Where the day of the signature is not the one that
-    the contract states, the contract is checked once more with that day."""
+    """Signed, the contract is set up in Odoo, once the deal is read as it is then. Where the day of
+    the signature is not the one that the contract states, it is checked once more with that day."""
     if state.stage is not ContractStage.SIGNING or not state.signature.is_given:
         return state
-    if reads_again(state):
+    if state.reads_deal:
         return state
     day = signed_on(state)
     if day is None or day == state.terms.signed_on:
@@ -78,7 +70,7 @@ def signed_on(state: ContractState) -> date | None:
     signature, envelope = state.signature, state.signature.envelope
     if signature.confirmed is not None and not signature.is_completed:
         return signature.confirmed.on
-    if envelope is None:
+    if envelope is None or not signature.is_completed:
         return None
     day = state.day_of(envelope.completed_at or envelope.changed_at)
     return day if FIRST_DATE <= day <= LAST_DATE else None
@@ -102,54 +94,22 @@ def _report_refusal(state: ContractState, message: SignatureReported) -> str | N
 
 
 def _report(state: ContractState, message: SignatureReported) -> ContractState:
-    """The newest report counts while nothing is set up; after that only a document to attach."""
+    """What is known of all envelopes says which of them counts, while nothing is set up; after that
+    only a document to attach."""
     signature = state.signature
-    if not is_news(signature, message):
+    counted = signature.with_report(message)
+    if message == signature.late or counted == signature:
         return state
     envelope = message.envelope
     words = f"Envelope {envelope.envelope_id} of {message.system} is {envelope.status}"
     if envelope.reason:
         words = f"{words}: {envelope.reason}"
-    if not _counts(state, message):
+    if state.stage not in UNSIGNED and (signature.is_completed or not counted.is_completed):
         late = signature.replace(late=message)
         return state.replace(signature=late).noted(f"{words}; the contract is signed already")
-    counted = signature.replace(reported=message, waits_for_another=False, deal_read=False)
-    return state.replace(signature=counted).noted(words)
-
-
-def _counts(state: ContractState, message: SignatureReported) -> bool:
-    """Whether a report changes anything: not once the contract is signed by another envelope, and
-    not once it is set up, except for a signature where there was none."""
-    is_late = state.stage not in UNSIGNED
-    if state.signature.is_completed:
-        return not is_late and _is_same(state.signature, message)
-    return not is_late or message.envelope.status is EnvelopeStatus.COMPLETED
-
-
-def is_news(signature: Signature, message: SignatureReported) -> bool:
-    """Whether a report says what is not known yet: it is newer than what counts, or a signature
-    where there is none."""
-    known = signature.reported
-    if known is None:
-        return message != signature.late
-    if message in (known, signature.late):
-        return False
-    is_first_signature = (
-        message.envelope.status is EnvelopeStatus.COMPLETED and not signature.is_completed
-    )
-    if is_first_signature and not _is_same(signature, message):
-        return True
-    return message.envelope.changed_at >= known.envelope.changed_at
-
-
-def _is_same(signature: Signature, message: SignatureReported) -> bool:
-    """Whether a report is of the envelope that counts."""
-    known = signature.reported
-    return (
-        known is not None
-        and known.system == message.system
-        and known.envelope.envelope_id == message.envelope.envelope_id
-    )
+    state = state.replace(signature=counted).noted(words)
+    is_signed_now = counted.is_completed and counted.reported != signature.reported
+    return state.with_deal_news() if is_signed_now else state
 
 
 # --- what people say ------------------------------------------------------------------------------
@@ -171,18 +131,18 @@ def _confirm(state: ContractState, message: SignatureConfirmed) -> ContractState
     if state.signature.confirmed == message:
         return state
     on = f" on {message.on}" if message.on else ""
-    state = state.replace(signature=state.signature.replace(confirmed=message))
+    state = state.replace(signature=state.signature.replace(confirmed=message)).with_deal_news()
     return state.noted(f"{message.by} confirms the signature{on}: {message.reason}")
 
 
 def _skipped(state: ContractState, _: StepException, resolution: Resolution) -> ContractState:
     """Whoever skips the envelope says that the contract is signed."""
     confirmed = SignatureConfirmed(by=resolution.by, reason=resolution.reason)
-    return state.replace(signature=state.signature.replace(confirmed=confirmed))
+    return state.replace(signature=state.signature.replace(confirmed=confirmed)).with_deal_news()
 
 
-def _awaited(state: ContractState, _: StepException, resolution: Resolution) -> ContractState:
-    return state.replace(signature=state.signature.replace(waits_for_another=True))
+def _awaited(state: ContractState, found: StepException, _: Resolution) -> ContractState:
+    return state.replace(signature=state.signature.replace(waits_after=found.basis))
 
 
 # --- the signed document --------------------------------------------------------------------------

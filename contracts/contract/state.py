@@ -233,6 +233,9 @@ class ContractState(AgendaState):
     periods that are settled for good. `limits_passed` says which occasions may
     exceed the purchase order, by what amount.
 
+    The deal, before the contract runs: `deal_news` counts what calls for reading it again (it
+    changed, the contract was signed), `deal_read` how much of that the last reading knew of.
+
     Delivery: `handed_over` is the plan that the project in Odoo got last, and `staffed_on` the day
     since which it has a manager and people. `burn` was read for whoever asked last.
     """
@@ -244,6 +247,8 @@ class ContractState(AgendaState):
     stage: ContractStage = ContractStage.RECEIVED
     ending: Ending | None = None
     signature: Signature = Field(default_factory=Signature)
+    deal_news: int = 0
+    deal_read: int = 0
 
     contract: Contract | None = None
     versions: tuple[ContractVersion, ...] = ()
@@ -346,6 +351,16 @@ class ContractState(AgendaState):
 
     def enter(self, stage: ContractStage) -> Self:
         return self.replace(stage=stage).noted(f"Stage: {stage}")
+
+    @property
+    def reads_deal(self) -> bool:
+        """Whether the deal is to be read again: until the signature its terms are the CRM's, and
+        may have changed since they were read. What a person amended meanwhile counts instead."""
+        is_due = self.stage in UNSIGNED and self.deal_news > self.deal_read
+        return is_due and not self.was_amended and self.source.system != FILE_SOURCE
+
+    def with_deal_news(self) -> Self:
+        return self.replace(deal_news=self.deal_news + 1)
 
     def with_requesters(self, *people: str) -> Self:
         """The state with others who asked for the terms that it has now; nobody ever goes."""

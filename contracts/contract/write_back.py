@@ -16,6 +16,7 @@ from contracts.contract.messages import CustomerRefresh
 from contracts.contract.state import (
     FILE_SOURCE,
     RUNNING,
+    UNSIGNED,
     ContractStage,
     ContractState,
     Ending,
@@ -120,12 +121,26 @@ def _status_written(state: ContractState, action: Action, written: ContractStatu
 def _refresh_refusal(state: ContractState, request: CustomerRefresh) -> str | None:
     if state.source.system == FILE_SOURCE:
         return "the contract came from a file, not from a CRM"
+    if state.stage in UNSIGNED and state.cancel is None:
+        return _reading_refusal(state)
     if state.refresh is not None:
         return "the deal is being read already"
     return not_running(state)
 
 
+def _reading_refusal(state: ContractState) -> str | None:
+    """Why the deal gives a contract that does not run yet no other terms; None if it does."""
+    if state.was_amended:
+        return "somebody has amended what the deal said, and that counts"
+    if state.signature.is_given and not state.reads_deal:
+        return "the contract is signed, and counts as its deal was then"
+    return None
+
+
 def _refresh(state: ContractState, request: CustomerRefresh) -> ContractState:
+    """Before the contract runs, the deal's terms are its own; after that some of its data."""
+    if state.stage in UNSIGNED:
+        return state.with_deal_news()
     return state.replace(refresh=request)
 
 

@@ -245,7 +245,7 @@ def write_off_refusal(state: InvoiceState, _: WriteOffAsked) -> str | None:
         return f"a write-off of {state.write_off.amount} awaits approval already"
     if refusal := _nothing_owed(state):
         return refusal
-    if collecting.required_balance(state).in_payment or state.payments:
+    if collecting.required_balance(state).in_payment or _is_booking(state):
         return "a payment is on its way; wait until it has arrived"
     if state.policy is None or not state.policy.write_off_account:
         return (
@@ -253,6 +253,11 @@ def write_off_refusal(state: InvoiceState, _: WriteOffAsked) -> str | None:
             f"entities.{state.proposal.legal_entity}.write_off_account (new invoices take it)"
         )
     return None
+
+
+def _is_booking(state: InvoiceState) -> bool:
+    """Whether money, or what undoes it, is still to be booked."""
+    return bool(state.payments) or collecting.is_reversing(state)
 
 
 def write_off_content(state: InvoiceState, amount: Money, reason: str) -> WriteOffContent:
@@ -320,7 +325,7 @@ def void_write_off(state: InvoiceState) -> InvoiceState:
         return _without_write_off(state, "rejected")
     if balance is None:
         return state
-    if balance.residual != asked.amount or balance.in_payment or state.payments:
+    if balance.residual != asked.amount or balance.in_payment or _is_booking(state):
         return _without_write_off(state, f"void: {balance.residual} is open now")
     return state
 

@@ -12,7 +12,7 @@ from contracts import dunning, metrics
 from contracts.billing.lines import InvoiceKind
 from contracts.dunning import Act, DunningDecision, DunningHold, DunningState
 from contracts.invoice.messages import InvoiceBalance
-from contracts.invoice.state import InvoiceStage, InvoiceState
+from contracts.invoice.state import InvoiceStage, InvoiceState, ReversalStage
 from contracts.money import Money
 
 _DAY = timedelta(days=1)
@@ -139,11 +139,17 @@ def is_to_reconcile(state: InvoiceState) -> bool:
     return is_credit_note(state) and not state.reconciled
 
 
+def is_reversing(state: InvoiceState) -> bool:
+    """Whether what undid a payment is still to be booked."""
+    return any(item.stage is ReversalStage.WAITING for item in state.reversals)
+
+
 def is_collecting(state: InvoiceState) -> bool:
     """Whether all is booked that is known, and only money or time changes anything."""
     return (
         posted(state) is not None
         and not state.payments
+        and not is_reversing(state)
         and not is_to_reconcile(state)
         and state.write_off is None
     )

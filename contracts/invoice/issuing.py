@@ -30,6 +30,7 @@ from contracts.model import MessageDay
 from contracts.parking import Action as Choice
 from contracts.parking import Resolution, StepException
 from contracts.problems import InvalidContract, finding, problems_of
+from contracts.processors import PaymentLink
 from contracts.validation import amended
 
 _DIFFERS = "invoice_differs_from_approval"
@@ -78,6 +79,15 @@ def _post(state: InvoiceState) -> Action:
     """Rests on the very proposal that was approved: once that changes, it is not wanted."""
     basis = state.proposal.content_hash
     return Action(acts.POST, key=acts.POST, basis=basis, lane=_LANE, irreversible=True)
+
+
+def to_send(state: InvoiceState) -> Action:
+    """The invoice goes to the customer, with a page to pay on where the legal entity wants one."""
+    wants_link = state.rules.payment_links and not collecting.is_credit_note(state)
+    is_owed = collecting.required_balance(state).residual.is_positive
+    if wants_link and is_owed and not state.link_tried:
+        return Action(acts.PAYMENT_LINK, key=acts.PAYMENT_LINK)
+    return Action(acts.DELIVER, key=acts.DELIVER, irreversible=True)
 
 
 def is_approved(state: InvoiceState) -> bool:
@@ -147,6 +157,15 @@ def _discarded(state: InvoiceState, action: Action, value: Any) -> InvoiceState:
 
 def _delivered(state: InvoiceState, action: Action, value: Any) -> InvoiceState:
     return state.replace(delivered=True).noted("Delivered by e-mail")
+
+
+def _linked(state: InvoiceState, action: Action, link: PaymentLink) -> InvoiceState:
+    return state.replace(link_tried=True, payment_link=link).noted(f"To be paid at {link.url}")
+
+
+def _not_linked(state: InvoiceState, action: Action, failure: Failed) -> InvoiceState:
+    """The invoice does not wait for it."""
+    return state.replace(link_tried=True).noted(f"Mailed without a link: {failure.message}")
 
 
 def _skip_discard(state: InvoiceState, *_: Any) -> InvoiceState:
@@ -317,6 +336,7 @@ ACTS: Mapping[str, ActRule[InvoiceState]] = {
     ),
     acts.POST: ActRule(parking.POST_INVOICE, _posted, retried=_retry_post),
     acts.DISCARD: ActRule(parking.DISCARD, _discarded, skipped=_skip_discard),
+    acts.PAYMENT_LINK: ActRule(done=_linked, failed=_not_linked),
     acts.DELIVER: ActRule(
         parking.DELIVER, _delivered, skipped=_skip_delivery, retried=_retry_delivery
     ),

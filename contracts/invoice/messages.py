@@ -7,8 +7,14 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
+from pydantic import Field
+
 from contracts.model import Frozen, Message, MessageDay, Person, Text, Value
 from contracts.money import Money
+from contracts.processors import ProcessorPayment
+
+MAX_JOURNAL = 20
+"""Characters of a journal's code."""
 
 
 class Instalment(Value):
@@ -59,15 +65,26 @@ class InvoiceBalance(Value):
 
 
 class PaymentReceived(Frozen):
-    """A payment known outside Odoo; `reference` identifies it (a repeat counts once)."""
+    """A payment known outside Odoo; `reference` identifies it (a repeat counts once). `journal` is
+    the code of the journal that it is booked in; empty: the one that Odoo proposes."""
 
     reference: Text
     amount: Money
     paid_on: MessageDay
+    journal: str = Field("", max_length=MAX_JOURNAL)
 
 
 class PaymentNotice(PaymentReceived):
     """The same from a system, whom nobody answers: it is kept whatever the invoice is."""
+
+
+class PaymentReported(Value):
+    """How a payment of a processor, by the name it is configured under, stands now: it is booked in
+    `journal`, and what undoes it is booked there too."""
+
+    system: str
+    journal: str = Field(max_length=MAX_JOURNAL)
+    payment: ProcessorPayment
 
 
 class ContractRenewed(Value):

@@ -13,7 +13,13 @@ from contracts.agenda.state import required
 from contracts.invoice import acts, collecting
 from contracts.invoice.answers import Reconciled
 from contracts.invoice.messages import CreditApplied, InvoiceBalance, PaymentNotice, PaymentReceived
-from contracts.invoice.state import GivenUp, InvoiceState, OwnCredit, PaymentQuestion
+from contracts.invoice.state import (
+    GivenUp,
+    InvoiceState,
+    OwnCredit,
+    PaymentQuestion,
+    ReversalStage,
+)
 from contracts.money import Money
 from contracts.parking import Resolution, StepException
 
@@ -21,6 +27,7 @@ MAX_PAYMENTS = 1_000
 MAX_QUESTIONS = 20
 BOOKING_LANE = "booking"
 """Each booking changes the balance that the next one rests on."""
+_BOOKED = (ReversalStage.BOOKED, ReversalStage.RESTORED)
 
 
 # --- payments -------------------------------------------------------------------------------------
@@ -34,7 +41,7 @@ def _payment_refusal(state: InvoiceState, payment: PaymentReceived) -> str | Non
         return _other_amount(payment, known)
     if collecting.posted(state) is None:
         return collecting.unpayable(state, "there is nothing to pay")
-    return _unbookable(state, payment) or _notice_refusal(state, payment)
+    return _unbookable(state, payment) or notice_refusal(state, payment)
 
 
 def _given_up(payment: PaymentReceived) -> str:
@@ -53,7 +60,7 @@ def _other_amount(payment: PaymentReceived, known: Money) -> str | None:
     )
 
 
-def _notice_refusal(state: InvoiceState, payment: PaymentReceived) -> str | None:
+def notice_refusal(state: InvoiceState, payment: PaymentReceived) -> str | None:
     """A system's money is kept whatever the invoice is: what cannot be booked waits for a person,
     and what comes too early for the invoice. Only what is too much is refused."""
     given_up = state.payments_given_up.get(payment.reference)
@@ -67,7 +74,7 @@ def _notice_refusal(state: InvoiceState, payment: PaymentReceived) -> str | None
     return None
 
 
-def _payment(state: InvoiceState, payment: PaymentReceived) -> InvoiceState:
+def taken(state: InvoiceState, payment: PaymentReceived) -> InvoiceState:
     """Money known outside Odoo: from the customer, or on a credit note to them. What comes before
     the invoice is posted is booked once it is."""
     if payment.reference in state.payments_given_up:
@@ -87,7 +94,7 @@ def _with_other_amount(state: InvoiceState, payment: PaymentReceived, known: Mon
         f"payment {payment.reference} of {known} is known and was reported again with "
         f"{payment.amount}"
     )
-    return _with_question(state, "payment_differs", payment.reference, payment.amount, text)
+    return with_question(state, "payment_differs", payment.reference, payment.amount, text)
 
 
 def _corrected_too_late(state: InvoiceState, payment: PaymentReceived) -> InvoiceState:
@@ -100,7 +107,7 @@ def _corrected_too_late(state: InvoiceState, payment: PaymentReceived) -> Invoic
     )
     given_up = {**state.payments_given_up, payment.reference: payment}
     state = state.replace(payments_given_up=given_up)
-    return _with_question(state, "payment_differs", payment.reference, payment.amount, text)
+    return with_question(state, "payment_differs", payment.reference, payment.amount, text)
 
 
 def _says(payment: PaymentReceived) -> tuple[Money, date]:
@@ -165,7 +172,12 @@ def _owed(state: InvoiceState) -> Money:
             for reference, amount in state.known_payments.items()
             if reference not in waiting and amount.currency == owed.currency
         )
-        owed -= Money.total(booked, owed.currency)
+        undone = (
+            item.reversal.amount
+            for item in state.reversals
+            if item.stage in _BOOKED and item.reversal.amount.currency == owed.currency
+        )
+        owed -= Money.total(booked, owed.currency) - Money.total(undone, owed.currency)
     return max(owed, Money.zero(owed.currency))
 
 
@@ -179,7 +191,7 @@ def _registered(state: InvoiceState, action: Action, balance: InvoiceBalance) ->
         f"payment {action.subject} is {over} more than was open; the rest is on the "
         "customer's account in Odoo"
     )
-    return _with_question(state, "payment_exceeds", action.subject, over, text)
+    return with_question(state, "payment_exceeds", action.subject, over, text)
 
 
 def _without_payment(state: InvoiceState, reference: str) -> InvoiceState:
@@ -243,7 +255,7 @@ def _without_given_up(state: InvoiceState, key: str) -> InvoiceState:
 # --- money that is not owed -----------------------------------------------------------------------
 
 
-def _with_question(
+def with_question(
     state: InvoiceState, code: str, reference: str, amount: Money, text: str
 ) -> InvoiceState:
     """A person is to see to this money; the same is asked once."""
@@ -354,8 +366,8 @@ ACTS: Mapping[str, ActRule[InvoiceState]] = {
     ),
 }
 MESSAGES: Mapping[type, MessageRule[InvoiceState]] = {
-    PaymentReceived: MessageRule(_payment, _payment_refusal),
-    PaymentNotice: MessageRule(_payment, _notice_refusal),
+    PaymentReceived: MessageRule(taken, _payment_refusal),
+    PaymentNotice: MessageRule(taken, notice_refusal),
     InvoiceBalance: MessageRule(_balance_news),
     CreditApplied: MessageRule(_credit),
 }

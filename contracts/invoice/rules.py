@@ -22,11 +22,12 @@ from contracts.invoice import (
     payments,
     reminding,
     reporting,
+    reversals,
 )
 from contracts.invoice.state import InvoiceStage, InvoiceState
 from contracts.invoice.waits import invoice_waits
 
-_PARTS = (issuing, approving, payments, agreements, reminding, reporting)
+_PARTS = (issuing, approving, payments, reversals, agreements, reminding, reporting)
 
 # --- what it has to do ----------------------------------------------------------------------------
 
@@ -62,7 +63,7 @@ def _to_collect(state: InvoiceState) -> list[Wanted]:
     """Delivery goes beside the rest: while it is parked, payments are booked all the same."""
     found: list[Wanted] = []
     if not state.delivered and collecting.posted(state) is not None:
-        found.append(Action(acts.DELIVER, key=acts.DELIVER, irreversible=True))
+        found.append(issuing.to_send(state))
     if state.credit_to_tell is not None:
         number = str(state.proposal.credited_number)
         found.append(Action(acts.TELL_INVOICE, key=acts.TELL_INVOICE, subject=number))
@@ -85,6 +86,7 @@ def _of_its_balance(state: InvoiceState) -> list[Wanted]:
 def _bookings(state: InvoiceState) -> list[Wanted]:
     """One goes after the other; one that waits for a person holds up none of the others."""
     found: list[Wanted] = [payments.to_register(state, item) for item in state.payments]
+    found += reversals.to_reverse(state)
     if collecting.is_to_reconcile(state) and state.credited_invoice_id is not None:
         found.append(payments.to_reconcile())
     if state.write_off is not None and state.write_off.approval_round.is_met:
@@ -97,6 +99,8 @@ def _bookings(state: InvoiceState) -> list[Wanted]:
 _OF_PROPOSED: Sequence[Rule] = (
     issuing.begin_approval,
     approving.escalate,
+    reversals.restore,
+    reversals.leave_to_person,
     issuing.reject,
     issuing.stage_of_proposed,
 )
@@ -104,6 +108,8 @@ _OF_POSTED: Sequence[Rule] = (
     agreements.keep_promise,
     agreements.end_dispute,
     payments.need_no_reconciling,
+    reversals.restore,
+    reversals.leave_to_person,
     agreements.void_write_off,
     approving.escalate,
     collecting.clear,

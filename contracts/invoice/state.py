@@ -30,6 +30,7 @@ from contracts.money import Money
 from contracts.odoo_totals import OdooTotals
 from contracts.parking import StepException
 from contracts.policy import EntityPolicy
+from contracts.processors import PaymentLink, Reversal
 
 
 class InvoiceStage(StrEnum):
@@ -154,6 +155,30 @@ class PaymentQuestion(Value):
         return f"{parking.SETTLE_PAYMENT.name}:{self.code}:{self.reference}:{self.amount}"
 
 
+class ReversalStage(StrEnum):
+    """Where the undoing of a payment is: to be booked, booked, made good by another payment, or
+    left to a person."""
+
+    WAITING = "waiting"
+    BOOKED = "booked"
+    RESTORED = "restored"
+    LEFT = "left"
+
+
+class PaymentReversal(Value):
+    """What undoes a payment of ours. `key` is the reference it is booked under, which tells a
+    second time apart; `payment` is the payment's. `is_undone`: the processor does not say so any
+    more."""
+
+    key: str
+    payment: str
+    system: str
+    journal: str
+    reversal: Reversal
+    stage: ReversalStage = ReversalStage.WAITING
+    is_undone: bool = False
+
+
 class GivenUp(Value):
     """What was to be booked on an invoice, and is not: a payment by its reference, or a write-off
     by its key."""
@@ -223,6 +248,10 @@ class InvoiceState(AgendaState):
     """The draft of a rejected invoice was cancelled, or a person has seen to it."""
     issued: bool = False
     balance: InvoiceBalance | None = None
+    payment_link: PaymentLink | None = None
+    """Where the customer can pay it, for the mail."""
+    link_tried: bool = False
+    """A page to pay on was asked for, whatever came of it."""
     delivered: bool = False
     reconciled: bool = False
     """A credit note was reconciled with its invoice, as far as that was open."""
@@ -239,6 +268,10 @@ class InvoiceState(AgendaState):
     owed_at_booking: Money | None = None
     """What was open when the payment that is booked, or was booked last, was tried first."""
     payment_questions: tuple[PaymentQuestion, ...] = ()
+    reversals: tuple[PaymentReversal, ...] = ()
+    """What undid payments, the oldest first."""
+    payments_read: dict[str, datetime] = Field(default_factory=dict)
+    """When each payment of a processor was read there for the last report of it."""
     own_credits: dict[int, OwnCredit] = Field(default_factory=dict)
     dunning: DunningState = Field(default_factory=DunningState)
     reminder: Reminder | None = None

@@ -43,9 +43,11 @@ class Crm(Protocol):
         Fields without a value are cleared.
 
         Returns for each status, in order, None or why its deal cannot hold it: mostly a
-        GatewayError of kind business with the code `status_refused`. What a deal is refused for
-        keeps no other from being written. Raises GatewayError where the call as a whole fails; some
-        of the deals may show their status then.
+        GatewayError of kind business with the code `status_refused`. What a deal is refused for by
+        name keeps no other from being written. Raises GatewayError where the call as a whole fails;
+        some of the deals may show their status then. A CRM that refuses a whole call because of one
+        deal, and does not say which, is asked for less by the caller and not in here: only the
+        caller knows how long a status may still be written before a newer one may be there.
         """
 
     def won_deals(self, since: datetime, after: str = "") -> WonDeals:

@@ -32,7 +32,12 @@ class Esign(Protocol):
 
     def changed(self, since: datetime, after: str = "") -> Envelopes:
         """A page of the envelopes that were completed, declined or voided at or after `since`
-        (aware), and the service's own time. A page begins behind the mark `after`."""
+        (aware), and the service's own time. A page begins behind the mark `after`.
+
+        A service that does not say when an envelope was declined or voided has those in it, too,
+        that were sent since: they are looked at until they end. One that cannot be read is named,
+        and holds up no other (`gateways.esign.envelopes.readable`).
+        """
 
     def missing_setup(self) -> list[Problem]:
         """What the account still lacks for the above to work; empty when all is there."""

@@ -219,17 +219,26 @@ class OdooClient:
         if ids:
             self._batcher.run(OnRecords(model, method, ids, {"context": self._in(context)}))
 
-    def mail(self, invoice: int, expected: Mapping[str, str], *, again: bool = False) -> Mailed:
+    def mail(
+        self,
+        invoice: int,
+        expected: Mapping[str, str],
+        *,
+        again: bool = False,
+        added: str = "",
+    ) -> Mailed:
         """Send a posted invoice to its customer by e-mail, as PDF, unless an e-mail about it was
         sent already. Returns how the newest e-mail about it fared. Safe to repeat.
 
         Where the invoice does not say what is `expected` of it (by the names of `SHOWN`, such as
         `mailed_to`, its customer's address), nothing is sent.
 
+        `added` is HTML that the mail says behind Odoo's own text.
+
         `again` says that this is a repeat, and that nobody knows what became of the attempt before:
         raises GatewayError `under_way`, transient, as long as that may still mail it.
         """
-        request = Mail(invoice, expected, again, self._in(), self._mail_state)
+        request = Mail(invoice, expected, again, self._in(), self._mail_state, added)
         mailed: Mailed = self._batcher.run(request)
         return mailed
 

@@ -9,8 +9,9 @@ Each test makes deals of its own, so that one account serves them all.
 
 from __future__ import annotations
 
+import asyncio
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -19,6 +20,7 @@ from typing import Any, ClassVar, TypeVar
 
 import pytest
 
+from activities.crm import statuses_of
 from contracts.crm import ContractStatus
 from contracts.events import ForDeal, InboundEvent
 from contracts.model import JsonObject
@@ -251,6 +253,15 @@ class CrmConformance(GatewayConformance[R], WebhookConformance[R]):
         assert len(pages) > 1
         assert len(found) == len(set(found)), "nothing changed, and a deal came twice"
 
+    def test_a_sweep_that_takes_long_goes_on_where_it_ended(self, remote: R, crm: Crm) -> None:
+        made = set(remote.add_many(remote.page_size + 2))
+        sweeps, pages = self.sweeps(remote, crm), list[FoundPage]()
+        first = sweeps.run(remote.now(), most_pages=1)
+        assert not made <= set(first)
+        second = sweeps.run(remote.now(), pages.append)
+        assert made <= {*first, *second}
+        assert not set(first) & {key for key, _ in pages[0].found}, "a page was read again"
+
     def test_what_changes_between_pages_leaves_nothing_out(self, remote: R, crm: Crm) -> None:
         made = remote.add_many(remote.page_size + 2)
         can_delete = remote.can("delete")
@@ -362,15 +373,12 @@ class CrmConformance(GatewayConformance[R], WebhookConformance[R]):
             stubborn = remote.add(Deal())
             remote.refuse_writes(stubborn)
             batch.insert(2, stubborn)
-        verdicts = dict(
-            zip(batch, crm.write_statuses([status(item) for item in batch]), strict=True)
-        )
-        for deal_id, verdict in verdicts.items():
+        for deal_id, verdict in zip(batch, written(crm, batch), strict=True):
             if deal_id in good:
                 assert verdict is None, verdict
                 assert shown(remote, deal_id)["c2c_stage"] == "billing"
             else:
-                assert verdict is not None, f"{deal_id!r} took a status"
+                assert isinstance(verdict, GatewayError), f"{deal_id!r}: {verdict!r}"
                 assert verdict.kind is FailureKind.BUSINESS
 
     def test_as_many_statuses_as_it_declares_share_their_calls(
@@ -399,6 +407,18 @@ class CrmConformance(GatewayConformance[R], WebhookConformance[R]):
 
 def status(deal_id: str) -> ContractStatus:
     return ContractStatus(deal_id=deal_id, stage="billing")
+
+
+def written(crm: Crm, deal_ids: Sequence[str]) -> list[BaseException | None]:
+    """What comes of each deal's status as the product writes them: together, and by halves where
+    the CRM refuses a whole call because of one."""
+
+    async def asked() -> list[BaseException | None]:
+        shared = statuses_of(crm, gather_seconds=0.05)
+        calls = (shared.ask(status(deal_id)) for deal_id in deal_ids)
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    return asyncio.run(asked())
 
 
 def replace_status(given: ContractStatus) -> ContractStatus:

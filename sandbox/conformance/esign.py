@@ -62,6 +62,14 @@ class EsignRemote(Remote):
         """Make an envelope that all signed so long ago, and that shows only now; returns its id."""
         raise NotImplementedError("signed_late, or why not in `cannot`")
 
+    @abstractmethod
+    def delete(self, envelope_id: str) -> None:
+        """It is deleted: the API knows it no more."""
+
+    def damage(self, envelope_id: str) -> None:
+        """From now on the API shows this envelope in a way that nobody understands."""
+        raise NotImplementedError("damage, or why not in `cannot`")
+
     def prepare(self, envelope_id: str) -> None:
         """The document of this signed envelope cannot be had yet."""
         raise NotImplementedError("prepare, or why not in `cannot`")
@@ -174,8 +182,13 @@ class EsignConformance(GatewayConformance[R], WebhookConformance[R]):
             page = esign.changed(since, after)
             assert page.as_of.tzinfo is not None
             assert len(page.envelopes) <= remote.page_size
-            assert all(item.status is not EnvelopeStatus.SENT for item in page.envelopes)
-            found = [(item.envelope_id, item.changed_at) for item in page.envelopes]
+            assert page.unreadable == []
+            # A service may tell those on their way, too; they are looked at until they end.
+            found = [
+                (item.envelope_id, item.changed_at)
+                for item in page.envelopes
+                if item.status is not EnvelopeStatus.SENT
+            ]
             return FoundPage(found, page.as_of, page.next)
 
         return Sweeps(remote.connector, read, time_zone=TIME_ZONE)
@@ -207,11 +220,35 @@ class EsignConformance(GatewayConformance[R], WebhookConformance[R]):
         assert pages > 1
         assert made <= {*found, *sweeps.run(remote.now())}
 
+    def test_a_sweep_that_takes_long_goes_on_where_it_ended(self, remote: R, esign: Esign) -> None:
+        made = {self.record(remote) for _ in range(remote.page_size + 2)}
+        sweeps = self.sweeps(remote, esign)
+        first = sweeps.run(remote.now(), most_pages=1)
+        assert not made <= set(first)
+        assert made <= {*first, *sweeps.run(remote.now())}
+
     def test_a_sweep_costs_what_changed(self, remote: R, esign: Esign) -> None:
         envelope_id = self.record(remote)
         at = esign.read_envelope(envelope_id).changed_at
         assert envelope_id in ended_since(esign, at), "one that ended at `since`: at or after"
         assert envelope_id not in ended_since(esign, at + _DAY)
+
+    def test_an_envelope_that_cannot_be_read_holds_up_no_other(
+        self, remote: R, esign: Esign
+    ) -> None:
+        if not remote.can("damage"):
+            return
+        since, bad, good = remote.now() - _DAY, self.record(remote), self.record(remote)
+        remote.damage(bad)
+        page = esign.changed(since)
+        unreadable, found = list(page.unreadable), {item.envelope_id for item in page.envelopes}
+        while page.next:
+            page = esign.changed(since, page.next)
+            unreadable += page.unreadable
+            found |= {item.envelope_id for item in page.envelopes}
+        remote.delete(bad)
+        assert unreadable == [bad]
+        assert (bad in found, good in found) == (False, True)
 
     def test_an_end_that_shows_late_is_found(self, remote: R, esign: Esign) -> None:
         """Behind the mark of the last sweep: soon by the overlap, at the latest once a day."""
@@ -253,4 +290,4 @@ def ended_since(esign: Esign, since: datetime) -> set[str]:
     while page.next:
         page = esign.changed(since, page.next)
         found += page.envelopes
-    return {item.envelope_id for item in found}
+    return {item.envelope_id for item in found if item.status is not EnvelopeStatus.SENT}

@@ -39,10 +39,17 @@ class Sweeps:
         self._read = read
         self._before: ConnectorSweepResult | None = None
 
-    def run(self, now: datetime, between: Callable[[FoundPage], None] | None = None) -> list[str]:
-        """One whole sweep; returns what it starts. `between` is called after each page."""
+    def run(
+        self,
+        now: datetime,
+        between: Callable[[FoundPage], None] | None = None,
+        *,
+        most_pages: int = _MOST_PAGES,
+    ) -> list[str]:
+        """One sweep; returns what it starts. `between` is called after each page. It ends after
+        `most_pages`, and the next one goes on."""
         progress, started = self.sweep.begun(self._before, now), []
-        for _ in range(_MOST_PAGES):
+        for _ in range(most_pages):
             page = self._read(progress.since, progress.after)
             progress.begin_page(page.as_of)
             for key, changed_at in page.found:
@@ -54,4 +61,6 @@ class Sweeps:
             if not page.next:
                 self._before = progress.result
                 return started
-        raise AssertionError(f"a sweep of more than {_MOST_PAGES} pages")
+        assert most_pages < _MOST_PAGES, f"a sweep of more than {_MOST_PAGES} pages"
+        self._before = progress.ended()
+        return started

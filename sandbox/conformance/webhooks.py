@@ -41,10 +41,10 @@ class WebhookConformance(ABC, Generic[R]):
         first, second = self.record(remote), self.record(remote)
         sent = remote.webhook(first, SECRET)
         _verify(remote, webhook, sent)
-        events, again = _events(webhook, sent), _events(webhook, sent)
+        events, again = events_of(webhook, sent), events_of(webhook, sent)
         assert any(self.is_about(event, first) for event in events)
         assert [event.key for event in events] == [event.key for event in again]
-        others = _events(webhook, remote.webhook(second, SECRET))
+        others = events_of(webhook, remote.webhook(second, SECRET))
         assert {event.key for event in events}.isdisjoint(event.key for event in others)
 
     def test_the_secret_before_the_last_still_counts_and_no_other(self, remote: R) -> None:
@@ -66,7 +66,7 @@ class WebhookConformance(ABC, Generic[R]):
             with contextlib.suppress(NotVerified):
                 _verify(remote, webhook, Delivery(body, headers, sent.method, sent.url))
         try:
-            events = _events(webhook, Delivery(body, sent.headers, sent.method, sent.url))
+            events = events_of(webhook, Delivery(body, sent.headers, sent.method, sent.url))
         except InvalidContract:
             return
         assert events == [], "an event of what is no webhook"
@@ -89,7 +89,7 @@ def _verify(remote: Remote, webhook: Webhook, sent: Delivery) -> None:
     webhook.verify(request, known, datetime.now(UTC))
 
 
-def _events(webhook: Webhook, sent: Delivery) -> Sequence[InboundEvent]:
+def events_of(webhook: Webhook, sent: Delivery) -> Sequence[InboundEvent]:
     received = Received(NAME, ENTITY, _lower(sent), sent.body, datetime.now(UTC))
     return list(webhook.parse(received))
 

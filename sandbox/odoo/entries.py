@@ -85,7 +85,7 @@ def assign(moves: Model, invoice_id: int, line_id: int) -> None:
     invoice, credit = moves.row(invoice_id), moves.row(line["move_id"])
     if invoice["move_type"] == "out_refund" and not credit["origin_payment_id"]:
         invoice, credit = credit, invoice
-    open_invoice = exact(invoice["amount_residual"])
+    open_invoice = _open_part(env, invoice)
     open_credit = _open_part(env, credit)
     if not open_invoice and not open_credit:
         raise UserError(ALREADY)

@@ -533,6 +533,17 @@ class MoveLine(Model):
     def before_unlink(self, ids: list[int]) -> None:
         self.after_change(ids, set())
 
+    @on_records
+    def remove_move_reconcile(self, ids: list[int]) -> None:
+        """What a payment settles is open again, and so is what settles the payment."""
+        self.check_access("write")
+        for row in self.rows(self.existing(ids)):
+            payment = self.env["account.move"].row(row["move_id"])["origin_payment_id"]
+            settlements.undo(self.env, "move_id", row["move_id"])
+            if payment:
+                settlements.undo(self.env, "payment_id", payment)
+        self.env.flush()
+
     def settle_open(self, line_id: int) -> None:
         """Bring up to date what is open of a receivable line."""
         row = self.row(line_id)

@@ -137,6 +137,10 @@ class PaymentRegister(Model):
 
 
 class Payment(Thread):
+    def add(self, values: Values) -> int:
+        """What a new payment says of its outstanding account is forgotten, as in Odoo."""
+        return super().add({k: v for k, v in values.items() if k != "outstanding_account_id"})
+
     def defaults(self, values: Values) -> Values:
         company, journal = self._books(values)
         method = values.get("payment_method_line_id")
@@ -199,7 +203,8 @@ class Payment(Thread):
         self.settle(row["id"], {"name": name, "move_id": self.env["account.move"].add(entry)})
 
     def _next_name(self, year: str, journal: int) -> str:
-        prefix = f"PBNK1/{year}/"
+        code = self.env["account.journal"].row(journal)["code"]
+        prefix = f"P{code}/{year}/"
         return f"{prefix}{highest(self.env, prefix, journal) + 1:05d}"
 
     def before_unlink(self, ids: list[int]) -> None:
@@ -302,7 +307,21 @@ def _due_now(wizard: Model, move: Row) -> Decimal:
     return open_parts[0][1] if open_parts else exact(move["amount_residual"])
 
 
+class Journal(Model):
+    def after_change(self, ids: list[int], changed: set[str]) -> None:
+        """What holds money comes with a way for it to come, and one for it to go."""
+        methods = self.env["account.payment.method.line"]
+        for row in self.rows(ids):
+            holds_money = row["type"] in ("bank", "cash", "credit")
+            if not holds_money or methods.find([["journal_id", "=", row["id"]]]):
+                continue
+            for way in (RECEIVED, SENT):
+                method = {"name": "Manual Payment", "payment_type": way, "journal_id": row["id"]}
+                methods.add(method)
+
+
 MODELS: dict[str, type[Model]] = {
+    "account.journal": Journal,
     "account.payment.register": PaymentRegister,
     "account.payment": Payment,
 }

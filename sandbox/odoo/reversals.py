@@ -8,7 +8,7 @@ from typing import Any
 from sandbox.odoo.companies import company_values, current_company
 from sandbox.odoo.errors import UserError
 from sandbox.odoo.messages import send_mail
-from sandbox.odoo.records import Model, Row, Values, on_records
+from sandbox.odoo.records import Env, Model, Row, Values, on_records
 
 HEAD = (
     *("move_type", "company_id", "partner_id", "currency_id", "fiscal_position_id"),
@@ -102,27 +102,23 @@ class Sending(Model):
     def _documents(self, row: Row) -> list[int]:
         raise NotImplementedError
 
-    def _send(self, ids: list[int]) -> None:
+    def _send(self, ids: list[int], body: str = "") -> None:
         self.check_access("write")
         moves = self.env["account.move"]
         for move in moves.rows(self._documents(self.row(self.single(ids)))):
             partner = self.env["res.partner"].row(move["partner_id"])
             if partner["email"]:
-                self._mail(move, partner)
+                self._mail(move, partner, body or _letter(self.env, move))
             moves.put([move["id"]], {"is_move_sent": True})
         self.env.flush()
 
-    def _mail(self, move: Row, partner: Row) -> None:
-        kind = "Credit Note" if move["move_type"] == "out_refund" else "Invoice"
+    def _mail(self, move: Row, partner: Row, body: str) -> None:
         firm = company_values(self.env, move["company_id"])["name"]
-        subject = f"{firm} {kind} (Ref {move['name']})"
-        currency = self.env["res.currency"].row(move["currency_id"])
-        amount = f"{move['amount_total']:,.{currency['decimal_places']}f} {currency['symbol']}"
+        subject = f"{firm} {_kind(move)} (Ref {move['name']})"
         message_id = self.env["mail.message"].add(
             {
                 "subject": subject,
-                "body": f"<p>Dear {escape(partner['name'])},</p><p>Please find attached your"
-                f" {kind.lower()} {move['name']} of {amount} from {firm}.</p>",
+                "body": body,
                 "message_type": "comment",
                 "subtype_id": self.env.required_xid("mail.mt_comment"),
                 "model": "account.move",
@@ -134,13 +130,35 @@ class Sending(Model):
         send_mail(self.env, message_id, subject, [partner["id"]], attachment)
 
 
+def _kind(move: Row) -> str:
+    return "Credit Note" if move["move_type"] == "out_refund" else "Invoice"
+
+
+def _letter(env: Env, move: Row) -> str:
+    """What the mail says, unless somebody writes something else."""
+    partner = env["res.partner"].row(move["partner_id"])
+    firm = company_values(env, move["company_id"])["name"]
+    currency = env["res.currency"].row(move["currency_id"])
+    amount = f"{move['amount_total']:,.{currency['decimal_places']}f} {currency['symbol']}"
+    return (
+        f"<p>Dear {escape(partner['name'])},</p><p>Please find attached your"
+        f" {_kind(move).lower()} {move['name']} of {amount} from {firm}.</p>"
+    )
+
+
 class SendWizard(Sending):
+    def defaults(self, values: Values) -> Values:
+        move = values.get("move_id")
+        if not move:
+            return {}
+        return {"body": _letter(self.env, self.env["account.move"].row(move))}
+
     def _documents(self, row: Row) -> list[int]:
         return [row["move_id"]]
 
     @on_records
     def action_send_and_print(self, ids: list[int]) -> dict[str, Any]:
-        self._send(ids)
+        self._send(ids, self.row(self.single(ids))["body"] or "")
         return {"type": "ir.actions.act_window_close"}
 
 

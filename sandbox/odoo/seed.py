@@ -210,13 +210,9 @@ def _seed_accounting(env: Env, company: int) -> None:
     for name, xid in books.positions.items():
         _add(env, "account.fiscal.position", xid, {"name": name} | own)
     for payment_type, role in (("inbound", RECEIPTS), ("outbound", PAYMENTS)):
-        method = {
-            "name": "Manual Payment",
-            "payment_type": payment_type,
-            "journal_id": journal_of(env, company, "bank"),
-            "payment_account_id": account_of(env, company, role),
-        }
-        _add(env, "account.payment.method.line", "", method)
+        methods, bank = env["account.payment.method.line"], journal_of(env, company, "bank")
+        mine = [["journal_id", "=", bank], ["payment_type", "=", payment_type]]
+        methods.put(methods.find(mine), {"payment_account_id": account_of(env, company, role)})
 
 
 def _seed_terms(env: Env) -> None:

@@ -46,15 +46,14 @@ def _touch(env: Env, move_id: int, refund_id: int | None, payment_id: int | None
 
 def settled(env: Env, move_id: int) -> Decimal:
     """How much of a document is settled; a credit note counts what it settles of others, and so
-    does the entry of a payment."""
+    does the entry of a payment, which another payment may settle in turn."""
     payment = env["account.move"].row(move_id)["origin_payment_id"]
-    if payment:
-        return paid_by(env, payment)
+    by_it = paid_by(env, payment) if payment else Decimal(0)
     rows = env.execute(
         "SELECT amount FROM sandbox_settlement WHERE move_id = ? OR refund_id = ?",
         (move_id, move_id),
     )
-    return sum((exact(row["amount"]) for row in rows), Decimal(0))
+    return sum((exact(row["amount"]) for row in rows), by_it)
 
 
 def payments_of(env: Env, move_id: int) -> list[int]:

@@ -13,6 +13,7 @@ from contracts.billing.usage import UsageRecord
 from contracts.changes import ChangeOrder
 from contracts.contract.handing_over import READ_BURN
 from contracts.contract.messages import HoldKind, Side, UsageReport, UsageTaken
+from contracts.contract.provisioning import READ_DEAL
 from contracts.contract.state import ContractOutcome, ContractState
 from contracts.contract.write_back import REFRESH
 from contracts.handover import BurnRow, burn_rows
@@ -216,16 +217,18 @@ class ContractClient(WorkflowClient[ContractState]):
         return await self._send(messages.SET_HOLD, kind=kind, by=by)
 
     async def refresh_customer(self, *, by: str) -> list[str]:
-        """Read the deal in the CRM again and take what the CRM still owns; returns in words what
-        was taken from it, and what was not.
+        """Read the deal in the CRM again and take what the CRM still owns: before the signature
+        all of it. Returns in words what was taken from it, and what was not.
 
         Refused where the CRM refuses to be read: the contract then has an exception of it. Raises
         TimeoutError where the CRM does not answer in time; the deal is read once it does.
         """
         await self._send(messages.REFRESH_CUSTOMER, by=by)
-        state = await self.wait_until(lambda now: now.refresh is None or _refused(now) is not None)
+        state = await self.wait_until(
+            lambda now: (now.refresh is None and not now.reads_deal) or _refused(now) is not None
+        )
         refused = _refused(state)
-        if state.refresh is not None and refused is not None:
+        if refused is not None and (state.refresh is not None or state.reads_deal):
             raise Refused(refused.message)
         return list(state.refreshed)
 
@@ -282,7 +285,7 @@ def _order(change: JsonObject, number: int, by: str, reason: str) -> ChangeOrder
 
 def _refused(state: ContractState) -> StepException | None:
     """Why the deal could not be read again; None if it could, or is being read."""
-    return _parked(state, REFRESH)
+    return _parked(state, READ_DEAL) or _parked(state, REFRESH)
 
 
 def _parked(state: ContractState, key: str) -> StepException | None:

@@ -8,6 +8,7 @@ EVENT_WORKFLOW = "EventWorkflow"
 ODOO_SWEEP_WORKFLOW = "OdooSweepWorkflow"
 CRM_SWEEP_WORKFLOW = "CrmSweepWorkflow"
 ESIGN_SWEEP_WORKFLOW = "EsignSweepWorkflow"
+PAYMENTS_SWEEP_WORKFLOW = "PaymentsSweepWorkflow"
 BURN_SWEEP_WORKFLOW = "BurnSweepWorkflow"
 MAX_LISTED = 500
 """Of workflows of one type; a list that stops there says so."""

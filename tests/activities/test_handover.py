@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from activities.odoo import templates
 from activities.odoo.burn import BurnReading, PortfolioRequest
 from activities.odoo.catalogue import Catalogue
 from activities.odoo.handover import HandoverResult, OdooHandover
@@ -18,6 +19,7 @@ from contracts.changes import ChangeOrder, changed
 from contracts.handover import HandoverDefaults, HandoverPlan, plan_of, services_of_tasks
 from contracts.money import Money
 from gateways.errors import FailureKind, GatewayError
+from gateways.odoo import OdooClient
 from tests.activities.firm import COMPANY, TERM, Firm
 from tests.activities.handed import (
     ADA,
@@ -402,6 +404,37 @@ def test_the_portfolio_is_read_in_pages_of_sums(
     assert found[busy.made.project] == (busy.made.workflow_id, 2, True)
     assert found[idle.made.project] == (idle.made.workflow_id, 0, False)
     assert without.project not in found
+
+
+def test_a_project_that_is_archived_while_the_portfolio_is_read_is_left_out(
+    firm: Firm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    budget = [{"service": "s", "hours": "40"}]
+    gone, there = (handed(firm, one({"manager": PM, "services": budget})) for _ in range(2))
+    by_id = OdooClient.by_id
+
+    def archived(self: OdooClient, model: str, ids: Any, *args: Any, **more: Any) -> Any:
+        found = by_id(self, model, ids, *args, **more)
+        return {key: row for key, row in found.items() if key != gone.made.project}
+
+    monkeypatch.setattr(OdooClient, "by_id", archived)
+    page = firm.burn.read_portfolio(PortfolioRequest())
+    found = {item.project_id for item in page.projects}
+    assert (gone.made.project in found, there.made.project in found) == (False, True)
+
+
+def test_what_a_contract_keeps_of_a_templates_tasks_is_bounded(
+    firm: Firm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = template(firm.client, role="R" * 900)
+    firm.odoo.write("project.task", [of.tasks["QA"]], {"name": "Q" * 900})
+    plan = {"manager": PM, "services": [{"service": "s", "template": of.name}]}
+    kept = handed(firm, one(plan)).last.copied.values()
+    assert max(len(item.name) for item in kept) == 200
+    assert max(len(role) for item in kept for role in item.roles) == 200
+    monkeypatch.setattr(templates, "MAX_CHARACTERS", 300)
+    error = refused(lambda: handed(firm, one(plan)))
+    assert code(error) == "template_too_large"
 
 
 def test_defaults_of_the_legal_entity_become_the_contracts_own(

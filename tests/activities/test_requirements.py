@@ -34,16 +34,25 @@ from activities.odoo.invoices import DiscardRequest
 from activities.odoo.milestones import MilestoneMark
 from activities.odoo.needs import Need
 from activities.odoo.orders import DeliveredRequest, OrderCancel, OrderChange, create_order
-from activities.odoo.payments import ReconcileRequest
+from activities.odoo.payments import PaymentRequest, ReconcileRequest
+from activities.odoo.payouts import (
+    BookedRequest,
+    NamedRequest,
+    OdooPayouts,
+    PayoutBooks,
+    PayoutRequest,
+)
 from activities.odoo.projects import ProjectArchive, ProjectStatusRequest, set_up_project
 from activities.odoo.requirements import BY_MODULE
+from activities.odoo.reversals import OdooReversals, ReversalRequest
 from activities.odoo.timesheets import TimeRequest
 from activities.odoo.write_offs import WriteOffRequest
 from contracts.billing.lines import InvoiceProposal
 from contracts.contract.state import OdooRefs
-from contracts.invoice.messages import InvoiceBalance
+from contracts.invoice.messages import InvoiceBalance, PaymentReceived
 from contracts.model import JsonObject
 from contracts.money import Money
+from contracts.processors import PaymentLink, Payout, PayoutStatus
 from contracts.sweeps import SweepWindow
 from gateways.errors import GatewayError
 from gateways.odoo import OdooClient
@@ -52,6 +61,7 @@ from tests.activities.handed import ADA, PM, handed, log, one, template
 from tests.activities.mixed import mixed, taxed
 from tests.activities.recorder import Recorder, Uses, remember_activities, remember_callers
 from tests.activities.refusals import code, refused
+from tests.odoo.clearing_books import FEES, JOURNAL, TRANSFER, clearing_books
 from tests.servers import OdooServer
 from tests.world import contract_data, credit, single, unique
 
@@ -85,6 +95,7 @@ def test_each_module_declares_what_it_uses(
     _read_work(recorded)
     _draft(recorded)
     _settle(recorded, recorder)
+    _process(recorded)
     _deliver(recorded, recorder)
     _sweep(recorded)
     assert len(called) > 20
@@ -291,21 +302,82 @@ def _settle(firm: Firm, recorder: Recorder) -> None:
     request = ReconcileRequest(invoice_id=first.invoice_id, credit_note_id=back.invoice_id)
     firm.payments.reconcile_credit(request)
     third = firm.posted(made, _numbered(made, 3))
-    firm.write_offs.write_off(
-        WriteOffRequest(
-            legal_entity=made.contract.legal_entity,
-            contract_id=made.contract.contract_id,
-            number=3,
-            key="1",
-            invoice_id=third.invoice_id,
-            company_id=made.company,
-            account_code="650000",
-            amount=Money("1.00", "EUR"),
-            reason="Lost",
-            written_off_on=INVOICE_ON,
-        )
+    lost = WriteOffRequest(
+        legal_entity=made.contract.legal_entity,
+        contract_id=made.contract.contract_id,
+        number=3,
+        key="1",
+        invoice_id=third.invoice_id,
+        company_id=made.company,
+        account_code="650000",
+        amount=Money("1.00", "EUR"),
+        reason="Lost",
+        written_off_on=INVOICE_ON,
     )
+    firm.write_offs.write_off(lost)
     assert firm.balance(third.invoice_id).written_off == Money("1.00", "EUR")
+    _give_up(firm, made, lost.model_copy(update={"key": "2"}))
+
+
+def _give_up(firm: Firm, made: Ordered, lost: WriteOffRequest) -> None:
+    """Odoo has drafts of a payment and a write-off that are given up."""
+    memo, invoice = unique("pay"), lost.invoice_id
+    draft = {"memo": memo, "payment_type": "inbound", "partner_id": made.partner, "amount": 1.0}
+    firm.odoo.create("account.payment", [{**draft, "invoice_ids": [[6, 0, [invoice]]]}])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(entries, "post", _does_not_answer)
+        with pytest.raises(ConnectionError):
+            firm.write_offs.write_off(lost)
+    discard = DiscardRequest(origin=made.invoice_origin(lost.number), invoice_id=invoice)
+    for given_up in ({"payment": memo}, {"write_off": lost.key}):
+        firm.invoices.discard_draft(discard.model_copy(update=given_up))
+
+
+def _does_not_answer(*_: object) -> None:
+    raise ConnectionError("nobody answers")
+
+
+def _process(firm: Firm) -> None:
+    """A processor's payment, in two parts undone, and a payout that is booked and returned."""
+    clearing_books(firm.odoo)
+    made = firm.confirmed(single())
+    invoice = firm.posted(made, made.proposal()).invoice_id
+    payment = PaymentReceived(
+        reference=unique("pi"), amount=Money("50.00", "EUR"), paid_on=INVOICE_ON, journal=JOURNAL
+    )
+    firm.payments.register_payment(PaymentRequest(invoice_id=invoice, payment=payment))
+    reversals, payouts = OdooReversals(firm.client), OdooPayouts(firm.client, firm.catalogue)
+    undone: list[str] = []
+    for _ in range(2):
+        request = ReversalRequest(
+            invoice_id=invoice,
+            payment=payment.reference,
+            key=unique("re"),
+            others=tuple(undone),
+            amount=Money("20.00", "EUR"),
+            on=INVOICE_ON,
+        )
+        reversals.reverse_payment(request)
+        undone.append(request.key)
+    payout = Payout(
+        payout_id=unique("po"),
+        status=PayoutStatus.PAID,
+        net=Money("9.00", "EUR"),
+        fees=Money("1.00", "EUR"),
+        on=INVOICE_ON,
+    )
+    books = PayoutBooks(
+        company="Northwind Consulting", journal=JOURNAL, fee_account=FEES, payout_account=TRANSFER
+    )
+    for status in (PayoutStatus.PAID, PayoutStatus.FAILED):
+        booked = payout.replace(status=status)
+        payouts.book_payout(PayoutRequest(system="stripe", payout=booked, books=books))
+    number = firm.balance(invoice).number
+    named = NamedRequest(legal_entity=made.contract.legal_entity, text=f"for {number}, thanks")
+    assert payouts.invoice_named(named).workflow_id
+    references = [payment.reference, *undone, "pi_unknown"]
+    unbooked = payouts.unbooked_payments(BookedRequest(references=references))
+    assert unbooked.references == ["pi_unknown"]
 
 
 def _numbered(made: Ordered, number: int) -> InvoiceProposal:
@@ -332,6 +404,12 @@ def _deliver(firm: Firm, recorder: Recorder) -> None:
     posted = [_invoice(firm) for _ in range(6)]
     made, balance = posted[0]
     invoice = balance.invoice_id
+    paid_online, alone = _invoice(firm)
+    firm.delivery.send_invoice(
+        firm.mail_request(paid_online, alone.invoice_id).model_copy(
+            update={"link": PaymentLink(url="https://pay.example/1", words="Pay online")}
+        )
+    )
     entries.post(firm.client, invoice)  # it is posted already, which Odoo refuses
     refs = [firm.mail_request(made, found.invoice_id) for made, found in posted]
     _together(recorder, [partial(firm.delivery.send_invoice, ref) for ref in refs[:3]])

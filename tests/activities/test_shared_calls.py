@@ -7,13 +7,20 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
 
 from activities import shared_calls
 from activities.shared_calls import SharedCalls
 from contracts.crm import ContractStatus
 from gateways import errors
 from gateways.errors import FailureKind, GatewayError
+from gateways.http import pooled_client, unanswered
+from sandbox.conformance.serving import served
 
 Verdicts = list[GatewayError | None]
 
@@ -162,6 +169,68 @@ async def test_halves_that_would_be_late_are_not_sent(
     found = await written(batcher_of(crm, gather_seconds=0.05), 4)
     assert [getattr(item, "code", "") for item in found] == ["client_busy"] * 4
     assert len(crm.calls) == 1
+
+
+class SlowCrm:
+    """A CRM that is read before it is written; reading it waits while it is `held`."""
+
+    system, most_at_once = "fake", 100
+
+    def __init__(self) -> None:
+        self.stage = ""
+        self.held, self.read = threading.Event(), threading.Event()
+        routes = [Route("/deal", self._read), Route("/deal", self._write, methods=["PUT"])]
+        self.app = Starlette(routes=routes)
+
+    def _read(self, request: Request) -> Response:
+        self.read.set()
+        while self.held.is_set():
+            time.sleep(0.01)
+        return PlainTextResponse(self.stage)
+
+    async def _write(self, request: Request) -> Response:
+        self.stage = (await request.body()).decode()
+        return PlainTextResponse("")
+
+    def worker(self, url: str) -> SharedCalls[ContractStatus, None]:
+        """What the worker of another machine has."""
+        http = pooled_client(url)
+
+        def write(statuses: Sequence[ContractStatus]) -> Verdicts:
+            try:
+                http.get("/deal")
+                http.put("/deal", content=statuses[0].stage)
+            except httpx.HTTPError as error:
+                raise unanswered(error, self.system, "the CRM") from None
+            return [None]
+
+        return SharedCalls(
+            write,
+            system=self.system,
+            key=lambda item: item.deal_id,
+            most_at_once=self.most_at_once,
+            gather_seconds=0,
+            changes=True,
+        )
+
+
+async def test_a_call_that_lasts_longer_than_its_activity_writes_over_no_newer_status(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shared_calls, "MAX_WAIT_SECONDS", 0.3)
+    crm = SlowCrm()
+    with served(crm.app) as url:
+        first, second = crm.worker(url), crm.worker(url)
+        crm.held.set()
+        old = asyncio.create_task(first.ask(status(1)))
+        assert await asyncio.to_thread(crm.read.wait, 10)
+        await asyncio.sleep(0.4)
+        crm.held.clear()
+        await second.ask(ContractStatus(deal_id="1", stage="closed"))
+        with pytest.raises(GatewayError) as caught:
+            await old
+    assert (caught.value.kind, caught.value.code) == (FailureKind.TRANSIENT, "client_busy")
+    assert crm.stage == "closed"
 
 
 @pytest.mark.parametrize("answer", [[], [None] * 9])

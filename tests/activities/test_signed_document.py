@@ -26,12 +26,14 @@ class Service:
 
     system: str = "docusign"
     downloads: list[bytes] = field(default_factory=list)
+    signers: tuple[str, ...] = ("Ada <ada@client.example>",)
 
     def read_envelope(self, envelope_id: str) -> Envelope:
         return Envelope(
             envelope_id=envelope_id,
             status=EnvelopeStatus.COMPLETED,
             changed_at=datetime(2026, 3, 1, tzinfo=UTC),
+            signers=self.signers,
             deal=Source(system="hubspot", id="9001"),
         )
 
@@ -107,6 +109,33 @@ def test_an_envelope_of_a_service_that_does_not_sign_the_deal_is_no_signature(fi
     with pytest.raises(BusinessRefusal, match="which docusign signs") as caught:
         activity.read_envelope(request.model_copy(update={"system": "another"}))
     assert caught.value.detail.code == "envelope_foreign"
+
+
+def test_an_envelope_that_nobody_signs_is_no_signature(firm: Firm) -> None:
+    """One with nobody but readers completes by itself."""
+    deals = {"hubspot": SignedDeals("northwind", ["docusign"])}
+    activity = EsignActivities({"docusign": Service(signers=())}, firm.client, deals)
+    with pytest.raises(BusinessRefusal, match="has nobody who signs") as caught:
+        activity.read_envelope(EnvelopeRequest(system="docusign", envelope_id="1"))
+    assert caught.value.detail.code == "envelope_unsigned"
+
+
+def test_a_document_that_odoo_has_no_content_of_is_not_taken_for_signed(firm: Firm) -> None:
+    made = firm.confirmed(single())
+    entity, contract = made.contract.legal_entity, made.contract.contract_id
+    name = f"{contract}-signed-5f1c6a0e.pdf"
+    attach_signed(firm.client, entity, contract, made.order, name, b"")
+    activity = EsignActivities({"docusign": Service()}, firm.client, {})
+    request = AttachRequest(
+        legal_entity=entity,
+        contract_id=contract,
+        order_id=made.order,
+        system="docusign",
+        envelope_id="5f1c6a0e-1",
+    )
+    with pytest.raises(BusinessRefusal, match="is no PDF") as caught:
+        activity.attach_signed(request)
+    assert caught.value.detail.code == "record_missing"
 
 
 def _lost(*_: object) -> None:

@@ -102,6 +102,12 @@ class DocuSignRemote(EsignRemote):
     def void(self, envelope_id: str) -> None:
         self._store.void(envelope_id, "wrong version")
 
+    def delete(self, envelope_id: str) -> None:
+        self._store.delete(envelope_id)
+
+    def damage(self, envelope_id: str) -> None:
+        self._store.damage(envelope_id)
+
     def signed_late(self, behind: timedelta) -> str:
         self.behind = behind
         try:

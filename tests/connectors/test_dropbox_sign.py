@@ -92,6 +92,12 @@ class DropboxSignRemote(EsignRemote):
         finally:
             self.behind = timedelta(0)
 
+    def delete(self, envelope_id: str) -> None:
+        self._store.cancel(envelope_id)
+
+    def damage(self, envelope_id: str) -> None:
+        self._store.damaged.add(envelope_id)
+
     def prepare(self, envelope_id: str) -> None:
         self._store.preparing.add(envelope_id)
 

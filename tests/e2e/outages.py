@@ -192,7 +192,7 @@ class Firm(World):
         async def look() -> dict[str, str]:
             return _without_prefix(await asyncio.to_thread(self.crm(system).shown, deal))
 
-        await self._until(look, lambda shown: wanted.items() <= shown.items(), WITHIN_SECONDS)
+        await self.until(look, lambda shown: wanted.items() <= shown.items())
 
     async def end_sessions(self, system: str) -> None:
         """What we signed in with there ends, as it does within an hour."""
@@ -229,7 +229,7 @@ class Firm(World):
         async def look() -> EventRecord:
             return await events.show(self.client, event_id)
 
-        return await self._until(look, lambda record: record.delivery.outcome in outcomes)
+        return await self.until(look, lambda record: record.delivery.outcome in outcomes)
 
     # --- what runs
 
@@ -249,7 +249,7 @@ class Firm(World):
                 and isinstance(item, ScheduleActionExecutionStartWorkflow)
             ]
 
-        [workflow_id] = await self._until(started, bool)
+        [workflow_id] = await self.until(started, bool)
         return str(workflow_id)
 
     async def since(self, sweep: str) -> datetime:

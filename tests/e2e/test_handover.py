@@ -3,6 +3,7 @@ and change orders that meet what people have edited."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -22,7 +23,9 @@ OLGA = "olga@northwind.example"
 
 async def swept(world: World, before: dict[int, int] | None = None) -> BurnSweepResult:
     """Look once how far projects have burned their hours, after a sweep that has seen this."""
-    progress = BurnSweepProgress(before=before or {}, result=BurnSweepResult(), after=0)
+    progress = BurnSweepProgress(
+        before=before or {}, result=BurnSweepResult(), after=0, began_at=datetime.now(UTC)
+    )
     return await world.client.execute_workflow(
         BurnSweepWorkflow.run, progress, id=unique("sweep"), task_queue=task_queues.CONTRACTS
     )

@@ -250,7 +250,7 @@ async def test_a_won_deal_waits_for_its_envelope_and_goes_on(world: SignedWorld)
     state = await world.waits(workflow_id)
     assert (state.waiting.on, odoo_order(world.admin, workflow_id)) == ("signature", [])
     await world.connect(envelope_id)  # it was sent
-    await world.event(f"{envelope_id}-sent", EventOutcome.APPLIED)
+    await world.event(f"{envelope_id}-sent", EventOutcome.FOLLOWED)
     world.docusign.complete(envelope_id)
     await world.connect(envelope_id)
     await world.stage(workflow_id, ContractStage.ACTIVE)
@@ -337,6 +337,90 @@ async def test_a_message_ahead_of_its_envelope_waits_until_the_service_shows_it(
     await world.connect(envelope_id)
     await world.skip(f"event/docusign/{key}", minutes=20)
     await world.state_until(workflow_of(deal), lambda now: now.stage is ContractStage.ACTIVE)
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+async def test_an_end_whose_message_was_lost_is_found_within_a_day(
+    world: SignedWorld, is_told: bool
+) -> None:
+    """Whether the contract was there when the envelope was sent, or came after."""
+    deal = world.deal()
+    envelope_id, workflow_id = world.sent(deal), workflow_of(deal)
+    if is_told:
+        await world.c2c.start_deal("hubspot", deal, ENTITY)
+        await world.waits(workflow_id)
+    await world.connect(envelope_id)
+    record = await world.event(f"{envelope_id}-sent", EventOutcome.FOLLOWED)
+    assert bool(record.delivery.touched) is is_told
+    if not is_told:
+        await world.c2c.start_deal("hubspot", deal, ENTITY)
+        await world.waits(workflow_id)
+    world.docusign.decline(envelope_id, "the price is wrong")
+    await world.skip(f"event/docusign/{envelope_id}-sent", days=1, minutes=1)
+    await world.event(f"{envelope_id}-sent", EventOutcome.APPLIED)
+    assert (await world.parked(workflow_id)).code == "envelope_declined"
+
+
+async def test_an_envelope_that_the_service_has_no_more_is_void_to_its_contract(
+    world: SignedWorld,
+) -> None:
+    """A cancelled request of Dropbox Sign cannot be read any more."""
+    deal = world.deal()
+    envelope_id, workflow_id = world.sent(deal), workflow_of(deal)
+    await world.c2c.start_deal("hubspot", deal, ENTITY)
+    await world.waits(workflow_id)
+    await world.connect(envelope_id)
+    await world.event(f"{envelope_id}-sent", EventOutcome.FOLLOWED)
+    message = world.docusign.message(envelope_id, "envelope-voided")
+    world.docusign.delete(envelope_id)
+    await world.skip(f"event/docusign/{envelope_id}-sent", minutes=20)
+    await world.http.post("/webhooks/docusign", content=message, headers=signed(message, SECRET))
+    voided = await world.event(f"{envelope_id}-voided", EventOutcome.NOTHING_TO_DO)
+    assert "tells its contract" in voided.delivery.why
+    parked = await world.parked(workflow_id)
+    assert (parked.code, parked.value) == ("envelope_voided", envelope_id)
+
+
+async def test_a_deal_that_is_won_weeks_after_its_signature_is_set_up_by_itself(
+    world: SignedWorld,
+) -> None:
+    deal = world.deal(won=False)
+    envelope_id = world.sent(deal)
+    world.docusign.complete(envelope_id)
+    await world.connect(envelope_id)
+    key = f"{envelope_id}-completed"
+    await world.event(key, EventOutcome.WAITING)
+    await world.skip(f"event/docusign/{key}", days=9)
+    world.sandbox.hubspot.update("deals", deal, {"dealstage": "closedwon"})
+    await world.skip(f"event/docusign/{key}", days=1, minutes=1)
+    await world.stage(workflow_of(deal), ContractStage.ACTIVE)
+
+
+async def test_a_deal_that_changes_before_its_signature_gives_the_new_terms(
+    world: SignedWorld,
+) -> None:
+    deal = world.deal()
+    workflow_id = (await world.c2c.start_deal("hubspot", deal, ENTITY)).workflow_id
+    await world.waits(workflow_id)
+    world.sandbox.hubspot.update("deals", deal, {"dealname": "As negotiated"})
+    told = await world.c2c.contract(workflow_id).refresh_customer(by="sam@northwind.example")
+    assert [text.partition(":")[0] for text in told] == ["title"]
+    state = await world.waits(workflow_id)
+    assert state.terms.title == "As negotiated"
+
+
+async def test_an_envelope_that_cannot_be_read_holds_up_no_other(world: SignedWorld) -> None:
+    bad, good = world.sent(world.deal()), world.sent(deal := world.deal())
+    for envelope_id in (bad, good):
+        world.docusign.complete(envelope_id)
+    world.docusign.damage(bad)
+    await world.esign_sweep()
+    await world.event(f"{good}-completed", EventOutcome.APPLIED)
+    await world.state_until(workflow_of(deal), lambda now: now.stage is ContractStage.ACTIVE)
+    record = await world.event(f"{bad}-unreadable", EventOutcome.REFUSED)
+    assert bad in record.delivery.why
+    assert record.needs_person(datetime.now(UTC))
+    assert (await world.esign_sweep()).started == 0
 
 
 async def test_an_envelope_that_names_no_deal_comes_to_nothing(world: SignedWorld) -> None:

@@ -12,7 +12,7 @@ import sys
 from tests.explore.running import explored, in_words
 
 COMPLETE = 200_000
-"""From so many transitions on every cell is reached, by the seed 0: its places are chosen for it."""
+"""From so many transitions on the seed 0 reaches every cell: its places are chosen for it."""
 
 
 def main() -> int:

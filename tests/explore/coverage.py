@@ -168,6 +168,7 @@ IMPOSSIBLE = (
             "tell_contract",
             "ask_credit",
             "tell_invoice",
+            "payment_link",
         ),
         "what can be done again is never in doubt",
     ),

@@ -48,6 +48,7 @@ from contracts.invoice.messages import (
     PaymentNotice,
     PaymentPromised,
     PaymentReceived,
+    PaymentReported,
     WriteOffAsked,
 )
 from contracts.invoice.state import InvoiceReport, InvoiceStage, InvoiceState
@@ -55,6 +56,7 @@ from contracts.model import Contract, Source
 from contracts.money import Money
 from contracts.parking import Action as Choice
 from contracts.parking import Resolution, StepException
+from contracts.processors import ProcessorPayment, Reversal, ReversalKind
 from contracts.signatures import Envelope, EnvelopeStatus
 from tests.explore.frozen import once
 from tests.explore.odoo import OdooInvoice
@@ -400,6 +402,7 @@ def _told_invoice(
 ) -> Iterator[tuple[str, Any]]:
     notice = _made(PaymentNotice, reference="P-1", amount=total, paid_on=state.today)
     yield "the bank tells of a payment", notice
+    yield from _about_processor(total, state.clock)
     if known is not None:
         yield "the sweep tells its balance", known.balance
     else:
@@ -408,6 +411,36 @@ def _told_invoice(
     yield "its contract has another run", _made(ContractRenewed)
     yield "an operator cancels", _NOT_CANCELLED
     yield "an unreadable Signal", _UNREADABLE
+
+
+@lru_cache(maxsize=2_000)
+def _about_processor(total: Money, now: datetime) -> tuple[tuple[str, Any], ...]:
+    """A payment as a processor reads it at a time: whole, given back in part, taken back; read
+    before another time; and one that was never money."""
+    half = Money.rounded(total.amount / 2, total.currency)
+    refund = Reversal(id="re_1", kind=ReversalKind.REFUND, amount=half, on=now.date())
+    chargeback = Reversal(id="du_1", kind=ReversalKind.CHARGEBACK, amount=total, on=now.date())
+    paid = ProcessorPayment(
+        payment_id="pi_1", amount=total, is_money=True, paid_on=now.date(), read_at=now
+    )
+
+    def reported(**changes: Any) -> PaymentReported:
+        return PaymentReported(system="stripe", journal="PSP", payment=paid.replace(**changes))
+
+    failed = Reversal(id="pi_2 failure", kind=ReversalKind.FAILURE, amount=total, on=now.date())
+    return (
+        ("a processor tells of a payment", reported()),
+        ("a processor tells of its refund", reported(reversals=(refund,))),
+        ("a processor tells of its chargeback", reported(reversals=(chargeback,))),
+        ("a processor told before", reported(read_at=_EPOCH)),
+        (
+            "a processor tells of no money",
+            reported(payment_id="pi_2", is_money=False, reversals=(failed,)),
+        ),
+    )
+
+
+_EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @lru_cache(maxsize=2_000)

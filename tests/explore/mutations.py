@@ -18,7 +18,7 @@ from contracts.agenda.actions import Action, Refused, SignalReceived
 from contracts.agenda.exceptions import certain, doubted
 from contracts.agenda.machine import Agenda
 from contracts.approvals import ApprovalRound
-from contracts.contract import endings, invoices, proposing, reading
+from contracts.contract import delivery, endings, invoices, proposing, reading
 from contracts.contract import rules as contract_rules
 from contracts.contract.messages import CancelRequest
 from contracts.contract.state import RUNNING
@@ -33,7 +33,7 @@ from tests.explore.starts import Led, good_place
 from tests.explore.world import CONTRACT, Budget
 from tests.unit import test_approvals
 from tests.unit.agenda import test_machine
-from tests.unit.contract import test_honoured
+from tests.unit.contract import test_closing, test_honoured, test_milestones
 from tests.unit.invoice import test_core
 
 Patch = pytest.MonkeyPatch
@@ -206,6 +206,23 @@ def _a_rejection_is_told_before_the_draft_is_gone(patch: Patch) -> None:
     patch.setattr(InvoiceState, "draft_is_gone", property(lambda _: True))
 
 
+def _of_one_second_the_first_mark_counts(patch: Patch) -> None:
+    is_otherwise = delivery._is_otherwise
+    patch.setattr(
+        delivery,
+        "_is_otherwise",
+        lambda known, mark: known.marked_as_of != mark.as_of and is_otherwise(known, mark),
+    )
+
+
+def _what_comes_after_the_close_is_only_noted(patch: Patch) -> None:
+    patch.setitem(vars(contract_rules.AGENDA), "missed", lambda state, *_: state)
+
+
+def _drafts_of_what_is_given_up_stay(patch: Patch) -> None:
+    patch.setattr(payments, "with_given_up", lambda state, item: state)
+
+
 # --- messages -------------------------------------------------------------------------------------
 
 
@@ -333,6 +350,18 @@ MUTATIONS = (
         by_messages=True,
     ),
     Mutation(
+        7,
+        "what comes between the close and the write-back is listed",
+        _what_comes_after_the_close_is_only_noted,
+        test_closing.test_what_comes_after_the_close_is_bounded,
+    ),
+    Mutation(
+        7,
+        "of two marks within a second Odoo says which is the later",
+        _of_one_second_the_first_mark_counts,
+        test_milestones.test_a_milestone_is_not_marked_over_what_somebody_may_have_set_in_the_same_second,
+    ),
+    Mutation(
         8,
         "nothing is cancelled beside a billed invoice",
         _cancelled_beside_a_billed_invoice,
@@ -446,6 +475,12 @@ MUTATIONS = (
         "a draft that failed on the way is looked for",
         _a_draft_that_failed_is_forgotten,
         place(_ONE, "create_invoice", faults=1, messages=1),
+    ),
+    Mutation(
+        26,
+        "the draft of what is given up is taken back",
+        _drafts_of_what_is_given_up_stay,
+        test_core.test_the_draft_of_a_payment_that_is_given_up_is_taken_back,
     ),
     Mutation(
         26,

@@ -17,15 +17,16 @@ from contracts.billing.expenses import Expense
 from contracts.billing.lines import InvoiceKind, InvoiceProposal
 from contracts.billing.time import TimeEntry
 from contracts.contract.state import OdooRefs
-from contracts.invoice import acts, issuing, reminding
+from contracts.invoice import acts, issuing, reminding, reversals
 from contracts.invoice.answers import Draft, Reconciled
 from contracts.invoice.content import InvoiceContent, differences, in_words
 from contracts.invoice.messages import InvoiceBalance, PaymentReceived
-from contracts.invoice.state import InvoiceState
+from contracts.invoice.state import InvoiceState, PaymentReversal
 from contracts.model import Contract
 from contracts.money import Money
 from contracts.odoo_totals import OdooTotals
 from contracts.policy import EntityPolicy
+from contracts.processors import PaymentLink
 from tests.explore.frozen import Frozen, once
 from tests.unit.examples import approval_policy
 from tests.unit.examples import policy as strict_policy
@@ -39,11 +40,12 @@ DRAFT, POSTED, CANCELLED = "draft", "posted", "cancel"
 @cache
 def policy() -> EntityPolicy:
     """One approval by finance for any amount; write-offs have an account; work stops as soon as
-    the customer is reminded."""
+    the customer is reminded; invoices are mailed with a page to pay on."""
     tier = approval_policy.tiers[0].model_copy(update={"up_to": None})
     approval = approval_policy.model_copy(update={"tiers": (tier,)})
     dunning = strict_policy.dunning.model_copy(update={"suspend_at_level": 1})
     changes = {"approval": approval, "dunning": dunning, "write_off_account": "658000"}
+    changes |= {"payment_links": "stripe"}
     return strict_policy.model_copy(update=changes)
 
 
@@ -65,6 +67,7 @@ class OdooInvoice(Frozen):
     sent: int = 0
     reminders: tuple[str, ...] = ()
     payments: tuple[str, ...] = ()
+    reversals: tuple[str, ...] = ()
     write_offs: int = 0
     written_off: Money | None = None
     in_payment: bool = False
@@ -243,6 +246,10 @@ def _payment_request(state: InvoiceState, action: Action) -> PaymentReceived:
     return next(item for item in state.payments if item.reference == action.subject)
 
 
+def _reversal_request(state: InvoiceState, action: Action) -> PaymentReversal:
+    return reversals.of_key(state, action.subject)
+
+
 def _reminder_request(state: InvoiceState, action: Action) -> str:
     assert state.reminder is not None
     return state.reminder.subject
@@ -261,6 +268,8 @@ _REQUESTS: Mapping[str, Callable[[InvoiceState, Action], Any]] = {
     acts.DELIVER: lambda state, _: None,
     acts.BALANCE: lambda state, action: action.basis,
     acts.REGISTER_PAYMENT: _payment_request,
+    acts.REVERSE_PAYMENT: _reversal_request,
+    acts.PAYMENT_LINK: lambda state, _: None,
     acts.TAKE_BACK: lambda state, action: action.subject,
     acts.RECONCILE: lambda state, _: state.proposal.credited_number,
     acts.REMIND: _reminder_request,
@@ -341,6 +350,20 @@ def _register(odoo: Odoo, number: int, payment: PaymentReceived) -> tuple[Odoo, 
     return odoo.with_invoice(known), Done(known.balance)
 
 
+def _reverse(odoo: Odoo, number: int, item: PaymentReversal) -> tuple[Odoo, Result]:
+    known = odoo.invoices[number]
+    if item.payment not in known.payments:
+        return odoo, refused("payment_missing")
+    if item.key not in known.reversals:
+        open_now = min(known.residual + item.reversal.amount, known.total)
+        known = known.now(reversals=(*known.reversals, item.key), residual=open_now)
+    return odoo.with_invoice(known), Done(known.balance)
+
+
+def _link(odoo: Odoo, number: int, asked: None) -> tuple[Odoo, Result]:
+    return odoo, Done(PaymentLink(url="https://pay.example/1", words="Pay online"))
+
+
 def _take_back(odoo: Odoo, number: int, key: str) -> tuple[Odoo, Result]:
     return odoo.with_invoice(odoo.invoices[number].without_draft(key)), Done()
 
@@ -387,6 +410,8 @@ _ACTS: Mapping[str, Callable[[Odoo, int, Any], tuple[Odoo, Result]]] = {
     acts.DELIVER: _deliver,
     acts.BALANCE: _read,
     acts.REGISTER_PAYMENT: _register,
+    acts.REVERSE_PAYMENT: _reverse,
+    acts.PAYMENT_LINK: _link,
     acts.TAKE_BACK: _take_back,
     acts.RECONCILE: _reconcile,
     acts.REMIND: _remind,

@@ -41,13 +41,15 @@ from contracts.invoice.content import approval_hash
 from contracts.invoice.messages import (
     ContractRenewed,
     CreditApplied,
+    CreditRequested,
     HoldChange,
     InvoiceBalance,
     PaymentNotice,
     PaymentPromised,
     PaymentReceived,
+    PaymentReported,
 )
-from contracts.invoice.state import InvoiceReport, InvoiceStage, InvoiceState
+from contracts.invoice.state import InvoiceReport, InvoiceStage, InvoiceState, ReversalStage
 from contracts.money import Money
 from contracts.parking import Resolution
 from tests.explore import odoo
@@ -110,6 +112,8 @@ def comes_too_late(world: World, who: int, message: Any) -> bool:
     state = world.state_of(who)
     if who != CONTRACT or state.stage is not ContractStage.CLOSED:
         return False
+    if isinstance(message, CreditRequested):
+        return True
     if isinstance(message, MilestoneReached) and message.milestone not in state.milestones:
         return False
     is_fact = isinstance(
@@ -129,12 +133,9 @@ def _unreached(state: ContractState, message: MilestoneUnreached) -> bool:
 
 
 def _signature_is_known(state: ContractState, message: SignatureReported) -> bool:
-    """It was reported, or something newer of an envelope was."""
+    """It was reported, or something newer of the envelope was."""
     signature = state.signature
-    if message in (signature.reported, signature.late):
-        return True
-    known = signature.envelope
-    return known is not None and message.envelope.changed_at < known.changed_at
+    return message == signature.late or signature.with_report(message) == signature
 
 
 def _of_odoo(state: ContractState, milestone_id: int) -> list[MilestoneProgress]:
@@ -225,6 +226,25 @@ def _is_booked(state: InvoiceState, payment: PaymentReceived) -> bool:
     return asked or bool(state.known_payments.get(payment.reference) == payment.amount)
 
 
+def _payment_is_known(state: InvoiceState, report: PaymentReported) -> bool:
+    """It is an older reading, the same one, or of a payment that was gone before it was known."""
+    payment = report.payment
+    seen = state.payments_read.get(payment.payment_id)
+    if seen is not None and payment.read_at < seen:
+        return True
+    if payment.payment_id not in (*state.known_payments, *state.payments_given_up):
+        return not payment.rest.is_positive
+    standing = {item.id for item in payment.reversals}
+    ours = {
+        item.reversal.id
+        for item in state.reversals
+        if item.payment == payment.payment_id
+        and item.stage is not ReversalStage.RESTORED
+        and not item.is_undone
+    }
+    return seen == payment.read_at and standing == ours
+
+
 _KNOWN: Mapping[type, Callable[[Any, Any], bool]] = {
     MilestoneReached: _reached,
     MilestoneUnreached: _unreached,
@@ -245,6 +265,7 @@ _KNOWN: Mapping[type, Callable[[Any, Any], bool]] = {
     HoldChange: _is_held,
     PaymentPromised: _is_promised,
     PaymentNotice: _is_booked,
+    PaymentReported: _payment_is_known,
     PaymentReceived: _is_booked,
 }
 """When a message that changes nothing says nothing new."""

@@ -29,6 +29,7 @@ from gateways.crm.status import status_texts
 from gateways.errors import FailureKind, GatewayError
 from gateways.http import pooled_client
 from gateways.secrets import Secret
+from sandbox.conformance.crm import written
 from sandbox.conformance.serving import served
 from sandbox.hubspot import HubSpotError, HubSpotStore, hubspot_app
 from tests.unit.crm.asking import all_won, complete, problems_of, refusal, status
@@ -727,11 +728,14 @@ def test_the_one_that_makes_hubspot_refuse_a_whole_call_is_found(
     monkeypatch.setattr("sandbox.hubspot._answers_each", lambda inputs: False)
     recorder.requests.clear()
 
-    verdicts = crm.write_statuses([status(key) for key in keys])
+    error = refusal(lambda: crm.write_statuses([status(key) for key in keys]))
+    assert "no such option" in error.message
+    assert len(recorder.requests) == 1, "asking for less is the caller's"
 
-    assert [place for place, error in enumerate(verdicts) if error] == [5]
-    assert verdicts[5]
-    assert "no such option" in verdicts[5].message
+    recorder.requests.clear()
+    verdicts = written(crm, keys)
+    assert [place for place, found in enumerate(verdicts) if found] == [5]
+    assert "no such option" in str(verdicts[5])
     assert len(recorder.requests) == 9, "the call, and two halves four times"
 
 

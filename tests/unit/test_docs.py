@@ -163,7 +163,7 @@ def test_the_list_of_decisions_leads_to_each_by_its_title() -> None:
 
 # Where a code goes in, by the name of what is called: a position, or the keyword `code`.
 _POSITION = {
-    "_with_question": 1,
+    "with_question": 1,
     "BusinessRefusal": 0,
     "Failed": 1,
     "PydanticCustomError": 0,

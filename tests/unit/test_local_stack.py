@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from contracts.money import Money
+from sandbox import stack
 from sandbox.demo_driver import WIDTH, DemoDriver
 from sandbox.expected_totals import Scenario
 from sandbox.foreground import show_where
@@ -109,3 +110,16 @@ def test_both_legal_entities_have_rules_in_their_own_currency() -> None:
     }
     assert ceilings == {"northwind": {"EUR"}, "northwind-uk": {"GBP"}}
     assert settings.entities["northwind-uk"].odoo_company == "Northwind UK"
+
+
+@pytest.mark.parametrize("keep_data", [True, False])
+def test_the_data_of_the_last_time_is_there_only_if_it_is_kept(
+    tmp_path: Path, keep_data: bool
+) -> None:
+    kept = [tmp_path / "temporal.db", tmp_path / "sandbox" / "odoo.db"]
+    for file in kept:
+        file.parent.mkdir(exist_ok=True)
+        file.touch()
+    stack._temporal(tmp_path, "default", 0, 0, keep_data=keep_data)
+    stack._sandbox(tmp_path, "", keep_data=keep_data)
+    assert [file.exists() for file in kept] == [keep_data] * len(kept)

@@ -28,6 +28,7 @@ def test_only_odoos_queues_get_the_many_activities_that_share_calls() -> None:
         "contracts": 20,
         "crm": 50,
         "esign": 20,
+        "payments": 20,
         "odoo-master": 100,
         "odoo-finance": 100,
         "odoo-mail": 50,

@@ -14,9 +14,10 @@ import pytest
 from temporalio import activity, workflow
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, Worker
 
 with workflow.unsafe.imports_passed_through():
     from activities.failures import BusinessRefusal, FailureInterceptor
@@ -269,6 +270,12 @@ async def test_a_workflow_task_takes_a_bounded_number_of_steps_and_loses_nothing
     )
     assert begun.total() == count + 1
     assert max(begun.values()) <= 3 * shell.MOST_STEPS
+    replayer = Replayer(
+        workflows=[ToyWorkflow],
+        workflow_runner=runner,
+        data_converter=pydantic_data_converter,
+    )
+    await replayer.replay_workflow(await handle.fetch_history())
 
 
 # --- the code itself --------------------------------------------------------------------------

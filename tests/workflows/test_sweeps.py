@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import pytest
@@ -17,6 +18,7 @@ from temporalio.client import (
     ScheduleHandle,
     ScheduleSpec,
     ScheduleState,
+    WorkflowFailureError,
     WorkflowHandle,
 )
 from temporalio.exceptions import ApplicationError
@@ -24,6 +26,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.crm import WonDealsRequest
 from activities.done import Done
+from activities.failures import FailureDetail
 from activities.odoo.delivery import TodoRequest
 from activities.odoo.sweeps import SWEEP_OVERLAP
 from contracts.contract.messages import MilestoneReachedInOdoo
@@ -39,6 +42,7 @@ from contracts.sweeps import (
     OdooChanges,
     OdooSweepProgress,
     OdooSweepResult,
+    OdooUnread,
     PageMark,
     ReachedMilestone,
     SweepWindow,
@@ -329,6 +333,115 @@ async def test_a_sweep_of_a_crm_goes_on_in_another_run_until_all_pages_are_read(
     assert (result.started, result.watermark, len(result.seen)) == (12, at, 12)
 
 
+@contextlib.asynccontextmanager
+async def crm_of_pages(
+    world: World, monkeypatch: pytest.MonkeyPatch, last: int, fails: Callable[[str], str | None]
+) -> AsyncIterator[tuple[ScheduleHandle, list[str], list[str]]]:
+    """A CRM of this many pages of one deal each, and its sweep: the schedule, the marks that were
+    asked for, and the deals that were started. `fails` says what kind of failure a mark is."""
+    name, at = unique("deals"), now()
+    asked, started = list[str](), list[str]()
+
+    @activity.defn(name="won_deals")
+    async def won_deals(request: WonDealsRequest) -> WonDeals:
+        asked.append(request.after)
+        if kind := fails(request.after):
+            detail = FailureDetail(code="crm_refused", message="no")
+            raise ApplicationError("no", detail, type=kind, non_retryable=True)
+        number = int(request.after or 0) + 1
+        deals = [WonDeal(deal_id=str(number), modified_at=at)]
+        return WonDeals(deals=deals, as_of=at, next=str(number) if number < last else "")
+
+    async def start(source: Source, legal_entity: str) -> int:
+        started.append(source.id)
+        return 1
+
+    def here(summary: str, *urgency: Any) -> workflow.ActivityConfig:
+        return workflow.ActivityConfig(task_queue=name, start_to_close_timeout=timedelta(minutes=1))
+
+    monkeypatch.setattr(sweeping_module, "start_contract", start)
+    monkeypatch.setattr(options, "crm", here)
+    async with Worker(
+        world.client,
+        task_queue=name,
+        workflows=[CrmSweepWorkflow],
+        activities=[won_deals],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+        # Replayed, a run would count its deals again.
+        max_cached_workflows=10,
+    ):
+        sweep = ConnectorSweep(system="crm", legal_entity="northwind", overlap=SWEEP_OVERLAP)
+        schedule = await scheduled(world, name, name, sweep)
+        yield schedule, asked, started
+        await schedule.delete()
+
+
+async def test_a_sweep_that_takes_long_ends_and_the_next_one_goes_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeping_module, "is_time_up", lambda began_at: True)
+    async with crm_of_pages(world, monkeypatch, 3, lambda mark: None) as (schedule, asked, started):
+        first, second, third, fourth = [
+            await result_of(world, schedule, times, ConnectorSweepResult) for times in range(1, 5)
+        ]
+    assert asked == ["", "1", "2", ""]
+    assert started == ["1", "2", "3"]
+    assert [item.unread is None for item in (first, second, third)] == [False, False, True]
+    assert [item.started for item in (first, second, third, fourth)] == [1, 1, 1, 0]
+    assert third.watermark == first.watermark
+    assert third.seen.keys() == {"1", "2", "3"}
+
+
+async def test_a_sweep_whose_later_page_fails_keeps_what_it_has_read(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = {"2"}
+
+    def fails(mark: str) -> str | None:
+        return "credentials" if mark in away else None
+
+    async with crm_of_pages(world, monkeypatch, 3, fails) as (schedule, asked, started):
+        first = await result_of(world, schedule, 1, ConnectorSweepResult)
+        assert first.unread is not None
+        assert (first.unread.after, first.started) == ("2", 2)
+        away.clear()
+        second = await result_of(world, schedule, 2, ConnectorSweepResult)
+    assert second.unread is None
+    assert asked == ["", "1", "2", "2"]
+    assert started == ["1", "2", "3"]
+
+
+async def test_a_mark_that_is_refused_later_begins_the_sweep_anew(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A remote may forget where a page begins."""
+    refused = {"2"}
+
+    def fails(mark: str) -> str | None:
+        if mark in refused and asked.count(mark) <= 2:
+            return "defect"
+        return None
+
+    async with crm_of_pages(world, monkeypatch, 3, fails) as (schedule, asked, started):
+        await result_of(world, schedule, 1, ConnectorSweepResult)
+        second = await result_of(world, schedule, 2, ConnectorSweepResult)
+    assert second.unread is None
+    assert asked == ["", "1", "2", "2", "", "1", "2"]
+    assert set(started) == {"1", "2", "3"}
+
+
+async def test_a_page_that_fails_again_and_again_fails_the_sweep(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(mark: str) -> str | None:
+        return "defect" if mark == "2" else None
+
+    async with crm_of_pages(world, monkeypatch, 3, fails) as (schedule, _, _):
+        await result_of(world, schedule, 1, ConnectorSweepResult)
+        with pytest.raises(WorkflowFailureError):
+            await result_of(world, schedule, 2, ConnectorSweepResult)
+
+
 async def test_the_first_sweep_of_a_day_looks_back_further(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -394,6 +507,52 @@ async def test_a_sweep_goes_on_in_another_run_until_all_pages_are_read(
         await schedule.delete()
 
 
+async def test_a_sweep_of_odoo_that_takes_long_ends_and_the_next_one_goes_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = unique("pages")
+    pages = [
+        OdooChanges(milestones=reached(name, range(10 * n, 10 * n + 10)), watermark=now())
+        for n in range(3)
+    ]
+    changes = Changes(*pages)
+    monkeypatch.setattr(sweeping_module, "is_time_up", lambda began_at: True)
+    async with sweeping(world, monkeypatch, changes) as queue:
+        schedule = await scheduled(world, name, queue)
+        results = [await swept(world, schedule, times) for times in (1, 2, 3, 4)]
+        await schedule.delete()
+    assert [item.unread is None for item in results[:3]] == [False, False, True]
+    assert [item.unknown for item in results] == [10, 10, 10, 0], "each told once"
+    assert {item.watermark for item in results[:3]} == {pages[0].watermark}
+    assert [window.after is None for window in changes.windows] == [True, False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "limit", "is_up", "left"),
+    [
+        (19, timedelta(minutes=30), False, timedelta(minutes=6)),
+        (20, timedelta(minutes=30), True, timedelta(minutes=5)),
+        (20, timedelta(days=1), False, timedelta(hours=19, minutes=40)),
+        (29, timedelta(minutes=30), True, timedelta(seconds=30)),
+        (500, None, False, timedelta(hours=2)),
+    ],
+)
+def test_a_sweep_ends_by_itself_before_its_schedule_ends_it(
+    monkeypatch: pytest.MonkeyPatch,
+    minutes: int,
+    limit: timedelta | None,
+    is_up: bool,
+    left: timedelta,
+) -> None:
+    began_at = now()
+    info = SimpleNamespace(execution_timeout=limit)
+    monkeypatch.setattr(workflow, "info", lambda: info)
+    monkeypatch.setattr(workflow, "now", lambda: began_at + timedelta(minutes=minutes))
+    assert sweeping_module.is_time_up(began_at) is is_up
+    config = workflow.ActivityConfig(schedule_to_close_timeout=timedelta(hours=2))
+    assert sweeping_module.in_time(config, began_at)["schedule_to_close_timeout"] == left
+
+
 def test_what_was_read_late_enough_is_not_read_once_more() -> None:
     """The overlap is for what becomes visible with an old date: that takes minutes, not days."""
     at = now()
@@ -419,6 +578,10 @@ def test_a_result_of_a_sweep_is_small_however_much_it_told() -> None:
         left=[unfollowed] * MOST_LEFT,
     )
     told = result.model_copy(update={"named": [], "unfollowed": [], "left": []})
-    progress = OdooSweepProgress(before=told, result=result, window=SweepWindow(since=now()))
+    window = SweepWindow(since=now())
+    progress = OdooSweepProgress(before=told, result=result, window=window, began_at=now())
+    result.unread = OdooUnread(window=window, watermark=now(), seen=result.seen)
+    assert len(result.model_dump_json()) < 1.6e6
+    result.unread = None
     assert len(result.model_dump_json()) < 1.0e6
     assert len(progress.model_dump_json()) < 1.5e6

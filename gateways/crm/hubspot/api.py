@@ -15,8 +15,8 @@ from urllib.parse import quote
 import httpx
 
 from contracts.model import JsonObject
-from gateways.crm.hubspot.errors import OF_THE_ACCOUNT, SHOWN_CHARACTERS, Refusals
-from gateways.errors import FailureKind, GatewayError
+from gateways.crm.hubspot.errors import SHOWN_CHARACTERS, Refusals
+from gateways.errors import GatewayError
 from gateways.http import date_of, expected_object, unanswered
 from gateways.secrets import Secret
 from gateways.throttle import Throttle
@@ -124,8 +124,8 @@ class HubSpotApi:
         """Set properties of up to MAX_BATCH records, by their ids. Returns why HubSpot refused some
         of them; it changed all others.
 
-        HubSpot answers for each record by itself, or refuses the whole call because of one that it
-        may not name. Then the two halves are sent, until it is found.
+        HubSpot answers for each record by itself, wherever it can. It refuses a whole call because
+        of one that it may not name: that is raised.
         """
         path = self._path("objects", object_type, "batch", "update")
         inputs = [
@@ -133,19 +133,7 @@ class HubSpotApi:
             {"id": record_id, "objectWriteTraceId": record_id, "properties": dict(properties)}
             for record_id, properties in values.items()
         ]
-        try:
-            answer = self._call("POST", path, body={"inputs": inputs})
-        except GatewayError as error:
-            if error.kind is not FailureKind.BUSINESS or error.code in OF_THE_ACCOUNT:
-                raise
-            ids = list(values)
-            if len(ids) == 1:
-                return {ids[0]: error}
-            half = len(ids) // 2
-            refused: dict[str, GatewayError] = {}
-            for part in (ids[:half], ids[half:]):
-                refused |= self.update_many(object_type, {key: values[key] for key in part})
-            return refused
+        answer = self._call("POST", path, body={"inputs": inputs})
         return self._refusals.of_records(answer, self._results(answer), list(values))
 
     def associated(

@@ -178,7 +178,7 @@ class HubSpotCrm:
         return _billed(contract_data, around.lines_of(deal_id), written)
 
     def write_statuses(self, statuses: Sequence[ContractStatus]) -> list[GatewayError | None]:
-        """See Crm. One call, unless HubSpot refuses it because of one deal."""
+        """See Crm. One call."""
         written = {
             status.deal_id: status_texts(status)
             for status in statuses

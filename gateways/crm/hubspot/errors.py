@@ -16,9 +16,6 @@ from gateways.http import json_object, retry_after
 
 SHOWN_CHARACTERS = 500
 
-OF_THE_ACCOUNT = frozenset({"access_denied", "crm_property_unknown"})
-"""Refusals that have nothing to do with single records."""
-
 _LOCKED_RETRY = timedelta(seconds=2)  # HubSpot asks for at least two seconds after a 423
 _POLICY_RETRIES = {"SECONDLY": timedelta(seconds=1), "DAILY": timedelta(hours=1)}
 _LIMIT_RETRY = timedelta(seconds=10)

@@ -118,7 +118,8 @@ class OdooCrm:
         return contract_data | {"milestones": terms.milestones(contract_data)}
 
     def write_statuses(self, statuses: Sequence[ContractStatus]) -> list[GatewayError | None]:
-        """See Crm. One read and one write; no write where nothing changes."""
+        """See Crm. One read and one write, and one more write where Odoo refuses some of them; no
+        write where nothing changes."""
         ids = [found for status in statuses if (found := _record_id(status.deal_id)) is not None]
         fields = ["team_id", "lead_properties"]
         leads = self._odoo.by_id("crm.lead", ids, fields, also=[_ALSO_ARCHIVED])
@@ -135,21 +136,19 @@ class OdooCrm:
         return [verdicts.get(status.deal_id) for status in statuses]
 
     def _load(self, rows: Sequence[dict[str, str]]) -> dict[str, GatewayError]:
-        """Load the rows; returns why Odoo refused some of them, by deal. Odoo saves nothing of a
-        call that has such a row, so the others are loaded again: all of them where it names the
-        row, else the two halves."""
+        """Load the rows; returns why Odoo refused those that it names. It saves nothing of a call
+        that has such a row, so the others are loaded once more; a refusal that names none is
+        raised."""
         if not rows:
             return {}
         try:
             self._odoo.load("crm.lead", rows)
         except LoadRefused as error:
-            if is_conflict(error):
+            if is_conflict(error) or not error.by_record:
                 raise
-            own = error.by_record or ({0: error} if len(rows) == 1 else {})
-            refused_rows = {rows[place][".id"]: own[place] for place in own}
-            rest = [row for place, row in enumerate(rows) if place not in own]
-            half = 0 if own else len(rest) // 2
-            return refused_rows | self._load(rest[:half]) | self._load(rest[half:])
+            rest = [row for place, row in enumerate(rows) if place not in error.by_record]
+            self._odoo.load("crm.lead", rest)
+            return {rows[place][".id"]: refusal for place, refusal in error.by_record.items()}
         return {}
 
     def won_deals(self, since: datetime, after: str = "") -> WonDeals:

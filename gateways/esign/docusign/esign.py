@@ -14,7 +14,14 @@ from contracts.signatures import Envelope, Envelopes, EnvelopeStatus, SignedDocu
 from gateways import errors
 from gateways.errors import GatewayError
 from gateways.esign.docusign.api import DocuSignApi
-from gateways.esign.envelopes import DEAL_FIELD, deal_of, reason_of, signed_document, signers_of
+from gateways.esign.envelopes import (
+    DEAL_FIELD,
+    deal_of,
+    readable,
+    reason_of,
+    signed_document,
+    signers_of,
+)
 
 _STATUSES = {
     "completed": EnvelopeStatus.COMPLETED,
@@ -45,8 +52,10 @@ class DocuSign:
 
     def changed(self, since: datetime, after: str = "") -> Envelopes:
         page = self._api.ended(since, int(after or 0))
+        found, unreadable = readable(page.envelopes, self._envelope, "envelopeId")
         return Envelopes(
-            envelopes=[self._envelope(item) for item in page.envelopes],
+            envelopes=found,
+            unreadable=unreadable,
             as_of=page.as_of or datetime.now(UTC),
             next=str(page.next or ""),
         )
@@ -87,8 +96,15 @@ class DocuSign:
 
 
 def _signers(found: JsonObject) -> Iterator[Any]:
+    """Those who sign; in person, somebody hosts them."""
     recipients = found.get("recipients")
-    yield from (recipients.get("signers") or []) if isinstance(recipients, dict) else []
+    if not isinstance(recipients, dict):
+        return
+    yield from recipients.get("signers") or []
+    for item in recipients.get("inPersonSigners") or []:
+        if isinstance(item, dict):
+            name, email = item.get("signerName"), item.get("signerEmail")
+            yield {**item, "name": name or item.get("name"), "email": email or item.get("email")}
 
 
 def _deal(found: JsonObject) -> Source | None:

@@ -14,7 +14,14 @@ from contracts.signatures import Envelope, Envelopes, EnvelopeStatus, SignedDocu
 from gateways import errors
 from gateways.errors import GatewayError
 from gateways.esign.dropbox_sign.api import DropboxSignApi
-from gateways.esign.envelopes import DEAL_FIELD, deal_of, reason_of, signed_document, signers_of
+from gateways.esign.envelopes import (
+    DEAL_FIELD,
+    deal_of,
+    readable,
+    reason_of,
+    signed_document,
+    signers_of,
+)
 
 OPEN_FOR = timedelta(days=90)
 """How long a request waits for its signatures at most, to be found by the sweep: what changed
@@ -47,13 +54,11 @@ class DropboxSign:
         now = datetime.now(UTC)
         first, last = (since - OPEN_FOR).date(), (now + _A_DAY).date()
         page = self._api.created(first, last, int(after or 1))
-        found = [self._envelope(item) for item in page.requests]
+        found, unreadable = readable(page.requests, self._envelope, "signature_request_id")
         return Envelopes(
-            envelopes=[
-                item
-                for item in found
-                if item.status is not EnvelopeStatus.SENT and item.changed_at >= since
-            ],
+            # When one was declined or expired it does not say: those on their way are told, too.
+            envelopes=[item for item in found if item.changed_at >= since],
+            unreadable=unreadable,
             as_of=page.as_of or now,
             next=str(page.next or ""),
         )

@@ -1,7 +1,8 @@
 """Sending posted invoices by e-mail, many of them in three calls.
 
 1. Create Odoo's send wizard for all of them. The answer says which were mailed already.
-2. Press it for those that were not: one wizard per company.
+2. Press it for those that were not: one wizard per company, and one for each that adds a text to
+   Odoo's own.
 3. Read how their e-mails fared.
 
 The first answer also says what each invoice tells its customer, and where Odoo would mail it to:
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -133,15 +134,17 @@ class Mail(Request):
         again: bool,
         context: Mapping[str, Any],
         state: MailState,
+        added: str = "",
     ) -> None:
         """`expected` is what the invoice must say, by names of SHOWN; `again` says that an earlier
-        call for it may still be mailing."""
+        call for it may still be mailing; `added` is HTML behind Odoo's own text of the mail."""
         super().__init__(_MANY, "action_send_and_print", {"context": context})
         self.invoice = invoice
         self.expected = expected
         self.again = again
         self.records = frozenset({invoice})
         self.key = self._key()
+        self.added = added
         self._state = state
 
     @property
@@ -166,11 +169,14 @@ class Mail(Request):
             self._delete_wizard(wizard, call)
         held_back = {*in_progress, *changed}
         clear = [row for row in rows if row["id"] in due and row["id"] not in held_back]
-        for together in _by_company(clear):
+        added = {request.invoice: request.added for request in requests if request.added}
+        for together in _together(clear, added):
             if len(together) < len(invoices):
                 wizard = self._create_wizard(together, call)
             if time.monotonic() > deadline:
                 raise errors.client_busy()
+            if together[0] in added:
+                self._write_body(wizard, added[together[0]], call)
             self._press(wizard, call)
         if due:
             body = invoices, {"specification": _INVOICE, **self.arguments}
@@ -192,6 +198,13 @@ class Mail(Request):
         self._state.idle_wizards.append((model, created["id"]))
         rows = held if isinstance(held, list) else [held]
         return _Wizard(model, created["id"], _created_at(created), rows)
+
+    def _write_body(self, wizard: _Wizard, added: str, call: MakeCall) -> None:
+        """Add to the text that Odoo made for this invoice, in its customer's language."""
+        arguments = {"specification": {"body": {}}, **self.arguments}
+        [found] = call(wizard.model, "web_read", ([wizard.id], arguments), rows_of)
+        changed = {**arguments, "vals": {"body": f"{found['body'] or ''}{added}"}}
+        call(wizard.model, "web_save", ([wizard.id], changed), rows_of)
 
     def _in_progress(
         self, invoices: list[int], own: _Wizard, call: MakeCall
@@ -241,11 +254,13 @@ class Mail(Request):
         self._state.idle_wizards.append(key)
 
 
-def _by_company(rows: Sequence[Row]) -> list[list[int]]:
-    """The invoices, those of one company together."""
-    found: dict[int, list[int]] = {}
+def _together(rows: Sequence[Row], alone: Collection[int]) -> list[list[int]]:
+    """The invoices, those of one company together. What has a text of its own has a wizard of its
+    own: that for many has none."""
+    found: dict[tuple[int, int], list[int]] = {}
     for row in rows:
-        found.setdefault(row["company_id"], []).append(row["id"])
+        own = row["id"] if row["id"] in alone else 0
+        found.setdefault((row["company_id"], own), []).append(row["id"])
     return list(found.values())
 
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from itertools import combinations, permutations
 from typing import Any
 
 import pytest
 
 from contracts.agenda.actions import Failed
 from contracts.contract import signing
-from contracts.contract.messages import SignatureConfirmed, SignatureReported
+from contracts.contract.messages import (
+    CustomerRefresh,
+    SignatureConfirmed,
+    SignatureReported,
+)
+from contracts.contract.signature import MOST_ENVELOPES, Signature
 from contracts.contract.state import ContractStage
 from contracts.contract.waits import contract_waits
 from contracts.model import Source
@@ -95,6 +101,73 @@ def test_what_is_signed_is_the_deal_as_it_is_at_the_signature() -> None:
     assert life.begun.count("read_deal") == 2
 
 
+def test_a_deal_that_changes_before_the_signature_gives_the_new_terms_at_once() -> None:
+    life = waiting()
+    life.deal = fixed_price(title="As negotiated", purchase_order="PO-2")
+    life.send(CustomerRefresh(by="hubspot"))
+    assert life.stage() is ContractStage.SIGNING
+    assert (life.state.terms.title, life.state.terms.purchase_order) == ("As negotiated", "PO-2")
+    assert life.state.terms.signed_on == STATED
+    assert {text.partition(":")[0] for text in life.state.refreshed} == {"title", "purchase_order"}
+    life.send(CustomerRefresh(by="hubspot"))
+    assert life.begun.count("validate") == 2, "the same once more is no news"
+    life.signal(report(COMPLETED))
+    assert life.stage() is ContractStage.ACTIVE
+    assert life.state.terms.title == "As negotiated"
+
+
+def test_a_deal_that_changes_while_it_is_read_is_read_once_more() -> None:
+    life = waiting()
+    life.held_back.add("read_deal")
+    life.send(CustomerRefresh(by="hubspot"))
+    life.deal = fixed_price(title="Later")
+    old = life.acts["read_deal"]
+    life.send(CustomerRefresh(by="hubspot"))
+    assert life.acts["read_deal"] is old
+    life.release("read_deal")
+    assert life.state.terms.title == "Later"
+    assert life.begun.count("read_deal") == 3
+
+
+def test_a_deal_that_is_mended_in_the_crm_mends_a_contract_that_was_not_valid() -> None:
+    life = Played(fixed_price(title=""), system="hubspot", signature="docusign")
+    assert [item.step for item in life.state.exceptions] == ["validate"]
+    life.deal = fixed_price(title="Website")
+    life.send(CustomerRefresh(by="hubspot"))
+    assert life.state.exceptions == ()
+    assert (life.stage(), life.state.terms.title) == (ContractStage.SIGNING, "Website")
+
+
+def test_a_deal_that_is_won_again_is_read_again_by_itself() -> None:
+    life = waiting()
+    life.fates["read_deal"] = [Failed("business", "deal_not_won", "it was reopened")]
+    life.send(CustomerRefresh(by="hubspot"))
+    assert exception(life)[0] == "deal_not_won"
+    life.send(CustomerRefresh(by="hubspot"))
+    assert (life.stage(), life.state.exceptions) == (ContractStage.SIGNING, ())
+
+
+def test_a_deal_that_changes_after_the_signature_changes_no_terms() -> None:
+    life = Played(fixed_price(), system="hubspot", signature="docusign", held_back={"validate"})
+    life.release("validate")
+    life.held_back.add("validate")
+    life.signal(report(COMPLETED))
+    life.deal = fixed_price(title="After the signature")
+    with pytest.raises(Refused, match="counts as its deal was then"):
+        life.send(CustomerRefresh(by="hubspot"))
+    life.release("validate")
+    assert life.stage() is ContractStage.ACTIVE
+    assert life.state.terms.title != "After the signature"
+
+
+def test_what_a_person_amended_is_not_read_over_either() -> None:
+    life = Played(fixed_price(title=""), system="hubspot", signature="docusign")
+    life.resolve(Choice.AMEND, changes={"title": "Amended"})
+    with pytest.raises(Refused, match="somebody has amended what the deal said"):
+        life.send(CustomerRefresh(by="hubspot"))
+    assert life.state.terms.title == "Amended"
+
+
 def test_a_second_envelope_signs_the_deal_as_it_is_then() -> None:
     life = waiting()
     life.held_back.add("validate")
@@ -170,6 +243,36 @@ def test_a_person_waits_for_another_envelope_and_the_declined_one_is_no_news_any
     assert life.stage() is ContractStage.ACTIVE
 
 
+def test_a_declined_envelope_that_is_looked_at_again_asks_nobody_again() -> None:
+    """A service that knows only when it was opened last gives it another time each time."""
+    life = waiting()
+    life.signal(report(DECLINED))
+    life.resolve(Choice.RETRY)
+    life.signal(report(DECLINED, hours=3))
+    assert life.state.exceptions == ()
+
+
+@pytest.mark.parametrize("end", [COMPLETED, DECLINED, VOIDED])
+def test_what_was_read_before_the_end_and_comes_after_it_takes_nothing_back(
+    end: EnvelopeStatus,
+) -> None:
+    life = waiting()
+    life.held_back.add("read_deal")
+    life.signal(report(SENT))
+    life.signal(report(end))
+    life.signal(report(SENT))
+    life.signal(report(SENT, hours=1))
+    assert life.state.signature.envelope is not None
+    assert life.state.signature.envelope.status is end
+
+
+def test_the_end_of_an_envelope_counts_whatever_its_time() -> None:
+    life = waiting()
+    life.signal(report(SENT, hours=2))
+    life.signal(report(DECLINED))
+    assert exception(life)[0] == "envelope_declined"
+
+
 def test_another_envelope_that_is_sent_ends_the_exception() -> None:
     life = waiting()
     life.signal(report(VOIDED))
@@ -220,6 +323,67 @@ def test_reports_in_any_order_come_to_the_same() -> None:
         assert life.stage() is ContractStage.ACTIVE
         assert life.state.signature.envelope == reports[2].envelope
         assert life.state.exceptions == ()
+
+
+def test_any_number_of_envelopes_comes_to_the_same_in_any_order() -> None:
+    """A document is replaced: the first is voided, the next is sent, perhaps in the same second."""
+    told = [
+        report(SENT),
+        report(VOIDED, hours=2),
+        report(SENT, "env-2", hours=2),
+        report(DECLINED, "env-2", hours=2),
+        report(SENT, "env-3"),
+    ]
+    for count in range(1, len(told) + 1):
+        for some in combinations(told, count):
+            ends = {Signature().model_dump_json()}
+            for order in permutations(some):
+                signature = Signature()
+                for item in order:
+                    signature = signature.with_report(item)
+                ends.add(signature.model_dump_json())
+            assert len(ends) == 2, some
+
+
+def test_an_envelope_that_ends_asks_nobody_while_another_is_on_its_way() -> None:
+    life = waiting()
+    life.signal(report(SENT, "env-2", hours=1))
+    life.signal(report(VOIDED, hours=3))
+    assert life.state.exceptions == ()
+    life.signal(report(VOIDED, "env-2", hours=2))
+    assert exception(life)[0] == "envelope_voided"
+    life.resolve(Choice.RETRY)
+    assert life.state.exceptions == ()
+
+
+def test_the_envelope_that_was_signed_first_counts() -> None:
+    life = waiting()
+    life.held_back.add("read_deal")
+    life.signal(report(COMPLETED, "env-2", hours=60))
+    life.signal(report(COMPLETED, "env-1", hours=2))
+    life.release("read_deal")
+    assert life.state.signature.envelope is not None
+    assert life.state.signature.envelope.envelope_id == "env-1"
+    assert life.state.terms.signed_on == date(2026, 3, 2)
+
+
+def test_what_a_contract_keeps_of_envelopes_is_bounded() -> None:
+    signature = Signature()
+    for number in range(100):
+        signature = signature.with_report(report(DECLINED, f"env-{number}", hours=number))
+    assert len(signature.envelopes) == MOST_ENVELOPES
+    assert signature.envelope is not None
+    assert signature.envelope.envelope_id == "env-99"
+
+
+def test_a_signature_is_not_taken_back_because_its_envelope_was_deleted_since() -> None:
+    """What was read of it last was that it was on its way."""
+    life = waiting()
+    life.held_back.add("read_deal")
+    life.signal(report(SENT))
+    life.signal(report(COMPLETED, hours=2))
+    life.signal(report(VOIDED, reason="the service has it no more"))
+    assert life.state.signature.is_completed
 
 
 def test_a_decline_after_the_set_up_is_only_noted() -> None:

@@ -12,13 +12,14 @@ from decimal import Decimal
 from typing import Any
 
 from contracts.agenda.actions import Action, Done, Failed, Result
-from contracts.invoice import acts, issuing, reminding, reporting
+from contracts.invoice import acts, issuing, reminding, reporting, reversals
 from contracts.invoice.answers import Draft, Reconciled
 from contracts.invoice.content import InvoiceContent
 from contracts.invoice.messages import InvoiceBalance
 from contracts.invoice.state import InvoiceState
 from contracts.money import Money
 from contracts.policy import EntityPolicy
+from contracts.processors import PaymentLink
 from tests.unit.examples import NOON, approval_policy, balance, content, euros, policy
 
 TOTAL, MORE = euros("3630.00"), euros("10890.00")
@@ -51,6 +52,7 @@ class Odoo:
     sent: int = 0
     reminders: tuple[str, ...] = ()
     payments: tuple[str, ...] = ()
+    reversals: tuple[str, ...] = ()
     losses: tuple[tuple[str, Money], ...] = ()
     """What is written off, with the key of its entry."""
     drafts: tuple[str, ...] = ()
@@ -144,6 +146,21 @@ def _register(odoo: Odoo, state: InvoiceState, action: Action) -> tuple[Odoo, Re
     return odoo, Done(odoo.balance)
 
 
+def _reverse(odoo: Odoo, state: InvoiceState, action: Action) -> tuple[Odoo, Result]:
+    item = reversals.of_key(state, action.subject)
+    if item.payment not in odoo.payments:
+        return odoo, refused("payment_missing")
+    if item.key not in odoo.reversals:
+        undone = (*odoo.reversals, item.key)
+        open_now = min(odoo.residual + item.reversal.amount, TOTAL)
+        odoo = odoo.now(reversals=undone, residual=open_now)
+    return odoo, Done(odoo.balance)
+
+
+def _link(odoo: Odoo, state: InvoiceState, action: Action) -> tuple[Odoo, Result]:
+    return odoo, Done(PaymentLink(url="https://pay.example/1", words="Pay online"))
+
+
 def _take_back(odoo: Odoo, state: InvoiceState, action: Action) -> tuple[Odoo, Result]:
     rest = tuple(item for item in odoo.drafts if item != action.subject)
     return replace(odoo, drafts=rest), Done()
@@ -189,6 +206,8 @@ _ACTS: Mapping[str, Callable[[Odoo, InvoiceState, Action], tuple[Odoo, Result]]]
     acts.DELIVER: _deliver,
     acts.BALANCE: _read,
     acts.REGISTER_PAYMENT: _register,
+    acts.REVERSE_PAYMENT: _reverse,
+    acts.PAYMENT_LINK: _link,
     acts.TAKE_BACK: _take_back,
     acts.RECONCILE: _reconcile,
     acts.REMIND: _remind,

@@ -20,6 +20,8 @@ from hypothesis import strategies as st
 from gateways.connectors import Connector, Group, connector, kinds
 from gateways.crm.dynamics import HEADER
 from sandbox.docusign import DocuSignStore
+from sandbox.gocardless import GoCardlessStore
+from sandbox.stripe import StripeStore
 from tests.unit.web.conftest import FakeTemporal
 from tests.unit.web.signing import (
     SECRET,
@@ -99,6 +101,24 @@ def _dropbox_sign(text: bytes, at: datetime) -> Sent:
     return Sent(body, {"content-type": f"multipart/form-data; boundary={BOUNDARY}"})
 
 
+def _stripe() -> Any:
+    store = StripeStore()
+    return store.event(store.charge(12100, "eur"))
+
+
+def _stripe_signed(body: bytes, at: datetime) -> Sent:
+    seconds = int(at.timestamp())
+    digest = mac(SECRET, f"{seconds}.".encode() + body).hex()
+    return Sent(body, {"stripe-signature": f"t={seconds},v1={digest}"})
+
+
+def _gocardless() -> Any:
+    store = GoCardlessStore()
+    payment_id = store.charge(12100, "EUR")
+    store.set_status(payment_id, "confirmed")
+    return {"events": [store.event(payment_id)], "meta": {"webhook_id": "WB1"}}
+
+
 def _odoo() -> Any:
     return {
         "_model": "account.move",
@@ -127,6 +147,10 @@ KINDS = {
         lambda body, at: Sent(body, {"x-docusign-signature-1": b64(mac(SECRET, body))}),
     ),
     "dropbox-sign": Kind(_signature_request, _dropbox_sign),
+    "stripe": Kind(_stripe, _stripe_signed),
+    "gocardless": Kind(
+        _gocardless, lambda body, at: Sent(body, {"webhook-signature": mac(SECRET, body).hex()})
+    ),
     "odoo": Kind(_odoo, lambda body, at: Sent(body, {}, f"?secret={SECRET}")),
 }
 
@@ -256,6 +280,7 @@ def test_any_signed_body_is_taken_or_refused(kind: str, body: bytes) -> None:
                 "x-hubspot-request-timestamp",
                 "x-hubspot-signature-v3",
                 "x-docusign-signature-1",
+                "stripe-signature",
                 HEADER,
             ]
         ),

@@ -1,0 +1,1 @@
+"""What a bank says about an account, and which invoices its lines pay."""

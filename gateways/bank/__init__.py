@@ -1,0 +1,1 @@
+"""Where bank files come from, and how they are read."""

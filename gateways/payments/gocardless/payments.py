@@ -1,0 +1,197 @@
+"""GoCardless' payments, refunds and payouts as invoices see them.
+
+A payment is money once it is `confirmed`, and may fail after that; `paid_out` is certain but for a
+chargeback. Both are booked, and what comes after undoes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from itertools import islice
+
+from contracts.money import Money
+from contracts.problems import Problem
+from contracts.processors import (
+    MAX_REVERSALS,
+    Changes,
+    LinkRequest,
+    ObjectKind,
+    PaymentLink,
+    Payout,
+    PayoutStatus,
+    ProcessorPayment,
+    Reversal,
+    ReversalKind,
+    minor_units,
+)
+from gateways.errors import FailureKind, GatewayError, business
+from gateways.payments.gocardless.api import GoCardlessApi
+from gateways.payments.gocardless.events import change_of
+from gateways.payments.objects import (
+    INVOICE_FIELD,
+    NUMBER_FIELD,
+    amount_of,
+    link_of,
+    metadata_of,
+    reference,
+    text_field,
+    text_of,
+)
+
+_MONEY = ("confirmed", "paid_out", "charged_back")
+_NO_REFUND = ("cancelled", "bounced", "funds_returned")
+"""Refunds that the customer has not got, or that came back."""
+_PAYOUTS = {"paid": PayoutStatus.PAID, "bounced": PayoutStatus.FAILED}
+_SETUP = ("events", "payments", "refunds", "payouts")
+
+
+class GoCardless:
+    """One creditor, which may have other uses: what names none of our invoices stays."""
+
+    def __init__(self, api: GoCardlessApi, *, system: str, link_words: str) -> None:
+        self._api = api
+        self._system = system
+        self._link_words = link_words
+
+    @property
+    def system(self) -> str:
+        return self._system
+
+    def close(self) -> None:
+        self._api.close()
+
+    # --- payments ---------------------------------------------------------------------------------
+
+    def read_payment(self, kind: ObjectKind, object_id: str) -> ProcessorPayment | None:
+        if kind is ObjectKind.PAYMENT:
+            return self._payment(object_id)
+        links = self._api.read("refunds", object_id).get("links")
+        payment_id = reference(links.get("payment")) if isinstance(links, dict) else ""
+        # A refund of a mandate is of no payment in particular.
+        return self._payment(payment_id) if payment_id else None
+
+    def _payment(self, payment_id: str) -> ProcessorPayment:
+        read_at = datetime.now(UTC)
+        found = self._api.read("payments", payment_id)
+        status = text_field(found, "status", self._api.unexpected)
+        amount, is_money = amount_of(found, "amount", self._api.unexpected), status in _MONEY
+        charged_on = self._day(found.get("charge_date") or found.get("created_at"))
+        undone = [*self._undone(payment_id, status, amount, read_at.date())]
+        if is_money:
+            undone += self._refunds(payment_id)
+        return ProcessorPayment(
+            payment_id=payment_id,
+            amount=amount,
+            is_money=is_money,
+            paid_on=charged_on,
+            reversals=tuple(undone),
+            invoice=metadata_of(found).get(INVOICE_FIELD, ""),
+            text=text_of(found, found.get("description"), found.get("reference")),
+            read_at=read_at,
+        )
+
+    def _undone(
+        self, payment_id: str, status: str, amount: Money, today: date
+    ) -> Iterator[Reversal]:
+        """A payment has no record of its chargeback or failure but its status, which says no day:
+        it is of today, as its event comes at once."""
+        kind = ReversalKind.CHARGEBACK if status in _MONEY else ReversalKind.FAILURE
+        if status in ("confirmed", "paid_out"):
+            return
+        yield Reversal(
+            id=f"{payment_id} {kind}",
+            kind=kind,
+            amount=amount,
+            on=today,
+            reason=status.replace("_", " ")[:100],
+        )
+
+    def _refunds(self, payment_id: str) -> Iterator[Reversal]:
+        rows = self._api.every("refunds", payment=payment_id)
+        standing = (row for row in rows if row.get("status") not in _NO_REFUND)
+        for row in islice(standing, MAX_REVERSALS - 1):
+            yield Reversal(
+                id=text_field(row, "id", self._api.unexpected),
+                kind=ReversalKind.REFUND,
+                amount=amount_of(row, "amount", self._api.unexpected),
+                on=self._day(row.get("created_at")),
+                reason=str(row.get("reference") or "")[:100],
+            )
+
+    # --- payouts ----------------------------------------------------------------------------------
+
+    def read_payout(self, payout_id: str) -> Payout:
+        found = self._api.read("payouts", payout_id)
+        status = text_field(found, "status", self._api.unexpected)
+        return Payout(
+            payout_id=payout_id,
+            status=_PAYOUTS.get(status, PayoutStatus.PENDING),
+            net=amount_of(found, "amount", self._api.unexpected),
+            fees=amount_of(found, "deducted_fees", self._api.unexpected),
+            on=self._day(found.get("arrival_date") or found.get("created_at")),
+            text=text_of({}, found.get("reference")),
+        )
+
+    # --- events -----------------------------------------------------------------------------------
+
+    def changed(self, since: datetime, after: str = "") -> Changes:
+        from_then = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        page = self._api.page("events", after, **{"created_at[gte]": from_then})
+        found = (change_of(row) for row in page.rows)
+        return Changes(
+            changes=[item for item in found if item is not None],
+            as_of=page.as_of,
+            next=page.next,
+        )
+
+    # --- links ------------------------------------------------------------------------------------
+
+    def create_link(self, request: LinkRequest) -> PaymentLink:
+        """A page that does not end. It may be used again: what is paid twice is shown to people."""
+        named = {INVOICE_FIELD: request.invoice, NUMBER_FIELD: request.number}
+        fields = {
+            "name": request.number,
+            "payment_request_amount": str(minor_units(request.amount)),
+            "payment_request_currency": request.amount.currency,
+            "payment_request_description": request.number,
+            "payment_request_metadata": named,
+            "metadata": named,
+        }
+        try:
+            key = f"{request.invoice}/{request.amount}"
+            found = self._api.create("billing_request_templates", fields, key)
+        except GatewayError as error:
+            if error.kind is not FailureKind.BUSINESS:
+                raise
+            raise business(self._system, "payment_link_refused", error.message) from None
+        return link_of(found.get("authorisation_url"), self._link_words, self._api.unexpected)
+
+    # --- set-up -----------------------------------------------------------------------------------
+
+    def missing_setup(self) -> list[Problem]:
+        """A token may read all, or write too: what it may not read shows here."""
+        return [problem for path in _SETUP for problem in self._unreadable(path)]
+
+    def _unreadable(self, path: str) -> Iterator[Problem]:
+        try:
+            self._api.page(path, limit=1)
+        except GatewayError as error:
+            if error.code != "access_denied":
+                raise
+            yield Problem(
+                code="access_denied",
+                field="api_key",
+                value=path,
+                expected=f"an access token that may read {path}",
+            )
+
+    def ensure_setup(self) -> list[Problem]:
+        """Tokens are made in GoCardless' dashboard."""
+        return self.missing_setup()
+
+    def _day(self, text: object) -> date:
+        try:
+            return date.fromisoformat(str(text)[:10])
+        except ValueError:
+            raise self._api.unexpected(f"a day that is none: {text!r}") from None

@@ -1,0 +1,208 @@
+"""Stripe's payment intents, refunds, disputes and payouts as invoices see them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import islice
+
+from contracts.model import JsonObject
+from contracts.money import Money
+from contracts.problems import Problem
+from contracts.processors import (
+    MAX_REVERSALS,
+    Changes,
+    LinkRequest,
+    ObjectKind,
+    PaymentLink,
+    Payout,
+    PayoutStatus,
+    ProcessorPayment,
+    Reversal,
+    ReversalKind,
+    minor_units,
+)
+from gateways.errors import FailureKind, GatewayError, business
+from gateways.payments.objects import (
+    INVOICE_FIELD,
+    NUMBER_FIELD,
+    amount_of,
+    day_of,
+    link_of,
+    metadata_of,
+    reference,
+    text_field,
+    text_of,
+)
+from gateways.payments.stripe.api import StripeApi
+from gateways.payments.stripe.events import TYPES, change_of
+
+SPECIAL = {"ISK": 2, "MGA": 0, "UGX": 2}
+"""Currencies that Stripe counts with other decimals than ISO 4217 has."""
+
+_REFUNDED = ("pending", "requires_action", "succeeded")
+_TAKEN_BACK = ("needs_response", "under_review", "lost")
+"""Statuses of a dispute in which Stripe has taken the money back; a mere inquiry takes none."""
+_PAYOUTS = {
+    "paid": PayoutStatus.PAID,
+    "failed": PayoutStatus.FAILED,
+    "canceled": PayoutStatus.FAILED,
+}
+_SETUP = ("events", "payment_intents", "refunds", "disputes", "payouts", "balance_transactions")
+
+
+class Stripe:
+    """One account, which may have other uses: what names none of our invoices stays."""
+
+    def __init__(self, api: StripeApi, *, system: str, time_zone: str, link_words: str) -> None:
+        self._api = api
+        self._system = system
+        self._zone = time_zone
+        self._link_words = link_words
+
+    @property
+    def system(self) -> str:
+        return self._system
+
+    def close(self) -> None:
+        self._api.close()
+
+    # --- payments ---------------------------------------------------------------------------------
+
+    def read_payment(self, kind: ObjectKind, object_id: str) -> ProcessorPayment | None:
+        intent = object_id if kind is ObjectKind.PAYMENT else self._intent_of(kind, object_id)
+        return self._payment(intent) if intent else None
+
+    def _intent_of(self, kind: ObjectKind, object_id: str) -> str:
+        """Charges of old have no payment intent; their refunds are not ours."""
+        kinds = {ObjectKind.REFUND: "refunds", ObjectKind.DISPUTE: "disputes"}
+        return reference(self._api.read(kinds[kind], object_id).get("payment_intent"))
+
+    def _payment(self, intent_id: str) -> ProcessorPayment:
+        read_at = datetime.now(UTC)
+        found = self._api.read("payment_intents", intent_id, **{"expand[]": "latest_charge"})
+        is_money = text_field(found, "status", self._api.unexpected) == "succeeded"
+        charge = found.get("latest_charge")
+        paid = charge if isinstance(charge, dict) else found
+        reversals = self._reversals(intent_id) if is_money else ()
+        return ProcessorPayment(
+            payment_id=intent_id,
+            amount=self._amount(found, "amount_received" if is_money else "amount"),
+            is_money=is_money,
+            paid_on=day_of(paid.get("created"), self._zone, self._api.unexpected),
+            reversals=tuple(reversals),
+            invoice=metadata_of(found).get(INVOICE_FIELD, ""),
+            text=text_of(found, found.get("description")),
+            read_at=read_at,
+        )
+
+    def _reversals(self, intent_id: str) -> Iterator[Reversal]:
+        params = {"payment_intent": intent_id}
+        both = (
+            ("refunds", ReversalKind.REFUND, _REFUNDED),
+            ("disputes", ReversalKind.CHARGEBACK, _TAKEN_BACK),
+        )
+        for path, kind, standing in both:
+            rows = (row for row in self._api.every(path, **params) if row.get("status") in standing)
+            for row in islice(rows, MAX_REVERSALS // 2):
+                yield self._reversal(row, kind)
+
+    def _reversal(self, row: JsonObject, kind: ReversalKind) -> Reversal:
+        return Reversal(
+            id=text_field(row, "id", self._api.unexpected),
+            kind=kind,
+            amount=self._amount(row, "amount"),
+            on=day_of(row.get("created"), self._zone, self._api.unexpected),
+            reason=str(row.get("reason") or "").replace("_", " ")[:100],
+        )
+
+    # --- payouts ----------------------------------------------------------------------------------
+
+    def read_payout(self, payout_id: str) -> Payout:
+        found = self._api.read("payouts", payout_id)
+        status = _PAYOUTS.get(str(found.get("status")), PayoutStatus.PENDING)
+        net = self._amount(found, "amount")
+        fees = Money.zero(net.currency)
+        if status is PayoutStatus.PAID and found.get("automatic") is True:
+            fees = self._fees(payout_id, net)
+        return Payout(
+            payout_id=payout_id,
+            status=status,
+            net=net,
+            fees=fees,
+            on=day_of(found.get("arrival_date"), "UTC", self._api.unexpected),
+            text=text_of({}, found.get("statement_descriptor")),
+        )
+
+    def _fees(self, payout_id: str, net: Money) -> Money:
+        """What Stripe kept of all that is in the payout: fees on payments, refunds and disputes,
+        and fees that are charged by themselves."""
+        kept = Money.zero(net.currency)
+        for row in self._api.every("balance_transactions", payout=payout_id):
+            kept += self._amount({**row, "fee": row.get("fee", 0)}, "fee")
+            if row.get("type") in ("stripe_fee", "stripe_fx_fee", "tax_fee", "network_cost"):
+                kept -= self._amount(row, "amount")
+        return kept
+
+    # --- events -----------------------------------------------------------------------------------
+
+    def changed(self, since: datetime, after: str = "") -> Changes:
+        params = {"created[gte]": int(since.timestamp()), "types[]": list(TYPES)}
+        page = self._api.page("events", after, **params)
+        found = (change_of(row) for row in page.rows)
+        return Changes(
+            changes=[item for item in found if item is not None],
+            as_of=page.as_of,
+            next=page.next,
+        )
+
+    # --- links ------------------------------------------------------------------------------------
+
+    def create_link(self, request: LinkRequest) -> PaymentLink:
+        """It takes one payment, and does not end."""
+        named = {INVOICE_FIELD: request.invoice, NUMBER_FIELD: request.number}
+        price = "line_items[0][price_data]"
+        form = {
+            f"{price}[currency]": request.amount.currency.lower(),
+            f"{price}[unit_amount]": str(minor_units(request.amount, SPECIAL)),
+            f"{price}[product_data][name]": request.number,
+            "line_items[0][quantity]": "1",
+            "restrictions[completed_sessions][limit]": "1",
+            "payment_intent_data[description]": request.number,
+            **{f"payment_intent_data[metadata][{name}]": text for name, text in named.items()},
+            **{f"metadata[{name}]": text for name, text in named.items()},
+        }
+        key = f"{request.invoice}/{request.amount}"
+        try:
+            found = self._api.create("payment_links", form, key)
+        except GatewayError as error:
+            if error.kind is not FailureKind.BUSINESS:
+                raise
+            raise business(self._system, "payment_link_refused", error.message) from None
+        return link_of(found.get("url"), self._link_words, self._api.unexpected)
+
+    # --- set-up -----------------------------------------------------------------------------------
+
+    def missing_setup(self) -> list[Problem]:
+        """A restricted key may lack the right to read something."""
+        return [problem for path in _SETUP for problem in self._unreadable(path)]
+
+    def _unreadable(self, path: str) -> Iterator[Problem]:
+        try:
+            self._api.page(path, limit=1)
+        except GatewayError as error:
+            if error.code != "access_denied":
+                raise
+            yield Problem(
+                code="access_denied",
+                field="api_key",
+                value=path,
+                expected=f"a key that may read {path.replace('_', ' ')}",
+            )
+
+    def ensure_setup(self) -> list[Problem]:
+        """Rights are given in Stripe's dashboard."""
+        return self.missing_setup()
+
+    def _amount(self, row: JsonObject, name: str) -> Money:
+        return amount_of(row, name, self._api.unexpected, SPECIAL)

@@ -1,0 +1,225 @@
+"""What a processor's payments, their reversals and its payouts become in Odoo's own tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from activities.failures import BusinessRefusal
+from activities.odoo.payments import register_payment
+from activities.odoo.payouts import PayoutBooks, PayoutRequest, book_payout
+from activities.odoo.reversals import ReversalRequest, reverse_payment
+from contracts.invoice.messages import PaymentReceived
+from contracts.money import Money
+from contracts.processors import Payout, PayoutStatus
+from gateways.errors import GatewayError
+from gateways.odoo import OdooClient
+from tests.odoo.clearing_books import (
+    CLEARING,
+    FEES,
+    JOURNAL,
+    TRANSFER,
+    ClearingBooks,
+    clearing_books,
+)
+from tests.odoo.engagement import Engagement, engagement
+from tests.odoo.helpers import COMPANY, UK
+from tests.servers import OdooServer
+from tests.world import unique
+
+ITEM = ("USAGE", "10", "10.00")
+ON = date(2026, 5, 2)
+
+
+@pytest.fixture
+def books(odoo_server: OdooServer) -> Iterator[ClearingBooks]:
+    admin = odoo_server.client("admin")
+    yield clearing_books(admin)
+    admin.close()
+
+
+def paid(made: Engagement, invoice: int, amount: str) -> str:
+    reference = unique("pi")
+    payment = PaymentReceived(
+        reference=reference, amount=Money(amount, made.currency), paid_on=ON, journal=JOURNAL
+    )
+    register_payment(made.odoo, invoice, payment)
+    return reference
+
+
+def undone(
+    made: Engagement, invoice: int, payment: str, amount: str, *others: str, key: str = ""
+) -> str:
+    request = ReversalRequest(
+        invoice_id=invoice,
+        payment=payment,
+        key=key or unique("re"),
+        others=others,
+        amount=Money(amount, made.currency),
+        on=ON,
+    )
+    reverse_payment(made.odoo, request)
+    return request.key
+
+
+def booked(odoo: OdooClient, reference: str) -> list[dict[str, Any]]:
+    fields = ["amount", "payment_type", "state", "journal_id", "outstanding_account_id"]
+    return odoo.search_read("account.payment", [("memo", "=", reference)], fields)
+
+
+def test_a_payment_goes_to_the_account_of_its_journal(
+    odoo: OdooClient, books: ClearingBooks
+) -> None:
+    made = engagement(odoo, "USAGE")
+    before, invoice = books.balance(odoo, CLEARING), made.invoice(ITEM)
+    reference = paid(made, invoice, "100.00")
+    [payment] = booked(odoo, reference)
+    assert payment["journal_id"][0] == books.journal
+    assert payment["outstanding_account_id"][0] == books.accounts[CLEARING]
+    assert made.standing(invoice) == (0.0, "paid")
+    assert books.balance(odoo, CLEARING) == before + 100
+
+
+def test_what_undoes_a_payment_opens_the_invoice_by_it_once(
+    odoo: OdooClient, books: ClearingBooks
+) -> None:
+    made = engagement(odoo, "USAGE")
+    before, invoice = books.balance(odoo, CLEARING), made.invoice(ITEM)
+    payment = paid(made, invoice, "100.00")
+    refund = undone(made, invoice, payment, "40.00")
+    assert made.standing(invoice) == (40.0, "partial")
+    for _ in range(2):
+        undone(made, invoice, payment, "40.00", key=refund)
+    assert made.standing(invoice) == (40.0, "partial")
+    [outgoing] = booked(odoo, refund)
+    assert (outgoing["amount"], outgoing["payment_type"]) == (40.0, "outbound")
+    chargeback = undone(made, invoice, payment, "60.00", refund)
+    assert made.standing(invoice)[0] == 100.0
+    undone(made, invoice, payment, "60.00", refund, key=chargeback)
+    assert len(booked(odoo, chargeback)) == 1
+    assert made.standing(invoice)[0] == 100.0
+    assert books.balance(odoo, CLEARING) == before
+    paid(made, invoice, "60.00")
+    assert made.standing(invoice) == (40.0, "partial")
+
+
+def test_what_was_paid_too_much_pays_what_is_left(odoo: OdooClient, books: ClearingBooks) -> None:
+    made = engagement(odoo, "USAGE")
+    invoice = made.invoice(ITEM)
+    payment = paid(made, invoice, "130.00")
+    undone(made, invoice, payment, "30.00")
+    assert made.standing(invoice) == (0.0, "paid")
+
+
+@pytest.mark.parametrize("lost", ["action_post", "remove_move_reconcile", "js_assign"])
+def test_a_reversal_that_a_killed_worker_left_is_finished(
+    odoo: OdooClient, books: ClearingBooks, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    made = engagement(odoo, "USAGE")
+    invoice = made.invoice(ITEM)
+    payment, key = paid(made, invoice, "100.00"), unique("re")
+    real = OdooClient.call
+
+    def dies(self: OdooClient, model: str, method: str, *args: Any, **more: Any) -> Any:
+        answer = real(self, model, method, *args, **more)
+        if method.startswith(lost):
+            raise KeyboardInterrupt
+        return answer
+
+    def dies_pressing(self: OdooClient, *_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        is_pressed = lost == "action_post"
+        patch.setattr(OdooClient, *(("press", dies_pressing) if is_pressed else ("call", dies)))
+        with pytest.raises(KeyboardInterrupt):
+            undone(made, invoice, payment, "40.00", key=key)
+    undone(made, invoice, payment, "40.00", key=key)
+    assert len(booked(odoo, key)) == 1
+    assert made.standing(invoice) == (40.0, "partial")
+
+
+def test_a_payment_that_odoo_does_not_have_cannot_be_undone(
+    odoo: OdooClient, books: ClearingBooks
+) -> None:
+    made = engagement(odoo, "USAGE")
+    invoice = made.invoice(ITEM)
+    with pytest.raises(BusinessRefusal) as refused:
+        undone(made, invoice, unique("pi"), "40.00")
+    assert refused.value.detail.code == "payment_missing"
+
+
+def test_a_journal_that_odoo_does_not_have_is_named(odoo: OdooClient) -> None:
+    made = engagement(odoo, "USAGE")
+    payment = PaymentReceived(
+        reference=unique("pi"), amount=Money("5", "EUR"), paid_on=ON, journal="NONE1"
+    )
+    with pytest.raises(BusinessRefusal) as refused:
+        register_payment(odoo, made.invoice(ITEM), payment)
+    assert refused.value.detail.code == "journal_unknown"
+
+
+@pytest.mark.parametrize("currency", ["EUR", "USD"])
+def test_a_payout_is_one_entry_of_net_and_fees(
+    odoo: OdooClient, books: ClearingBooks, currency: str
+) -> None:
+    payout = Payout(
+        payout_id=unique("po"),
+        status=PayoutStatus.PAID,
+        net=Money("97.13", currency),
+        fees=Money("2.87", currency),
+        on=ON,
+        text="STRIPE PAYOUT",
+    )
+    accounts = PayoutBooks(
+        company="Northwind Consulting", journal=JOURNAL, fee_account=FEES, payout_account=TRANSFER
+    )
+    before = {code: books.balance(odoo, code) for code in (CLEARING, FEES, TRANSFER)}
+
+    def book(now: Payout) -> dict[str, Decimal]:
+        request = PayoutRequest(system="stripe", payout=now, books=accounts)
+        book_payout(odoo, request, COMPANY)
+        after = {code: books.balance(odoo, code) for code in before}
+        return {code: Decimal(str(after[code])) - Decimal(str(before[code])) for code in before}
+
+    for _ in range(2):
+        moved = book(payout)
+    if currency == "EUR":
+        assert moved == {
+            CLEARING: Decimal("-100.0"),
+            FEES: Decimal("2.87"),
+            TRANSFER: Decimal("97.13"),
+        }
+    assert sum(moved.values()) == 0
+    for _ in range(2):
+        moved = book(payout.replace(status=PayoutStatus.FAILED))
+    assert moved[TRANSFER] == 0
+    assert moved[CLEARING] == -moved[FEES] < 0
+
+
+def test_another_company_has_books_of_its_own(odoo_server: OdooServer, odoo: OdooClient) -> None:
+    admin = odoo_server.client("admin")
+    books = clearing_books(admin, UK)
+    admin.close()
+    made = engagement(odoo, "USAGE", company=UK, currency="GBP", country="fr")
+    invoice = made.invoice(ITEM)
+    payment = paid(made, invoice, "100.00")
+    [found] = booked(odoo, payment)
+    assert found["journal_id"][0] == books.journal
+    undone(made, invoice, payment, "100.00")
+    assert made.standing(invoice)[0] == 100.0
+
+
+def test_an_entry_that_is_reconciled_otherwise_is_told_of(
+    odoo: OdooClient, books: ClearingBooks
+) -> None:
+    """A second payment of what is paid already is refused by Odoo, and parks."""
+    made = engagement(odoo, "USAGE")
+    invoice = made.invoice(ITEM)
+    paid(made, invoice, "100.00")
+    with pytest.raises(GatewayError, match="nothing left to pay"):
+        paid(made, invoice, "100.00")
