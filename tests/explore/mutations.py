@@ -37,7 +37,7 @@ from tests.unit.contract import test_closing, test_honoured, test_milestones
 from tests.unit.invoice import test_core
 
 Patch = pytest.MonkeyPatch
-_MOST = 4_000
+_MOST = 6_000
 """Transitions to find what is wrong in."""
 
 
