@@ -12,7 +12,7 @@ import sys
 from tests.explore.running import explored, in_words
 
 COMPLETE = 200_000
-"""From so many transitions on every cell is reached."""
+"""From so many transitions on the seed 0 reaches every cell: its places are chosen for it."""
 
 
 def main() -> int:
@@ -25,7 +25,8 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=processes, help="how many at a time")
     options = parser.parse_args()
     found = explored(options.transitions, options.seed, options.processes)
-    gaps = list(found.coverage.faults()) if options.transitions >= COMPLETE else []
+    is_complete = options.transitions >= COMPLETE and not options.seed
+    gaps = list(found.coverage.faults()) if is_complete else []
     sys.stdout.write("\n".join([*gaps, in_words(found)]) + "\n")
     return 1 if found.violations or gaps else 0
 
