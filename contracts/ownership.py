@@ -2,9 +2,9 @@
 
 Before signature the CRM owns everything it sends; after it the contract workflow owns the terms;
 Odoo owns the customer's financial record, the project, the time and expenses booked there, the
-invoices and the payments. The service for signatures owns the day of the signature. A record with a
-field of Odoo's is written once, when it is created, and never again by a repeat: what people edit
-there stays.
+invoices and the payments. The service for signatures owns the day of the signature, a time system
+the hours that come from it. A record with a field of Odoo's is written once, when it is created,
+and never again by a repeat: what people edit there stays.
 
 What the CRM changes after signature counts where the CRM is the owner. Elsewhere it is shown to a
 person: terms change by a change order, the customer's record in Odoo.
@@ -29,6 +29,7 @@ class Owner(StrEnum):
     CONTRACT = "contract"
     ODOO = "odoo"
     ESIGN = "esign"
+    TIME = "time"
 
 
 OWNERS: dict[str, Owner] = {
@@ -71,6 +72,7 @@ OWNERS: dict[str, Owner] = {
     "employee": Owner.ODOO,
     "timesheet": Owner.ODOO,
     "timesheet.approval": Owner.ODOO,
+    "timesheet.imported": Owner.TIME,
     "expense": Owner.ODOO,
     "draft_invoice.lines": Owner.CONTRACT,
     "draft_invoice.references": Owner.CONTRACT,

@@ -95,9 +95,8 @@ class BankStatement(Value):
 
     @property
     def mark(self) -> StatementMark:
-        shared = StatementMark.model_fields.keys() - {"digest"}
-        kept = {name: getattr(self, name) for name in shared}
-        return StatementMark(**kept, digest=self.digest)
+        kept = {name: getattr(self, name) for name in StatementMark.model_fields}
+        return StatementMark(**kept)
 
 
 class StatementMark(Value):

@@ -23,7 +23,7 @@ from activities.odoo.write_offs import WriteOffRequest
 from contracts.contract.state import OdooRefs
 from contracts.invoice.messages import PaymentReceived
 from contracts.ownership import IN_A_DEAL, OWNERS, Owner
-from tests.activities import test_handover, test_signed_document
+from tests.activities import test_handover, test_signed_document, test_time_lines
 from tests.activities.firm import INVOICE_ON, Firm, Ordered
 from tests.activities.mixed import mixed
 from tests.activities.refusals import code, refused
@@ -358,8 +358,6 @@ def test_what_we_write_is_written_once_or_comes_back(firm: Firm, field: str) -> 
 
 NEVER_WRITTEN = {
     "employee": "hr.employee",
-    "timesheet": "account.analytic.line",
-    "timesheet.approval": "account.analytic.line",
     "expense": "hr.expense",
     "tax": "account.tax",
 }
@@ -373,6 +371,9 @@ def test_what_we_never_write_cannot_come_back_to_us(field: str) -> None:
     assert need is None or not need.rights
 
 
+HOURS_OF_PEOPLE = (
+    test_time_lines.test_what_people_did_to_a_line_is_corrected_and_their_own_lines_are_left_alone
+)
 WITH_THEIR_ACTS = {
     "contract.handover": test_handover.test_a_change_order_moves_what_only_we_have_set,
     "project.staffing": test_handover.test_what_people_have_edited_stays_and_is_reported,
@@ -380,6 +381,9 @@ WITH_THEIR_ACTS = {
     "project.documents": test_handover.test_a_repeat_and_two_at_once_leave_one_of_everything,
     "project.tags": test_handover.test_a_repeat_and_two_at_once_leave_one_of_everything,
     "project.todo": test_handover.test_a_repeat_and_two_at_once_leave_one_of_everything,
+    "timesheet": HOURS_OF_PEOPLE,
+    "timesheet.approval": HOURS_OF_PEOPLE,
+    "timesheet.imported": HOURS_OF_PEOPLE,
     "signed_document": test_signed_document.test_two_attempts_at_once_leave_one_document,
     "contract.signed_on": (
         test_signing.test_the_day_of_signature_is_the_envelopes_in_the_legal_entitys_zone

@@ -59,7 +59,7 @@ def commands(command: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield from commands(command.get_command(context, name), f"{path} {name}")
 
 
-LOOK = {"list", "show", "versions", "statement", "audit"}
+LOOK = {"list", "show", "versions", "statement", "audit", "export"}
 SYSTEM = {"worker", "serve", "setup", "check", "connectors", "replay", "demo", "dev"}
 COUNTS_ONCE = {"contract start", "events replay", "events dismiss"}
 """By the contract's own id, and the event's."""

@@ -45,11 +45,12 @@ BETWEEN_WORKFLOWS = {
     "invoice_lost",
     "credit_requested",
     "balance_changed",
+    "payment_reported",
     "credit_applied",
     "contract_renewed",
     "renew_run",
 }
-"""Signals of sweeps, contracts and invoices to each other; nobody else sends them."""
+"""Signals of sweeps, events, contracts and invoices to each other; nobody else sends them."""
 
 OF_SYSTEMS = {"report_signature"}
 """Updates that our own activities send; people say the same in other words."""
