@@ -12,7 +12,6 @@ from pydantic import ValidationError
 from contracts.model import JsonObject
 from contracts.money import Money
 from contracts.processors import MAX_TEXT, PaymentLink, of_minor_units
-from gateways import errors
 from gateways.errors import GatewayError
 
 INVOICE_FIELD, NUMBER_FIELD = "c2c_invoice", "invoice_number"
@@ -76,10 +75,6 @@ def rows_of(answer: JsonObject, name: str, unexpected: Unexpected) -> list[JsonO
     if not isinstance(rows, list) or not all(isinstance(item, dict) for item in rows):
         raise unexpected(f"a list without its {name}")
     return rows
-
-
-def not_found(system: str, message: str, object_id: str = "") -> GatewayError:
-    return errors.business(system, "payment_not_found", message, field="payment", value=object_id)
 
 
 def reference(value: Any) -> str:

@@ -165,6 +165,7 @@ def test_the_list_of_decisions_leads_to_each_by_its_title() -> None:
 _POSITION = {
     "with_question": 1,
     "BusinessRefusal": 0,
+    "for_people": 0,
     "Failed": 1,
     "PydanticCustomError": 0,
     "_Verdict": 1,

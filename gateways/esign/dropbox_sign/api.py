@@ -6,27 +6,19 @@ from Dropbox Sign's documentation and its official client, and not yet run again
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import httpx
 
 from contracts.model import JsonObject
-from gateways import errors
 from gateways.errors import GatewayError
 from gateways.esign.envelopes import too_large
-from gateways.http import (
-    MAX_RETRY_AFTER,
-    BodyTooLarge,
-    date_of,
-    expected_object,
-    json_object,
-    retry_after,
-    unanswered,
-)
+from gateways.http import date_of
+from gateways.remote_api import Refusal, RemoteApi, epoch_header, wait_until
 from gateways.secrets import Secret
-from gateways.throttle import Throttle
 
 PAGE = 100
 """Requests in one page; Dropbox Sign's limit."""
@@ -36,8 +28,6 @@ CALLS_PER_SECOND = 1.5
 """Dropbox Sign allows 100 in a minute."""
 
 _PREPARING_RETRY = timedelta(seconds=30)
-_LIMIT_RETRY = timedelta(minutes=1)
-_SHOWN_CHARACTERS = 500
 _ROOT = "/v3"
 
 
@@ -50,8 +40,11 @@ class RequestPage(NamedTuple):
     as_of: datetime | None
 
 
-class DropboxSignApi:
-    """One account behind one pooled client (of `pooled_client`); thread-safe."""
+class DropboxSignApi(RemoteApi):
+    """One account of Dropbox Sign."""
+
+    name = "Dropbox Sign"
+    limit_retry = timedelta(minutes=1)
 
     def __init__(
         self,
@@ -61,17 +54,15 @@ class DropboxSignApi:
         system: str,
         calls_per_second: float = CALLS_PER_SECOND,
     ) -> None:
-        self._http = http
+        super().__init__(http, system=system, calls_per_second=calls_per_second)
         self._api_key = api_key
-        self._system = system
-        self._throttle = Throttle(calls_per_second, system=system)
 
     def request(self, request_id: str) -> JsonObject:
         """One signature request."""
         answer = self._json(f"/signature_request/{quote(request_id, safe='')}")
         found = answer.get("signature_request")
         if not isinstance(found, dict):
-            raise self._unexpected("an answer without its signature request")
+            raise self.unexpected("an answer without its signature request")
         return found
 
     def created(self, first: date, last: date, page: int) -> RequestPage:
@@ -81,14 +72,14 @@ class DropboxSignApi:
             "page": str(page),
             "page_size": str(PAGE),
         }
-        response = self._answered("/signature_request/list", params=params)
-        answer = self._object(response)
+        response = self._read("/signature_request/list", params=params)
+        answer = self.object_of(response)
         found, info = answer.get("signature_requests"), answer.get("list_info")
         if not isinstance(found, list) or not isinstance(info, dict):
-            raise self._unexpected("a list without its requests")
+            raise self.unexpected("a list without its requests")
         pages = info.get("num_pages")
         if not isinstance(pages, int) or pages > MAX_PAGES:
-            raise self._unexpected(f"a list of {pages} pages; at most {MAX_PAGES} are read")
+            raise self.unexpected(f"a list of {pages} pages; at most {MAX_PAGES} are read")
         is_last = page >= pages or not found
         return RequestPage(found, 0 if is_last else page + 1, date_of(response))
 
@@ -97,7 +88,7 @@ class DropboxSignApi:
         path = f"/signature_request/files/{quote(request_id, safe='')}"
         headers = {"Accept": "application/pdf", "Accept-Encoding": "identity"}
         params, oversize = {"file_type": "pdf"}, too_large(self._system, request_id)
-        return self._answered(path, params=params, headers=headers, oversize=oversize).content
+        return self._read(path, params=params, headers=headers, oversize=oversize).content
 
     def account(self) -> JsonObject:
         """The account that the key is of."""
@@ -105,69 +96,33 @@ class DropboxSignApi:
 
     # --- calls ----------------------------------------------------------------------------------
 
-    def _json(self, path: str, **more: Any) -> JsonObject:
-        return self._object(self._answered(path, **more))
+    def _json(self, path: str) -> JsonObject:
+        return self.object_of(self._read(path))
 
-    def _answered(
-        self,
-        path: str,
-        *,
-        headers: dict[str, str] | None = None,
-        oversize: GatewayError | None = None,
-        **more: Any,
-    ) -> httpx.Response:
-        """`oversize` is what an answer of too many bytes means; left out, it is unexpected."""
-        self._throttle.wait()
+    def _read(self, path: str, **more: Any) -> httpx.Response:
         # The key is the user, and there is no password.
         auth = httpx.BasicAuth(self._api_key.reveal(), "")
-        every = {"Accept": "application/json", **(headers or {})}
-        try:
-            response = self._http.get(_ROOT + path, headers=every, auth=auth, **more)
-        except httpx.HTTPError as error:
-            told = oversize if isinstance(error, BodyTooLarge) else None
-            raise told or unanswered(error, self._system, "Dropbox Sign") from None
-        if response.is_success:
-            return response
-        refusal = self._error(response)
-        self._throttle.heed(refusal)
-        raise refusal
+        return self.answered("GET", _ROOT + path, auth=auth, **more)
 
-    def _object(self, response: httpx.Response) -> JsonObject:
-        return expected_object(response, self._unexpected)
+    def credentials(self) -> Mapping[str, str]:
+        return {}
 
-    def _error(self, response: httpx.Response) -> GatewayError:
-        """A refusal as a GatewayError: the only place that gives an answer its kind."""
-        body, status, system = json_object(response) or {}, response.status_code, self._system
-        stated = body.get("error")
-        detail = stated if isinstance(stated, dict) else {}
-        text = str(detail.get("error_msg") or response.reason_phrase)[:_SHOWN_CHARACTERS]
-        message = f"{detail.get('error_name') or ''}: {text} (HTTP {status})".removeprefix(": ")
-        if status == httpx.codes.UNAUTHORIZED:
-            return errors.credentials(system, "credentials_refused", message)
-        if status in (httpx.codes.FORBIDDEN, httpx.codes.PAYMENT_REQUIRED):
-            return errors.business(system, "access_denied", message)
-        if status in (httpx.codes.NOT_FOUND, httpx.codes.GONE):
-            return errors.business(system, "envelope_not_found", message, field="envelope")
-        if status == httpx.codes.CONFLICT:
-            wait = retry_after(response) or _PREPARING_RETRY
-            return errors.transient(system, "unavailable", message, wait)
-        if status == httpx.codes.TOO_MANY_REQUESTS:
-            return errors.transient(system, "rate_limited", message, _wait(response))
-        if status >= 500 or status == httpx.codes.REQUEST_TIMEOUT:
-            return errors.transient(system, "unavailable", message, retry_after(response))
-        if status == httpx.codes.BAD_REQUEST:
-            return errors.business(system, "esign_refused", message)
-        return self._unexpected(message)
+    def stated(self, body: JsonObject) -> tuple[object, object]:
+        found = body.get("error")
+        detail = found if isinstance(found, dict) else {}
+        return detail.get("error_name"), detail.get("error_msg")
 
-    def _unexpected(self, text: str) -> GatewayError:
-        return errors.defect(self._system, "unexpected_answer", f"Dropbox Sign: {text}")
+    def own_meaning(self, refusal: Refusal) -> GatewayError | None:
+        if refusal.status == httpx.codes.PAYMENT_REQUIRED:
+            return self.for_people("access_denied", refusal)
+        if refusal.status in (httpx.codes.NOT_FOUND, httpx.codes.GONE):
+            return self.for_people("envelope_not_found", refusal, field="envelope")
+        if refusal.status == httpx.codes.CONFLICT:
+            return self.passing(refusal, _PREPARING_RETRY)
+        if refusal.status == httpx.codes.BAD_REQUEST:
+            return self.for_people("esign_refused", refusal)
+        return None
 
-
-def _wait(response: httpx.Response) -> timedelta:
-    """How long a limit lasts: it says when it ends, in seconds since 1970."""
-    reset = response.headers.get("X-Ratelimit-Reset", "")
-    if not (reset.isascii() and reset.isdigit() and len(reset) <= 12):
-        return retry_after(response) or _LIMIT_RETRY
-    now = date_of(response) or datetime.now(UTC)
-    seconds = int(reset) - now.timestamp()
-    return timedelta(seconds=min(max(seconds, 1.0), MAX_RETRY_AFTER.total_seconds()))
+    def limited_for(self, refusal: Refusal) -> timedelta:
+        until = epoch_header(refusal.response, "X-Ratelimit-Reset")
+        return wait_until(until, refusal.response) if until else super().limited_for(refusal)

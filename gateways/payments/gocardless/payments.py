@@ -6,18 +6,17 @@ chargeback. Both are booked, and what comes after undoes them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from itertools import islice
 
+from contracts.model import JsonObject
 from contracts.money import Money
-from contracts.problems import Problem
 from contracts.processors import (
     MAX_REVERSALS,
-    Changes,
+    Change,
     LinkRequest,
     ObjectKind,
-    PaymentLink,
     Payout,
     PayoutStatus,
     ProcessorPayment,
@@ -25,14 +24,13 @@ from contracts.processors import (
     ReversalKind,
     minor_units,
 )
-from gateways.errors import FailureKind, GatewayError, business
+from gateways.payments.account import Account
 from gateways.payments.gocardless.api import GoCardlessApi
 from gateways.payments.gocardless.events import change_of
+from gateways.payments.lists import ListPage
 from gateways.payments.objects import (
     INVOICE_FIELD,
-    NUMBER_FIELD,
     amount_of,
-    link_of,
     metadata_of,
     reference,
     text_field,
@@ -43,23 +41,13 @@ _MONEY = ("confirmed", "paid_out", "charged_back")
 _NO_REFUND = ("cancelled", "bounced", "funds_returned")
 """Refunds that the customer has not got, or that came back."""
 _PAYOUTS = {"paid": PayoutStatus.PAID, "bounced": PayoutStatus.FAILED}
-_SETUP = ("events", "payments", "refunds", "payouts")
 
 
-class GoCardless:
-    """One creditor, which may have other uses: what names none of our invoices stays."""
+class GoCardless(Account[GoCardlessApi]):
+    """One creditor of GoCardless."""
 
-    def __init__(self, api: GoCardlessApi, *, system: str, link_words: str) -> None:
-        self._api = api
-        self._system = system
-        self._link_words = link_words
-
-    @property
-    def system(self) -> str:
-        return self._system
-
-    def close(self) -> None:
-        self._api.close()
+    reads = ("events", "payments", "refunds", "payouts")
+    key_name = "an access token"
 
     # --- payments ---------------------------------------------------------------------------------
 
@@ -133,23 +121,17 @@ class GoCardless:
             text=text_of({}, found.get("reference")),
         )
 
-    # --- events -----------------------------------------------------------------------------------
+    # --- events and links -----------------------------------------------------------------------
 
-    def changed(self, since: datetime, after: str = "") -> Changes:
+    def _events(self, since: datetime, after: str) -> ListPage:
         from_then = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        page = self._api.page("events", after, **{"created_at[gte]": from_then})
-        found = (change_of(row) for row in page.rows)
-        return Changes(
-            changes=[item for item in found if item is not None],
-            as_of=page.as_of,
-            next=page.next,
-        )
+        return self._api.page("events", after, **{"created_at[gte]": from_then})
 
-    # --- links ------------------------------------------------------------------------------------
+    def _change(self, row: JsonObject) -> Change | None:
+        return change_of(row)
 
-    def create_link(self, request: LinkRequest) -> PaymentLink:
+    def _new_link(self, request: LinkRequest, named: Mapping[str, str], key: str) -> object:
         """A page that does not end. It may be used again: what is paid twice is shown to people."""
-        named = {INVOICE_FIELD: request.invoice, NUMBER_FIELD: request.number}
         fields = {
             "name": request.number,
             "payment_request_amount": str(minor_units(request.amount)),
@@ -158,37 +140,8 @@ class GoCardless:
             "payment_request_metadata": named,
             "metadata": named,
         }
-        try:
-            key = f"{request.invoice}/{request.amount}"
-            found = self._api.create("billing_request_templates", fields, key)
-        except GatewayError as error:
-            if error.kind is not FailureKind.BUSINESS:
-                raise
-            raise business(self._system, "payment_link_refused", error.message) from None
-        return link_of(found.get("authorisation_url"), self._link_words, self._api.unexpected)
-
-    # --- set-up -----------------------------------------------------------------------------------
-
-    def missing_setup(self) -> list[Problem]:
-        """A token may read all, or write too: what it may not read shows here."""
-        return [problem for path in _SETUP for problem in self._unreadable(path)]
-
-    def _unreadable(self, path: str) -> Iterator[Problem]:
-        try:
-            self._api.page(path, limit=1)
-        except GatewayError as error:
-            if error.code != "access_denied":
-                raise
-            yield Problem(
-                code="access_denied",
-                field="api_key",
-                value=path,
-                expected=f"an access token that may read {path}",
-            )
-
-    def ensure_setup(self) -> list[Problem]:
-        """Tokens are made in GoCardless' dashboard."""
-        return self.missing_setup()
+        found = self._api.create("billing_request_templates", fields, key)
+        return found.get("authorisation_url")
 
     def _day(self, text: object) -> date:
         try:

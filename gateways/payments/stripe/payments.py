@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import islice
 
 from contracts.model import JsonObject
 from contracts.money import Money
-from contracts.problems import Problem
 from contracts.processors import (
     MAX_REVERSALS,
-    Changes,
+    Change,
     LinkRequest,
     ObjectKind,
-    PaymentLink,
     Payout,
     PayoutStatus,
     ProcessorPayment,
@@ -22,13 +20,12 @@ from contracts.processors import (
     ReversalKind,
     minor_units,
 )
-from gateways.errors import FailureKind, GatewayError, business
+from gateways.payments.account import Account
+from gateways.payments.lists import ListPage
 from gateways.payments.objects import (
     INVOICE_FIELD,
-    NUMBER_FIELD,
     amount_of,
     day_of,
-    link_of,
     metadata_of,
     reference,
     text_field,
@@ -48,24 +45,17 @@ _PAYOUTS = {
     "failed": PayoutStatus.FAILED,
     "canceled": PayoutStatus.FAILED,
 }
-_SETUP = ("events", "payment_intents", "refunds", "disputes", "payouts", "balance_transactions")
 
 
-class Stripe:
-    """One account, which may have other uses: what names none of our invoices stays."""
+class Stripe(Account[StripeApi]):
+    """One account of Stripe, whose days are those of a time zone."""
+
+    reads = ("events", "payment_intents", "refunds", "disputes", "payouts", "balance_transactions")
+    key_name = "a key"
 
     def __init__(self, api: StripeApi, *, system: str, time_zone: str, link_words: str) -> None:
-        self._api = api
-        self._system = system
+        super().__init__(api, system=system, link_words=link_words)
         self._zone = time_zone
-        self._link_words = link_words
-
-    @property
-    def system(self) -> str:
-        return self._system
-
-    def close(self) -> None:
-        self._api.close()
 
     # --- payments ---------------------------------------------------------------------------------
 
@@ -144,23 +134,17 @@ class Stripe:
                 kept -= self._amount(row, "amount")
         return kept
 
-    # --- events -----------------------------------------------------------------------------------
+    # --- events and links -----------------------------------------------------------------------
 
-    def changed(self, since: datetime, after: str = "") -> Changes:
+    def _events(self, since: datetime, after: str) -> ListPage:
         params = {"created[gte]": int(since.timestamp()), "types[]": list(TYPES)}
-        page = self._api.page("events", after, **params)
-        found = (change_of(row) for row in page.rows)
-        return Changes(
-            changes=[item for item in found if item is not None],
-            as_of=page.as_of,
-            next=page.next,
-        )
+        return self._api.page("events", after, **params)
 
-    # --- links ------------------------------------------------------------------------------------
+    def _change(self, row: JsonObject) -> Change | None:
+        return change_of(row)
 
-    def create_link(self, request: LinkRequest) -> PaymentLink:
+    def _new_link(self, request: LinkRequest, named: Mapping[str, str], key: str) -> object:
         """It takes one payment, and does not end."""
-        named = {INVOICE_FIELD: request.invoice, NUMBER_FIELD: request.number}
         price = "line_items[0][price_data]"
         form = {
             f"{price}[currency]": request.amount.currency.lower(),
@@ -172,37 +156,7 @@ class Stripe:
             **{f"payment_intent_data[metadata][{name}]": text for name, text in named.items()},
             **{f"metadata[{name}]": text for name, text in named.items()},
         }
-        key = f"{request.invoice}/{request.amount}"
-        try:
-            found = self._api.create("payment_links", form, key)
-        except GatewayError as error:
-            if error.kind is not FailureKind.BUSINESS:
-                raise
-            raise business(self._system, "payment_link_refused", error.message) from None
-        return link_of(found.get("url"), self._link_words, self._api.unexpected)
-
-    # --- set-up -----------------------------------------------------------------------------------
-
-    def missing_setup(self) -> list[Problem]:
-        """A restricted key may lack the right to read something."""
-        return [problem for path in _SETUP for problem in self._unreadable(path)]
-
-    def _unreadable(self, path: str) -> Iterator[Problem]:
-        try:
-            self._api.page(path, limit=1)
-        except GatewayError as error:
-            if error.code != "access_denied":
-                raise
-            yield Problem(
-                code="access_denied",
-                field="api_key",
-                value=path,
-                expected=f"a key that may read {path.replace('_', ' ')}",
-            )
-
-    def ensure_setup(self) -> list[Problem]:
-        """Rights are given in Stripe's dashboard."""
-        return self.missing_setup()
+        return self._api.create("payment_links", form, key).get("url")
 
     def _amount(self, row: JsonObject, name: str) -> Money:
         return amount_of(row, name, self._api.unexpected, SPECIAL)

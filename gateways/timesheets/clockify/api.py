@@ -13,11 +13,10 @@ from typing import NamedTuple
 import httpx
 
 from contracts.model import JsonObject
-from gateways import errors
 from gateways.errors import GatewayError
-from gateways.http import date_of, json_object, retry_after, unanswered
+from gateways.http import date_of
+from gateways.remote_api import Refusal, RemoteApi
 from gateways.secrets import Secret
-from gateways.throttle import Throttle
 
 REQUESTS = 50
 """Approval requests in one page, each with the entries of a week or month."""
@@ -25,7 +24,6 @@ DELETED, USERS = 1_000, 200
 CALLS_PER_SECOND = 8.0
 """Clockify allows 10."""
 
-_LIMIT_RETRY = timedelta(seconds=5)
 _SHOWN_CHARACTERS = 300
 
 
@@ -37,8 +35,11 @@ class Page(NamedTuple):
     as_of: datetime | None
 
 
-class ClockifyApi:
-    """One workspace behind one pooled client (of `pooled_client`); thread-safe."""
+class ClockifyApi(RemoteApi):
+    """One workspace of Clockify."""
+
+    name = "Clockify"
+    limit_retry = timedelta(seconds=5)
 
     def __init__(
         self,
@@ -49,14 +50,9 @@ class ClockifyApi:
         system: str,
         calls_per_second: float = CALLS_PER_SECOND,
     ) -> None:
-        self._http = http
+        super().__init__(http, system=system, calls_per_second=calls_per_second)
         self._root = f"/v1/workspaces/{workspace_id}"
         self._api_key = api_key
-        self._system = system
-        self._throttle = Throttle(calls_per_second, system=system)
-
-    def close(self) -> None:
-        self._http.close()
 
     def approval_requests(
         self, status: str, sort_column: str, page: int, *, size: int = REQUESTS
@@ -89,47 +85,26 @@ class ClockifyApi:
     # --- calls ----------------------------------------------------------------------------------
 
     def _page(self, path: str, params: Mapping[str, str], size: int) -> Page:
-        response = self._answered(path, params)
+        response = self.answered("GET", self._root + path, params=dict(params))
         try:
             found = response.json()
         except (ValueError, RecursionError):
             found = None
         if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
             shown = response.text[:_SHOWN_CHARACTERS]
-            raise self._unexpected(f"an answer that is no list of objects: {shown}")
+            raise self.unexpected(f"an answer that is no list of objects: {shown}")
         return Page(found, len(found) >= size, date_of(response))
 
-    def _answered(self, path: str, params: Mapping[str, str]) -> httpx.Response:
-        self._throttle.wait()
-        headers = {"X-Api-Key": self._api_key.reveal(), "Accept": "application/json"}
-        try:
-            response = self._http.get(self._root + path, params=dict(params), headers=headers)
-        except httpx.HTTPError as error:
-            raise unanswered(error, self._system, "Clockify") from None
-        if response.is_success:
-            return response
-        refusal = self._error(response)
-        self._throttle.heed(refusal)
-        raise refusal
+    def credentials(self) -> Mapping[str, str]:
+        return {"X-Api-Key": self._api_key.reveal()}
 
-    def _error(self, response: httpx.Response) -> GatewayError:
-        """A refusal as a GatewayError: the only place that gives an answer its kind."""
-        body, status, system = json_object(response) or {}, response.status_code, self._system
-        told = str(body.get("message") or response.reason_phrase)[:_SHOWN_CHARACTERS]
-        message = f"{told} (HTTP {status})"
-        if status == httpx.codes.UNAUTHORIZED:
-            return errors.credentials(system, "credentials_refused", message)
-        if status in (httpx.codes.FORBIDDEN, httpx.codes.NOT_FOUND, httpx.codes.PAYMENT_REQUIRED):
-            return errors.business(system, "access_denied", message)
-        if status == httpx.codes.TOO_MANY_REQUESTS:
-            wait = retry_after(response) or _LIMIT_RETRY
-            return errors.transient(system, "rate_limited", message, wait)
-        if status >= 500 or status == httpx.codes.REQUEST_TIMEOUT:
-            return errors.transient(system, "unavailable", message, retry_after(response))
-        return self._unexpected(message)
+    def stated(self, body: JsonObject) -> tuple[object, object]:
+        return "", body.get("message")
 
-    def _unexpected(self, text: str) -> GatewayError:
-        return errors.defect(self._system, "unexpected_answer", f"Clockify: {text}")
+    def own_meaning(self, refusal: Refusal) -> GatewayError | None:
+        if refusal.status in (httpx.codes.NOT_FOUND, httpx.codes.PAYMENT_REQUIRED):
+            return self.for_people("access_denied", refusal)
+        return None
 
 
 def _moment(at: datetime) -> str:

@@ -16,18 +16,16 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 
 from contracts.model import JsonObject
-from gateways import errors
 from gateways.errors import GatewayError
-from gateways.http import date_of, json_object, retry_after, unanswered
+from gateways.http import date_of
+from gateways.remote_api import Refusal, RemoteApi
 from gateways.secrets import Secret
-from gateways.throttle import Throttle
 
 PAGE = 2_000
 """Records in one page; Harvest's limit."""
 CALLS_PER_SECOND = 6.0
 """Harvest allows 100 in 15 seconds."""
 
-_LIMIT_RETRY = timedelta(seconds=15)
 _SHOWN_CHARACTERS = 300
 _ROOT = "/v2"
 
@@ -41,8 +39,11 @@ class Page(NamedTuple):
     as_of: datetime | None
 
 
-class HarvestApi:
-    """One account behind one pooled client (of `pooled_client`); thread-safe."""
+class HarvestApi(RemoteApi):
+    """One account of Harvest."""
+
+    name = "Harvest"
+    limit_retry = timedelta(seconds=15)
 
     def __init__(
         self,
@@ -53,14 +54,9 @@ class HarvestApi:
         system: str,
         calls_per_second: float = CALLS_PER_SECOND,
     ) -> None:
-        self._http = http
+        super().__init__(http, system=system, calls_per_second=calls_per_second)
         self._account_id = account_id
         self._token = token
-        self._system = system
-        self._throttle = Throttle(calls_per_second, system=system)
-
-    def close(self) -> None:
-        self._http.close()
 
     def time_entries(self, params: Mapping[str, str]) -> Page:
         """A page of time entries: `updated_since`, or `from` and `to`, or those of a next page."""
@@ -72,18 +68,18 @@ class HarvestApi:
 
     def own_user(self) -> JsonObject:
         """Who the token is of."""
-        return self._object(self._answered("/users/me", {}))
+        return self.object_of(self._read("/users/me", {}))
 
     # --- calls ----------------------------------------------------------------------------------
 
     def _page(self, what: str, params: Mapping[str, str]) -> Page:
-        response = self._answered(f"/{what}", {"per_page": str(PAGE), **params})
-        answer = self._object(response)
+        response = self._read(f"/{what}", {"per_page": str(PAGE), **params})
+        answer = self.object_of(response)
         found, links = answer.get(what), answer.get("links")
         if not isinstance(found, list) or not isinstance(links, dict):
-            raise self._unexpected(f"a list of {what} without them")
+            raise self.unexpected(f"a list of {what} without them")
         if not all(isinstance(item, dict) for item in found):
-            raise self._unexpected(f"{what} that are none")
+            raise self.unexpected(f"{what} that are none")
         return Page(found, self._next(links.get("next"), params), date_of(response))
 
     def _next(self, link: Any, params: Mapping[str, str]) -> dict[str, str]:
@@ -92,26 +88,24 @@ class HarvestApi:
             return {}
         found = dict(parse_qsl(urlsplit(str(link)).query))
         if not found or found == dict(params):
-            raise self._unexpected("a next page that is the same one")
+            raise self.unexpected("a next page that is the same one")
         return found
 
-    def _answered(self, path: str, params: Mapping[str, str]) -> httpx.Response:
-        self._throttle.wait()
-        headers = {
-            "Authorization": f"Bearer {self._token.reveal()}",
-            "Harvest-Account-Id": self._account_id,
-        }
-        try:
-            response = self._http.get(_ROOT + path, params=dict(params), headers=headers)
-        except httpx.HTTPError as error:
-            raise unanswered(error, self._system, "Harvest") from None
-        if response.is_success:
-            return response
-        refusal = self._error(response)
-        self._throttle.heed(refusal)
-        raise refusal
+    def _read(self, path: str, params: Mapping[str, str]) -> httpx.Response:
+        return self.answered("GET", _ROOT + path, params=dict(params))
 
-    def _object(self, response: httpx.Response) -> JsonObject:
+    def credentials(self) -> Mapping[str, str]:
+        return {"Authorization": self._token.bearer(), "Harvest-Account-Id": self._account_id}
+
+    def stated(self, body: JsonObject) -> tuple[object, object]:
+        return "", body.get("message") or body.get("error_description")
+
+    def own_meaning(self, refusal: Refusal) -> GatewayError | None:
+        if refusal.status == httpx.codes.NOT_FOUND:
+            return self.for_people("access_denied", refusal)
+        return None
+
+    def object_of(self, response: httpx.Response) -> JsonObject:
         """Its numbers are read as they are written: hours are no floats."""
         try:
             answer = json.loads(response.content, parse_float=Decimal)
@@ -119,24 +113,5 @@ class HarvestApi:
             answer = None
         if not isinstance(answer, dict):
             shown = response.text[:_SHOWN_CHARACTERS]
-            raise self._unexpected(f"an answer that is no JSON object: {shown}")
+            raise self.unexpected(f"an answer that is no JSON object: {shown}")
         return answer
-
-    def _error(self, response: httpx.Response) -> GatewayError:
-        """A refusal as a GatewayError: the only place that gives an answer its kind."""
-        body, status, system = json_object(response) or {}, response.status_code, self._system
-        told = body.get("message") or body.get("error_description") or response.reason_phrase
-        message = f"{str(told)[:_SHOWN_CHARACTERS]} (HTTP {status})"
-        if status == httpx.codes.UNAUTHORIZED:
-            return errors.credentials(system, "credentials_refused", message)
-        if status in (httpx.codes.FORBIDDEN, httpx.codes.NOT_FOUND):
-            return errors.business(system, "access_denied", message)
-        if status == httpx.codes.TOO_MANY_REQUESTS:
-            wait = retry_after(response) or _LIMIT_RETRY
-            return errors.transient(system, "rate_limited", message, wait)
-        if status >= 500 or status == httpx.codes.REQUEST_TIMEOUT:
-            return errors.transient(system, "unavailable", message, retry_after(response))
-        return self._unexpected(message)
-
-    def _unexpected(self, text: str) -> GatewayError:
-        return errors.defect(self._system, "unexpected_answer", f"Harvest: {text}")
