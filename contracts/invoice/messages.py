@@ -6,15 +6,16 @@ Amounts are as on the invoice: those of a credit note are positive.
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import StringConstraints
 
-from contracts.model import Frozen, Message, MessageDay, Person, Text, Value
+from contracts.model import Frozen, Message, MessageDay, Person, Text, Value, Words
 from contracts.money import Money
 from contracts.processors import ProcessorPayment
 
-MAX_JOURNAL = 20
-"""Characters of a journal's code."""
+Journal = Annotated[Words, StringConstraints(max_length=20)]
+"""A journal's code in Odoo."""
 
 
 class Instalment(Value):
@@ -71,7 +72,7 @@ class PaymentReceived(Frozen):
     reference: Text
     amount: Money
     paid_on: MessageDay
-    journal: str = Field("", max_length=MAX_JOURNAL)
+    journal: Journal = ""
 
 
 class PaymentNotice(PaymentReceived):
@@ -83,7 +84,7 @@ class PaymentReported(Value):
     `journal`, and what undoes it is booked there too."""
 
     system: str
-    journal: str = Field(max_length=MAX_JOURNAL)
+    journal: Journal
     payment: ProcessorPayment
 
 

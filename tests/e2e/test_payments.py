@@ -113,7 +113,8 @@ class PayingWorld(World):
 
 
 @pytest.fixture(scope="module")
-def store() -> StripeStore:
+def store(odoo_server: OdooServer) -> StripeStore:
+    """Each Odoo has a Stripe of its own."""
     return StripeStore()
 
 
