@@ -105,6 +105,17 @@ def test_a_hold_reaches_every_invoice_though_one_is_dead_and_one_is_only_startin
     assert [life.invoices[n].hold for n in (2, 3)] == [None, None]
 
 
+def test_a_hold_that_is_released_while_an_invoice_is_told_of_it_is_released_there_too() -> None:
+    life = Played(fixed_price(), held_back={"dunning_hold"})
+    life.reach("design")
+    life.issue(1)
+    life.send(hold(HoldKind.DUNNING))
+    assert "dunning_hold:1" in life.state.running
+    life.send(HoldRequest(kind=HoldKind.DUNNING, by=OLGA))
+    life.release("dunning_hold")
+    assert life.invoices[1].hold is None
+
+
 def test_each_of_many_open_invoices_is_asked_once_in_its_life_to_report_its_end() -> None:
     life = Played(many(60))
     life.reach(*(f"m{n}" for n in range(60)))
