@@ -139,6 +139,18 @@ def test_a_refresh_that_waits_for_the_crm_holds_up_no_invoice() -> None:
     assert life.state.invoices[1].stage is InvoiceStage.OPEN
 
 
+def test_a_deal_that_changes_while_it_is_refreshed_is_read_once_more() -> None:
+    life = Played(fixed_price(), system="hubspot")
+    life.held_back.add("refresh")
+    life.deal = fixed_price(purchase_order="PO-2")
+    life.send(CustomerRefresh(by="hubspot"))
+    read = life.state.running["refresh"]
+    life.send(CustomerRefresh(by="hubspot"))
+    assert life.state.running["refresh"] is read
+    life.release("refresh")
+    assert life.begun.count("refresh") == 2
+
+
 def test_a_plan_that_cannot_be_read_holds_up_no_other_plan() -> None:
     life = Played(hourly(second=True))
     worked(life, date(2026, 3, 10), "10")
