@@ -1,7 +1,8 @@
 """Credits that people ask for: how much of an invoice can be credited, and the credit's lines.
 
-A credit note mirrors the parts of its invoice, each by at most what is billed of its key by now. So
-what was corrected since is not credited twice, and what was deducted is owed again.
+A credit note mirrors the parts of its invoice, each by at most what is billed of its key by now,
+and what earlier credits of the invoice have left of it. So what was corrected since is not credited
+twice, nor what another invoice bills; and what was deducted is owed again.
 """
 
 from __future__ import annotations
@@ -107,12 +108,28 @@ def _measure(ledger: Ledger, part: Part, amount: Decimal) -> Decimal:
 
 
 def _left(ledger: Ledger, invoice: Invoice) -> dict[str, Decimal]:
-    """What of each key of an invoice is billed by now; of a deposit, what is not deducted."""
+    """What of each key of an invoice is billed by now, and not credited of the invoice itself; of a
+    deposit, what is not deducted."""
     left = {key: ledger.account(key).amount for key in invoice.by_key}
     if keys.DEPOSIT in left:
         deducted = ledger.account(keys.DEDUCTED).amount
         left[keys.DEPOSIT] = max(left[keys.DEPOSIT] + deducted, ZERO)
+    for key, own in _uncredited(ledger, invoice).items():
+        least, most = min(own, ZERO), max(own, ZERO)
+        left[key] = max(least, min(left[key], most))
     return left
+
+
+def _uncredited(ledger: Ledger, invoice: Invoice) -> dict[str, Decimal]:
+    """What an invoice has billed of each key, less its credits: of a key that it shares with other
+    invoices, what those bill is no part of it."""
+    own = {key: amount for key, (amount, _) in invoice.by_key.items()}
+    for credit in ledger.state.invoices.values():
+        if credit.counts and credit.credited_number == invoice.number:
+            for key, (amount, _) in credit.by_key.items():
+                if key in own:
+                    own[key] += amount
+    return own
 
 
 def _at_most(part: Part, left: dict[str, Decimal]) -> Decimal:

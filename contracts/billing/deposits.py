@@ -11,6 +11,9 @@ from contracts.billing.drafts import Draft, Piece, amount_of, once
 from contracts.billing.entitlements import ZERO
 from contracts.billing.ledger import Ledger
 from contracts.billing.lines import QUANTITY_UNIT, rounded
+from contracts.billing.state import InvoiceStatus
+
+_NOTHING = (ZERO, ZERO)
 
 
 def deposit(ledger: Ledger) -> Decimal:
@@ -38,12 +41,23 @@ def deduction(ledger: Ledger, pieces: Iterable[Piece]) -> list[Draft]:
         return []
     amount = _target(ledger, billed) - ledger.account(keys.DEDUCTED).amount
     come_to = amount_of(billed)
-    amount = min(max(amount, min(-come_to, ZERO)), max(-come_to, ZERO))
+    amount = max(amount, min(-come_to, ZERO), _not_deducted(ledger))
+    amount = min(amount, max(-come_to, ZERO))
     if not amount:
         return []
     name = keys.plan_of(billed[0].key)
     item = ledger.state.contract.milestone(name)
     return [_line(ledger, f"Down payment deducted: {item.name if item else name}", amount)]
+
+
+def _not_deducted(ledger: Ledger) -> Decimal:
+    """What of the deposit can still be deducted, zero or below: what an open credit gives back
+    stays deducted if that is rejected."""
+    deducted = ledger.account(keys.DEDUCTED).amount
+    for invoice in ledger.state.invoices.values():
+        if invoice.status is InvoiceStatus.PROPOSED:
+            deducted -= max(invoice.by_key.get(keys.DEDUCTED, _NOTHING)[0], ZERO)
+    return min(-deposit(ledger) - deducted, ZERO)
 
 
 def _line(ledger: Ledger, text: str, amount: Decimal) -> Draft:

@@ -8,8 +8,8 @@ from typing import Any
 from contracts.agenda.actions import Action, Failed
 from contracts.agenda.machine import ActRule, MessageRule
 from contracts.contract import invoices
-from contracts.contract.messages import HoldKind, HoldRequest
-from contracts.contract.state import DAY, ContractState, not_running
+from contracts.contract.messages import Hold, HoldKind, HoldRequest
+from contracts.contract.state import DAY, ContractState, has_ended, not_running
 from contracts.invoice.state import CLEARED, UNBILLED
 
 DUNNING_HOLD = "dunning_hold"
@@ -73,8 +73,11 @@ def wanted(state: ContractState) -> Iterator[Action]:
 
 
 def _hold_sent(state: ContractState, action: Action, value: Any) -> ContractState:
-    """Where the hold was changed meanwhile it is sent again."""
-    number, hold = int(action.subject), state.holds.get(HoldKind.DUNNING)
+    """The invoice knows what was sent. Where the hold was changed or released meanwhile, it is told
+    again."""
+    number = int(action.subject)
+    sent = Hold.model_validate_json(action.basis) if action.basis else None
+    hold = None if has_ended(state.invoices[number]) else sent
     others = {key: known for key, known in state.dunning_holds.items() if key != number}
     return state.replace(dunning_holds={**others, number: hold} if hold else others)
 
@@ -88,7 +91,7 @@ def _hold_not_sent(state: ContractState, action: Action, failure: Failed) -> Con
 
 
 ACTS: Mapping[str, ActRule[ContractState]] = {
-    DUNNING_HOLD: ActRule(decided=_hold_sent, failed=_hold_not_sent)
+    DUNNING_HOLD: ActRule(done=_hold_sent, failed=_hold_not_sent)
 }
 MESSAGES: Mapping[type, MessageRule[ContractState]] = {
     HoldRequest: MessageRule(_hold, _hold_refusal, brings_work=True)

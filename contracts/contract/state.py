@@ -233,8 +233,8 @@ class ContractState(AgendaState):
     periods that are settled for good. `limits_passed` says which occasions may
     exceed the purchase order, by what amount.
 
-    The deal, before the contract runs: `deal_news` counts what calls for reading it again (it
-    changed, the contract was signed), `deal_read` how much of that the last reading knew of.
+    The deal: `deal_news` counts what calls for reading it again (it changed, the contract was
+    signed), `deal_read` how much of that the last reading before the contract runs knew of.
 
     Delivery: `handed_over` is the plan that the project in Odoo got last, and `staffed_on` the day
     since which it has a manager and people. `burn` was read for whoever asked last.

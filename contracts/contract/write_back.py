@@ -123,8 +123,6 @@ def _refresh_refusal(state: ContractState, request: CustomerRefresh) -> str | No
         return "the contract came from a file, not from a CRM"
     if state.stage in UNSIGNED and state.cancel is None:
         return _reading_refusal(state)
-    if state.refresh is not None:
-        return "the deal is being read already"
     return not_running(state)
 
 
@@ -138,16 +136,21 @@ def _reading_refusal(state: ContractState) -> str | None:
 
 
 def _refresh(state: ContractState, request: CustomerRefresh) -> ContractState:
-    """Before the contract runs, the deal's terms are its own; after that some of its data."""
+    """Before the contract runs, the deal's terms are its own; after that some of its data. A
+    reading that is under way may have missed what changed, and is done once more."""
+    state = state.with_deal_news()
     if state.stage in UNSIGNED:
-        return state.with_deal_news()
+        return state
+    before = state.refresh
+    if before is not None and before.by != request.by:
+        state = state.with_requesters(before.by)
     return state.replace(refresh=request)
 
 
 def refresh(state: ContractState) -> Iterator[Action]:
     """The deal is read again for whoever asked."""
     if state.refresh is not None:
-        yield Action(REFRESH, REFRESH, basis=state.refresh.by)
+        yield Action(REFRESH, REFRESH, basis=str(state.deal_news), subject=state.refresh.by)
 
 
 def _deal_refreshed(state: ContractState, action: Action, deal: DealRead) -> ContractState:
@@ -158,11 +161,11 @@ def _deal_refreshed(state: ContractState, action: Action, deal: DealRead) -> Con
         state = state.replace(
             contract=contract,
             billing=account.adopt(state.account, contract, state.today),
-        ).with_requesters(contract.requested_by, action.basis)
+        ).with_requesters(contract.requested_by, action.subject)
     # What the owner elsewhere keeps is the same every time: it is noted once.
     for text in found:
         if text not in state.refreshed:
-            state = state.noted(f"{action.basis} refreshed the deal: {text}")
+            state = state.noted(f"{action.subject} refreshed the deal: {text}")
     return state.replace(refresh=None, refreshed=found)
 
 

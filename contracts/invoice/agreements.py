@@ -317,7 +317,8 @@ def to_write_off(asked: WriteOff) -> Action:
 
 def void_write_off(state: InvoiceState) -> InvoiceState:
     """Any other open amount voids a write-off; not while it is carried out, nor while it may have
-    been: then the open amount is another one because of it."""
+    been: then the open amount is another one because of it. One that was approved was tried, and
+    may have left a draft."""
     asked, balance = state.write_off, collecting.posted(state)
     if asked is None or acts.WRITE_OFF in state.running or acts.WRITE_OFF in state.uncertain:
         return state
@@ -326,6 +327,8 @@ def void_write_off(state: InvoiceState) -> InvoiceState:
     if balance is None:
         return state
     if balance.residual != asked.amount or balance.in_payment or _is_booking(state):
+        if asked.approval_round.is_met:
+            state = _with_given_up(state)
         return _without_write_off(state, f"void: {balance.residual} is open now")
     return state
 
@@ -339,8 +342,11 @@ def _wrote_off(state: InvoiceState, action: Action, balance: InvoiceBalance) -> 
 
 
 def _give_up(state: InvoiceState, *_: Any) -> InvoiceState:
-    state = payments.with_given_up(state, GivenUp(write_off=str(state.write_offs)))
-    return _without_write_off(state, "not booked")
+    return _without_write_off(_with_given_up(state), "not booked")
+
+
+def _with_given_up(state: InvoiceState) -> InvoiceState:
+    return payments.with_given_up(state, GivenUp(write_off=str(state.write_offs)))
 
 
 def _without_write_off(state: InvoiceState, why: str) -> InvoiceState:

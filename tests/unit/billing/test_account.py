@@ -283,6 +283,39 @@ def test_an_invoice_issued_anew_follows_a_change_order() -> None:
     assert desk.is_over
 
 
+def test_an_invoice_is_credited_by_no_more_than_it_billed_when_another_bills_the_same() -> None:
+    desk = signed("1000", "1000")
+    reached(desk, "m1")
+    desk.credits(1, reinvoice=True)
+    again = desk.bills("milestone:m1")
+    assert desk.creditable(1) == euros(0), "what is issued anew is credited on its own invoice"
+    with pytest.raises(NotPossible, match="of invoice 1 can still be credited"):
+        desk.asks_credit(1)
+    assert desk.credits(again.number).amount == euros(-1000)
+
+
+def test_a_credit_in_part_is_no_less_after_the_same_hours_are_billed_further() -> None:
+    desk = Desk(time=[DEV])
+    desk.works(1, "2026-01-10", "10")
+    desk.on("2026-02-01").bills()
+    desk.credits(1, "300")
+    desk.works(1, "2026-01-10", "20")
+    desk.on("2026-03-01").bills()
+    assert (desk.creditable(1), desk.creditable(3)) == (euros(700), euros(1000))
+    desk.credits(1)
+    assert (desk.creditable(1), desk.creditable(3)) == (euros(0), euros(1000))
+
+
+def test_an_invoice_that_is_credited_and_folded_is_not_credited_again() -> None:
+    desk = Desk(retainers=[CARE], ends_on="2028-12-31")
+    desk.on("2026-03-01").bills_all()
+    desk.credits(1)
+    desk.on("2028-06-01").bills_all()
+    desk.billing = account.fold(desk.billing, desk.today)
+    assert all(key.startswith("settled:") for key in desk.billing.invoices[1].by_key)
+    assert (desk.creditable(1), desk.creditable(2)) == (euros(0), euros(310))
+
+
 def test_if_its_credit_is_given_up_nothing_is_issued_anew() -> None:
     desk = signed("1000")
     reached(desk, "m1")

@@ -167,6 +167,26 @@ def test_a_share_too_small_for_odoos_quantities_is_still_exact_in_its_amount() -
     assert desk.quantity("deposit") == 0
 
 
+@pytest.mark.parametrize("is_issued", [False, True])
+def test_a_deposit_is_not_deducted_again_where_an_open_credit_gives_it_back(
+    is_issued: bool,
+) -> None:
+    """The credit may still be rejected: then more than the deposit would be deducted."""
+    desk = signed("1000", "1000", "1000", deposit="300")
+    assert reached(desk, "m1") == [["1000.00", "-100.00"]]
+    credit = desk.proposes(desk.asks_credit(2))
+    assert reached(desk, "m2", "m3") == [["1000.00", "-150.00"], ["1000.00", "-50.00"]]
+    if is_issued:
+        desk.billing = account.issued(desk.billing, credit.number)
+    else:
+        desk.rejects(credit.number)
+        desk.waives(credit.number)
+    assert not account.check(desk.billing, desk.today)
+    desk.bills_all()
+    assert (desk.sums.deposit_left, desk.billed) == (euros(0), euros(2000 if is_issued else 3000))
+    assert desk.is_over
+
+
 def test_a_deposit_of_all_leaves_invoices_of_zero() -> None:
     desk = signed("500", "500", deposit="1000")
     assert reached(desk, "m1", "m2") == [["500.00", "-500.00"], ["500.00", "-500.00"]]

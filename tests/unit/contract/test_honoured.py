@@ -105,6 +105,17 @@ def test_a_hold_reaches_every_invoice_though_one_is_dead_and_one_is_only_startin
     assert [life.invoices[n].hold for n in (2, 3)] == [None, None]
 
 
+def test_a_hold_that_is_released_while_an_invoice_is_told_of_it_is_released_there_too() -> None:
+    life = Played(fixed_price(), held_back={"dunning_hold"})
+    life.reach("design")
+    life.issue(1)
+    life.send(hold(HoldKind.DUNNING))
+    assert "dunning_hold:1" in life.state.running
+    life.send(HoldRequest(kind=HoldKind.DUNNING, by=OLGA))
+    life.release("dunning_hold")
+    assert life.invoices[1].hold is None
+
+
 def test_each_of_many_open_invoices_is_asked_once_in_its_life_to_report_its_end() -> None:
     life = Played(many(60))
     life.reach(*(f"m{n}" for n in range(60)))
@@ -126,6 +137,18 @@ def test_a_refresh_that_waits_for_the_crm_holds_up_no_invoice() -> None:
     life.reach("design")
     life.issue(1)
     assert life.state.invoices[1].stage is InvoiceStage.OPEN
+
+
+def test_a_deal_that_changes_while_it_is_refreshed_is_read_once_more() -> None:
+    life = Played(fixed_price(), system="hubspot")
+    life.held_back.add("refresh")
+    life.deal = fixed_price(purchase_order="PO-2")
+    life.send(CustomerRefresh(by="hubspot"))
+    read = life.state.running["refresh"]
+    life.send(CustomerRefresh(by="hubspot"))
+    assert life.state.running["refresh"] is read
+    life.release("refresh")
+    assert life.begun.count("refresh") == 2
 
 
 def test_a_plan_that_cannot_be_read_holds_up_no_other_plan() -> None:

@@ -432,6 +432,7 @@ def test_a_write_off_that_is_asked_for_again_is_another_one() -> None:
     rest = play.odoo.now(residual=euros("600.00"))
     play = settle_news(swept(fail(replace(play, odoo=rest), "write_off", too_large)))
     assert play.state.write_off is None, "void: less is open"
+    play = settle_news(act(play, "take_back:write_off:1"))
     play = say(play, WriteOffAsked(by=SAM, reason="bankrupt"))
     play = act(say(play, vote(play.state, BOB, Decision.APPROVE)), "write_off")
     assert dict(play.odoo.losses) == {"2": euros("600.00")}
@@ -616,6 +617,18 @@ def test_the_draft_of_a_write_off_that_is_given_up_is_taken_back() -> None:
     play = settle_news(say(play, decision("write_off", Choice.SKIP)))
     play = settle_news(act(play, "take_back:write_off:1"))
     assert (play.odoo.drafts, running(play), play.state.write_off) == ((), [], None)
+
+
+def test_the_draft_of_a_write_off_that_is_void_is_taken_back() -> None:
+    """Odoo makes the entry and does not post it; then the customer pays a part."""
+    play = say(posted(), WriteOffAsked(by=SAM, reason="bankrupt"))
+    play = say(play, vote(play.state, BOB, Decision.APPROVE))
+    play = fail(play, "write_off", CLOSED_JOURNAL)
+    rest = replace(play.odoo, drafts=("write_off:1",)).now(residual=euros("600.00"))
+    play = settle_news(swept(replace(play, odoo=rest)))
+    assert play.state.write_off is None
+    play = settle_news(act(play, "take_back:write_off:1"))
+    assert (play.odoo.drafts, running(play), parked(play)) == ((), [], [])
 
 
 def test_what_was_never_tried_leaves_nothing_to_take_back() -> None:
