@@ -113,13 +113,14 @@ def _reversed_by(state: InvoiceState, report: PaymentReported, reversal: Reversa
 
 
 def to_reverse(state: InvoiceState) -> list[Action]:
-    """A reversal is booked once its payment is. One that may be booked is found out, whatever the
-    processor says now."""
+    """A reversal is booked once its payment is, and what made earlier ones good. One that may be
+    booked is found out, whatever the processor says now."""
     waiting = {item.reference for item in state.payments}
     return [
         action
         for item in state.reversals
-        if item.stage is ReversalStage.WAITING and item.payment not in waiting
+        if item.stage is ReversalStage.WAITING
+        if waiting.isdisjoint((item.payment, *restored_by(state, item)))
         for action in [_to_book(item)]
         if not item.is_undone or action.key in state.uncertain
     ]
@@ -152,6 +153,18 @@ def others_booked(state: InvoiceState, of: PaymentReversal) -> tuple[str, ...]:
         and item.key != of.key
         and item.stage in (ReversalStage.BOOKED, ReversalStage.RESTORED)
     )
+
+
+def restored_by(state: InvoiceState, of: PaymentReversal) -> tuple[str, ...]:
+    """The references of the payments that made other reversals of the same payment good."""
+    others = (item for item in state.reversals if item.payment == of.payment)
+    found = (_restoring(item) for item in others if item.key != of.key)
+    return tuple(reference for reference in found if reference in state.known_payments)
+
+
+def _restoring(item: PaymentReversal) -> str:
+    """The reference of the payment that makes it good."""
+    return f"{item.key} undone"
 
 
 def _with(state: InvoiceState, item: PaymentReversal) -> InvoiceState:
@@ -196,7 +209,7 @@ def leave_to_person(state: InvoiceState) -> InvoiceState:
     """Whoever gave a payment up has seen to the money: they hear that it was undone, or is money
     again."""
     for item in state.reversals:
-        is_theirs = item.stage is ReversalStage.LEFT or item.payment in state.payments_given_up
+        is_theirs = item.stage is ReversalStage.LEFT or _is_given_up(state, item)
         is_news = item.is_undone or item.stage is ReversalStage.WAITING
         if not is_theirs or not is_news or _in_hand(state, item):
             continue
@@ -207,6 +220,14 @@ def leave_to_person(state: InvoiceState) -> InvoiceState:
         amount = item.reversal.amount
         return payments.with_question(state, "payment_reversed", item.key, amount, text)
     return state
+
+
+def _is_given_up(state: InvoiceState, item: PaymentReversal) -> bool:
+    """Whether a person has seen to the money that it undoes: the payment, or what made the same
+    reversal good before."""
+    same = (known for known in state.reversals if known.reversal.id == item.reversal.id)
+    before = (_restoring(known) for known in same if known.key != item.key)
+    return any(name in state.payments_given_up for name in (item.payment, *before))
 
 
 def restore(state: InvoiceState) -> InvoiceState:
@@ -229,7 +250,7 @@ def _restored(state: InvoiceState, item: PaymentReversal) -> InvoiceState:
     if dispute is not None and dispute.reversal == item.key and dispute.accepted is None:
         state = state.replace(dispute=None).noted(f"The dispute over {dispute.amount} ended")
     payment = PaymentNotice(
-        reference=f"{item.key} undone",
+        reference=_restoring(item),
         amount=item.reversal.amount,
         paid_on=state.today,
         journal=item.journal,

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from contracts.agenda.actions import Answered, Failed, SignalReceived
+from contracts.invoice import reversals
 from contracts.invoice.messages import PaymentReported, WriteOffAsked
 from contracts.invoice.state import InvoiceStage, InvoiceState, ReversalStage
 from contracts.parking import Action as Choice
@@ -40,7 +41,7 @@ REVERSE, REGISTER = "reverse_payment", "register_payment:pi_1"
 
 def report(
     state: InvoiceState,
-    *reversals: Reversal,
+    *undone: Reversal,
     is_money: bool = True,
     read_at: datetime | None = None,
 ) -> PaymentReported:
@@ -49,14 +50,14 @@ def report(
         amount=TOTAL,
         is_money=is_money,
         paid_on=MONDAY,
-        reversals=reversals,
+        reversals=undone,
         read_at=read_at or state.clock,
     )
     return PaymentReported(system="stripe", journal="STRP", payment=payment)
 
 
-def hear(play: Play, *reversals: Reversal, is_money: bool = True) -> Play:
-    heard = SignalReceived(report(play.state, *reversals, is_money=is_money))
+def hear(play: Play, *undone: Reversal, is_money: bool = True) -> Play:
+    heard = SignalReceived(report(play.state, *undone, is_money=is_money))
     return told(play, heard)
 
 
@@ -135,6 +136,30 @@ def test_a_failure_is_undone_and_fails_again_under_another_reference() -> None:
     play = hear(play, FAILURE, is_money=False)
     assert running(play) == [f"{REVERSE}:pi_1 failure #2"]
     assert done(play).state.stage is InvoiceStage.OPEN
+
+
+def test_what_stands_again_waits_for_what_made_it_good_and_undoes_that_too() -> None:
+    play = done(hear(paid(), FAILURE, is_money=False))
+    play = hear(play)
+    restoring = "register_payment:pi_1 failure undone"
+    assert running(play) == [restoring]
+    play = hear(play, FAILURE, is_money=False)
+    assert running(play) == [restoring]
+    play = act(play, restoring)
+    assert running(play) == [f"{REVERSE}:pi_1 failure #2"]
+    second = reversals.of_key(play.state, "pi_1 failure #2")
+    assert reversals.others_booked(play.state, second) == ("pi_1 failure",)
+    assert reversals.restored_by(play.state, second) == ("pi_1 failure undone",)
+
+
+def test_whoever_gave_up_what_made_a_reversal_good_hears_that_it_stands_again() -> None:
+    play = hear(done(hear(paid(), FAILURE, is_money=False)))
+    restoring = "register_payment:pi_1 failure undone"
+    play = fail(play, restoring, model.refused("odoo_refused"))
+    play = done(say(play, decision(play.state.exceptions[0].step, Choice.SKIP)))
+    play = hear(play, FAILURE, is_money=False)
+    assert [code for _, code in parked(play)] == ["payment_reversed"]
+    assert running(play) == []
 
 
 def test_an_older_reading_that_comes_later_changes_nothing() -> None:
