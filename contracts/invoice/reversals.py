@@ -16,7 +16,7 @@ from contracts.invoice import acts, collecting, payments
 from contracts.invoice.messages import InvoiceBalance, PaymentNotice, PaymentReported
 from contracts.invoice.state import InvoiceState, PaymentReversal, ReversalStage
 from contracts.parking import Resolution, StepException
-from contracts.processors import Reversal, ReversalKind
+from contracts.processors import ProcessorPayment, Reversal, ReversalKind
 
 MAX_REVERSALS = 200
 
@@ -27,11 +27,23 @@ MAX_REVERSALS = 200
 def _report_refusal(state: InvoiceState, report: PaymentReported) -> str | None:
     if _is_old(state, report) or _is_nothing(state, report):
         return None
-    if len(state.reversals) + len(report.payment.reversals) > MAX_REVERSALS:
+    payment = report.payment
+    new = sum(_followed(state, item) is None for item in payment.reversals)
+    if len(state.reversals) + new > MAX_REVERSALS:
         return f"at most {MAX_REVERSALS} reversals are followed for one invoice"
-    if report.payment.payment_id in state.payments_given_up:
+    if payment.payment_id in state.payments_given_up:
         return None  # It is not booked, whatever is said of it; what undoes it is for a person.
-    return payments.notice_refusal(state, _notice(report))
+    return (
+        None if _asks_nothing(state, payment) else payments.notice_refusal(state, _notice(report))
+    )
+
+
+def _asks_nothing(state: InvoiceState, payment: ProcessorPayment) -> bool:
+    """Whether people are asked nothing, as all that is known of it is said as before."""
+    if state.known_payments.get(payment.payment_id) != payment.amount:
+        return False
+    known = ((_followed(state, item), item) for item in payment.reversals)
+    return all(found is None or found.reversal.amount == item.amount for found, item in known)
 
 
 def _reported(state: InvoiceState, report: PaymentReported) -> InvoiceState:
@@ -90,14 +102,14 @@ def _with_standing(
 
 def _reversed_by(state: InvoiceState, report: PaymentReported, reversal: Reversal) -> InvoiceState:
     """A reversal is followed once; one that was made good, and stands again, once more."""
-    same = [item for item in state.reversals if item.reversal.id == reversal.id]
-    if same and same[-1].stage is not ReversalStage.RESTORED:
-        known = same[-1]
+    known = _followed(state, reversal)
+    if known is not None:
         if known.reversal.amount == reversal.amount:
             return state
         text = f"{reversal.kind} {known.key} of {known.reversal.amount} is {reversal.amount} now"
         return payments.with_question(state, "payment_differs", known.key, reversal.amount, text)
-    key = reversal.id if not same else f"{reversal.id} #{len(same) + 1}"
+    before = sum(item.reversal.id == reversal.id for item in state.reversals)
+    key = f"{reversal.id} #{before + 1}" if before else reversal.id
     item = PaymentReversal(
         key=key,
         payment=report.payment.payment_id,
@@ -107,6 +119,12 @@ def _reversed_by(state: InvoiceState, report: PaymentReported, reversal: Reversa
     )
     text = f"{report.system}: {reversal.kind} {key} of {reversal.amount}: payment {item.payment}"
     return state.replace(reversals=(*state.reversals, item)).noted(text)
+
+
+def _followed(state: InvoiceState, reversal: Reversal) -> PaymentReversal | None:
+    """What is known of it, unless that was made good since."""
+    same = [item for item in state.reversals if item.reversal.id == reversal.id]
+    return same[-1] if same and same[-1].stage is not ReversalStage.RESTORED else None
 
 
 # --- what is to be booked -------------------------------------------------------------------------

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 import pytest
 
 from contracts.agenda.actions import Answered, Failed, SignalReceived
-from contracts.invoice import reversals
+from contracts.invoice import payments, reversals
 from contracts.invoice.messages import PaymentReported, WriteOffAsked
 from contracts.invoice.state import InvoiceStage, InvoiceState, ReversalStage
 from contracts.parking import Action as Choice
-from contracts.processors import ProcessorPayment, Reversal, ReversalKind
+from contracts.processors import MAX_REVERSALS, ProcessorPayment, Reversal, ReversalKind
 from tests.unit.examples import MONDAY, SAM, euros
 from tests.unit.invoice import odoo as model
 from tests.unit.invoice.odoo import TOTAL
@@ -215,6 +215,29 @@ def test_another_amount_of_a_known_reversal_is_for_a_person() -> None:
     play = done(hear(paid(), REFUND))
     play = hear(play, REFUND.replace(amount=euros("700.00")))
     assert [code for _, code in parked(play)] == ["payment_differs"]
+
+
+def test_what_undoes_a_booked_payment_is_taken_however_much_waits_for_people() -> None:
+    play = done(hear(paid(), REFUND))
+    for number in range(payments.MAX_QUESTIONS):
+        amount = euros(f"{631 + number}.00")
+        play = hear(play, REFUND.replace(amount=amount))
+    assert len(play.state.payment_questions) == payments.MAX_QUESTIONS
+    more = REFUND.replace(id="re_2", amount=euros("1.00"))
+    assert f"{REVERSE}:re_2" in running(hear(play, REFUND, more))
+
+
+def test_reversals_that_are_known_count_once() -> None:
+    many = [
+        REFUND.replace(id=f"re_{number}", amount=euros("1.00")) for number in range(MAX_REVERSALS)
+    ]
+    play = told(paid(), SignalReceived(report(paid().state, *many)))
+    other = report(play.state, *(item.replace(id=f"x{item.id}") for item in many[:50]))
+    other = other.replace(payment=other.payment.replace(payment_id="pi_2"))
+    play = told(play, SignalReceived(other))
+    assert len(play.state.reversals) == MAX_REVERSALS + 50
+    play = hear(play, *many[:-1])
+    assert many[-1].id not in [key for key, _ in stages(play)]
 
 
 def test_a_write_off_waits_for_what_undoes_a_payment() -> None:
