@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
-from itertools import islice
 
 from contracts.money import Money
 from contracts.problems import Problem
@@ -31,6 +30,7 @@ from gateways.payments.gocardless.events import change_of
 from gateways.payments.objects import (
     INVOICE_FIELD,
     NUMBER_FIELD,
+    all_of,
     amount_of,
     link_of,
     metadata_of,
@@ -110,7 +110,7 @@ class GoCardless:
     def _refunds(self, payment_id: str) -> Iterator[Reversal]:
         rows = self._api.every("refunds", payment=payment_id)
         standing = (row for row in rows if row.get("status") not in _NO_REFUND)
-        for row in islice(standing, MAX_REVERSALS - 1):
+        for row in all_of(standing, MAX_REVERSALS - 1, "refunds", self._api.unexpected):
             yield Reversal(
                 id=text_field(row, "id", self._api.unexpected),
                 kind=ReversalKind.REFUND,

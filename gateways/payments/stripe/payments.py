@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import islice
 
 from contracts.model import JsonObject
 from contracts.money import Money
@@ -26,6 +25,7 @@ from gateways.errors import FailureKind, GatewayError, business
 from gateways.payments.objects import (
     INVOICE_FIELD,
     NUMBER_FIELD,
+    all_of,
     amount_of,
     day_of,
     link_of,
@@ -104,7 +104,7 @@ class Stripe:
         )
         for path, kind, standing in both:
             rows = (row for row in self._api.every(path, **params) if row.get("status") in standing)
-            for row in islice(rows, MAX_REVERSALS // 2):
+            for row in all_of(rows, MAX_REVERSALS // 2, path, self._api.unexpected):
                 yield self._reversal(row, kind)
 
     def _reversal(self, row: JsonObject, kind: ReversalKind) -> Reversal:
