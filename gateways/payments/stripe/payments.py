@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from contracts.model import JsonObject
@@ -40,9 +40,22 @@ from gateways.payments.stripe.events import TYPES, change_of
 SPECIAL = {"ISK": 2, "MGA": 0, "UGX": 2}
 """Currencies that Stripe counts with other decimals than ISO 4217 has."""
 
-_REFUNDED = ("pending", "requires_action", "succeeded")
-_TAKEN_BACK = ("needs_response", "under_review", "lost")
+_REFUNDED, _NOT_REFUNDED = ("pending", "requires_action", "succeeded"), ("failed", "canceled")
+_TAKEN_BACK = (
+    "needs_response",
+    "under_review",
+    "lost",
+    "appeal_needs_response",
+    "appeal_under_review",
+)
 """Statuses of a dispute in which Stripe has taken the money back; a mere inquiry takes none."""
+_NOT_TAKEN = (
+    "won",
+    "prevented",
+    "warning_needs_response",
+    "warning_under_review",
+    "warning_closed",
+)
 _PAYOUTS = {
     "paid": PayoutStatus.PAID,
     "failed": PayoutStatus.FAILED,
@@ -99,13 +112,22 @@ class Stripe:
     def _reversals(self, intent_id: str) -> Iterator[Reversal]:
         params = {"payment_intent": intent_id}
         both = (
-            ("refunds", ReversalKind.REFUND, _REFUNDED),
-            ("disputes", ReversalKind.CHARGEBACK, _TAKEN_BACK),
+            ("refunds", ReversalKind.REFUND, _REFUNDED, _NOT_REFUNDED),
+            ("disputes", ReversalKind.CHARGEBACK, _TAKEN_BACK, _NOT_TAKEN),
         )
-        for path, kind, standing in both:
-            rows = (row for row in self._api.every(path, **params) if row.get("status") in standing)
+        for path, kind, standing, void in both:
+            found = self._api.every(path, **params)
+            rows = (row for row in found if self._stands(row, standing, void))
             for row in all_of(rows, MAX_REVERSALS // 2, path, self._api.unexpected):
                 yield self._reversal(row, kind)
+
+    def _stands(self, row: JsonObject, standing: Sequence[str], void: Sequence[str]) -> bool:
+        """Whether it undoes a payment now. One of which that is not known is not guessed: what
+        stands no more is booked as money again."""
+        status = row.get("status")
+        if status not in standing and status not in void:
+            raise self._api.unexpected(f"{row.get('id')} is {status}, of which nothing is known")
+        return status in standing
 
     def _reversal(self, row: JsonObject, kind: ReversalKind) -> Reversal:
         return Reversal(
@@ -121,6 +143,8 @@ class Stripe:
     def read_payout(self, payout_id: str) -> Payout:
         found = self._api.read("payouts", payout_id)
         status = _PAYOUTS.get(str(found.get("status")), PayoutStatus.PENDING)
+        if found.get("reconciliation_status") == "in_progress" and status is PayoutStatus.PAID:
+            status = PayoutStatus.PENDING  # Not all its fees are listed; another event says so.
         net = self._amount(found, "amount")
         fees = Money.zero(net.currency)
         if status is PayoutStatus.PAID and found.get("automatic") is True:

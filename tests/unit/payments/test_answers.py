@@ -8,12 +8,13 @@ from typing import Any
 import httpx
 import pytest
 
-from contracts.processors import MAX_REVERSALS, ObjectKind
+from contracts.processors import MAX_REVERSALS, ObjectKind, PayoutStatus
 from gateways.errors import GatewayError
 from gateways.http import pooled_client
 from gateways.payments.gocardless.api import GoCardlessApi
 from gateways.payments.gocardless.payments import GoCardless
 from gateways.payments.stripe.api import StripeApi
+from gateways.payments.stripe.events import change_of
 from gateways.payments.stripe.payments import Stripe
 from gateways.secrets import Secret
 
@@ -74,3 +75,54 @@ def test_more_refunds_than_are_kept_are_refused_and_none_is_forgotten() -> None:
     many = gocardless({"payments/PM1": {"payments": PAYMENT}, "refunds": {"refunds": refunds}})
     with pytest.raises(GatewayError, match="more than 99 refunds"):
         many.read_payment(ObjectKind.PAYMENT, "PM1")
+
+
+@pytest.mark.parametrize(
+    ("status", "is_taken"),
+    [
+        ("needs_response", True),
+        ("under_review", True),
+        ("lost", True),
+        ("appeal_needs_response", True),
+        ("appeal_under_review", True),
+        ("won", False),
+        ("prevented", False),
+        ("warning_needs_response", False),
+        ("warning_under_review", False),
+        ("warning_closed", False),
+    ],
+)
+def test_a_dispute_that_is_appealed_has_given_no_money_back(status: str, is_taken: bool) -> None:
+    found = _disputed(status).read_payment(ObjectKind.PAYMENT, "pi_1")
+    assert found is not None
+    assert [item.id for item in found.reversals] == (["du_1"] if is_taken else [])
+
+
+def test_what_nobody_knows_of_a_dispute_is_not_guessed() -> None:
+    with pytest.raises(GatewayError, match="du_1 is reconsidered"):
+        _disputed("reconsidered").read_payment(ObjectKind.PAYMENT, "pi_1")
+
+
+def _disputed(status: str) -> Stripe:
+    dispute = {"id": "du_1", "amount": 10_000, "currency": "eur", "created": 1_767_225_600}
+    answers = {"payment_intents/pi_1": INTENT, "refunds": {"data": []}}
+    return stripe({**answers, "disputes": {"data": [{**dispute, "status": status}]}})
+
+
+@pytest.mark.parametrize(
+    ("reconciliation", "status"),
+    [("in_progress", PayoutStatus.PENDING), ("completed", PayoutStatus.PAID)],
+)
+def test_a_payout_is_booked_once_all_its_fees_are_listed(
+    reconciliation: str, status: PayoutStatus
+) -> None:
+    """It is booked once: fees that were not listed yet would never be."""
+    payout = {"id": "po_1", "amount": 9_710, "currency": "eur", "arrival_date": 1_767_225_600}
+    payout |= {"automatic": True, "status": "paid", "reconciliation_status": reconciliation}
+    fees = {"data": [{"id": "txn_1", "type": "charge", "fee": 290, "currency": "eur"}]}
+    found = stripe({"payouts/po_1": payout, "balance_transactions": fees}).read_payout("po_1")
+    assert found.status is status
+    event = {"id": "evt_1", "created": 1_767_225_600, "data": {"object": payout}}
+    change = change_of({**event, "type": "payout.reconciliation_completed"})
+    assert change is not None
+    assert (change.kind, change.object_id) == (ObjectKind.PAYOUT, "po_1")
