@@ -16,7 +16,7 @@ from contracts.invoice import acts, collecting, payments
 from contracts.invoice.messages import InvoiceBalance, PaymentNotice, PaymentReported
 from contracts.invoice.state import InvoiceState, PaymentReversal, ReversalStage
 from contracts.parking import Resolution, StepException
-from contracts.processors import ProcessorPayment, Reversal, ReversalKind
+from contracts.processors import ProcessorPayment, Reversal, ReversalKind, restoring
 
 MAX_REVERSALS = 200
 
@@ -176,13 +176,8 @@ def others_booked(state: InvoiceState, of: PaymentReversal) -> tuple[str, ...]:
 def restored_by(state: InvoiceState, of: PaymentReversal) -> tuple[str, ...]:
     """The references of the payments that made other reversals of the same payment good."""
     others = (item for item in state.reversals if item.payment == of.payment)
-    found = (_restoring(item) for item in others if item.key != of.key)
+    found = (restoring(item.key) for item in others if item.key != of.key)
     return tuple(reference for reference in found if reference in state.known_payments)
-
-
-def _restoring(item: PaymentReversal) -> str:
-    """The reference of the payment that makes it good."""
-    return f"{item.key} undone"
 
 
 def _with(state: InvoiceState, item: PaymentReversal) -> InvoiceState:
@@ -244,7 +239,7 @@ def _is_given_up(state: InvoiceState, item: PaymentReversal) -> bool:
     """Whether a person has seen to the money that it undoes: the payment, or what made the same
     reversal good before."""
     same = (known for known in state.reversals if known.reversal.id == item.reversal.id)
-    before = (_restoring(known) for known in same if known.key != item.key)
+    before = (restoring(known.key) for known in same if known.key != item.key)
     return any(name in state.payments_given_up for name in (item.payment, *before))
 
 
@@ -268,7 +263,7 @@ def _restored(state: InvoiceState, item: PaymentReversal) -> InvoiceState:
     if dispute is not None and dispute.reversal == item.key and dispute.accepted is None:
         state = state.replace(dispute=None).noted(f"The dispute over {dispute.amount} ended")
     payment = PaymentNotice(
-        reference=_restoring(item),
+        reference=restoring(item.key),
         amount=item.reversal.amount,
         paid_on=state.today,
         journal=item.journal,

@@ -97,29 +97,37 @@ class Stripe:
         is_money = text_field(found, "status", self._api.unexpected) == "succeeded"
         charge = found.get("latest_charge")
         paid = charge if isinstance(charge, dict) else found
-        reversals = self._reversals(intent_id) if is_money else ()
+        reversals, revoked = self._reversals(intent_id) if is_money else ([], [])
         return ProcessorPayment(
             payment_id=intent_id,
             amount=self._amount(found, "amount_received" if is_money else "amount"),
             is_money=is_money,
             paid_on=day_of(paid.get("created"), self._zone, self._api.unexpected),
             reversals=tuple(reversals),
+            revoked=tuple(revoked[:MAX_REVERSALS]),
             invoice=metadata_of(found).get(INVOICE_FIELD, ""),
             text=text_of(found, found.get("description")),
             read_at=read_at,
         )
 
-    def _reversals(self, intent_id: str) -> Iterator[Reversal]:
-        params = {"payment_intent": intent_id}
+    def _reversals(self, intent_id: str) -> tuple[list[Reversal], list[str]]:
+        """What undoes it, and the ids of what does no more."""
         both = (
             ("refunds", ReversalKind.REFUND, _REFUNDED, _NOT_REFUNDED),
             ("disputes", ReversalKind.CHARGEBACK, _TAKEN_BACK, _NOT_TAKEN),
         )
-        for path, kind, standing, void in both:
-            found = self._api.every(path, **params)
-            rows = (row for row in found if self._stands(row, standing, void))
-            for row in all_of(rows, MAX_REVERSALS // 2, path, self._api.unexpected):
-                yield self._reversal(row, kind)
+        standing: list[Reversal] = []
+        revoked: list[str] = []
+        for path, kind, undoing, void in both:
+            rows: list[JsonObject] = []
+            for row in self._api.every(path, payment_intent=intent_id):
+                if self._stands(row, undoing, void):
+                    rows.append(row)
+                else:
+                    revoked.append(text_field(row, "id", self._api.unexpected))
+            rows = all_of(rows, MAX_REVERSALS // 2, path, self._api.unexpected)
+            standing += [self._reversal(row, kind) for row in rows]
+        return standing, revoked
 
     def _stands(self, row: JsonObject, standing: Sequence[str], void: Sequence[str]) -> bool:
         """Whether it undoes a payment now. One of which that is not known is not guessed: what

@@ -126,3 +126,25 @@ def test_a_payout_is_booked_once_all_its_fees_are_listed(
     change = change_of({**event, "type": "payout.reconciliation_completed"})
     assert change is not None
     assert (change.kind, change.object_id) == (ObjectKind.PAYOUT, "po_1")
+
+
+def test_what_undid_a_payment_and_does_no_more_is_named() -> None:
+    of_stripe: dict[str, Any] = {"currency": "eur", "created": 1_767_225_600, "amount": 100}
+    answers = {
+        "payment_intents/pi_1": INTENT,
+        "refunds": {"data": [{"id": "re_1", "status": "failed", **of_stripe}]},
+        "disputes": {"data": [{"id": "du_1", "status": "won", **of_stripe}]},
+    }
+    found = stripe(answers).read_payment(ObjectKind.PAYMENT, "pi_1")
+    assert found is not None
+    assert (found.reversals, found.revoked) == ((), ("re_1", "du_1"))
+    refund = {"id": "RF1", "status": "bounced", "amount": 100, "currency": "EUR"}
+    both = {"payments/PM1": {"payments": PAYMENT}, "refunds": {"refunds": [refund]}}
+    other = gocardless(both).read_payment(ObjectKind.PAYMENT, "PM1")
+    assert other is not None
+    assert (other.reversals, other.revoked) == ((), ("PM1 chargeback", "PM1 failure", "RF1"))
+    taken = {"payments": {**PAYMENT, "status": "charged_back"}}
+    third = gocardless({**both, "payments/PM1": taken}).read_payment(ObjectKind.PAYMENT, "PM1")
+    assert third is not None
+    assert [item.id for item in third.reversals] == ["PM1 chargeback"]
+    assert third.revoked == ("PM1 failure", "RF1")
