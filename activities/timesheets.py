@@ -151,8 +151,10 @@ class TimesheetActivities:
 
     @activity.defn
     def open_weeks(self, request: OpenDays) -> DaysCompared:
-        """The weeks in which hours may still change."""
+        """The weeks in which hours may still change, from Mondays on: what is asked about a week is
+        known by its first day, and asked once."""
         first = request.today - timedelta(days=self._system(request.system).open_days)
+        first -= timedelta(days=first.weekday())
         count = (request.today - first).days // DAYS_AT_ONCE + 1
         return DaysCompared(
             weeks=[first + timedelta(days=DAYS_AT_ONCE * week) for week in range(count)]

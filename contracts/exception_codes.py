@@ -386,6 +386,8 @@ time_too_many_lines (operations): a week has more hours than can be compared => 
     lower; compare by hand
 time_access_limited (operations): reported by `c2c check`: the key sees the hours of its owner only
     => use one of an administrator
+payroll_without_employees (operations): reported by `c2c payroll export`: Odoo shows no employee of
+    the company, and nothing was taken back => give the service user the company and its employees
 timesheets_not_configured (operations): the workers' configuration has no time system of this name
     => configure it and restart the workers; or dismiss the event
 """,

@@ -6,7 +6,7 @@ one sum. What counts is always how an object is now, not what an event said of i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
@@ -56,7 +56,8 @@ class Reversal(Value):
 class ProcessorPayment(Value):
     """A payment as it is now, with all that undoes it.
 
-    `is_money`: the processor counts it as received; `reversals` say what of it was undone since.
+    `is_money`: the processor counts it as received; `reversals` say what of it was undone since,
+    `revoked` by their ids what may have undone it before and does no more, the newest first.
     `invoice` is the invoice's workflow as the payment itself names it, `text` what it says besides,
     where an invoice's number may stand. `read_at` is when it was asked for: of two readings the
     later one counts.
@@ -67,6 +68,7 @@ class ProcessorPayment(Value):
     is_money: bool
     paid_on: date
     reversals: tuple[Reversal, ...] = Field(default=(), max_length=MAX_REVERSALS)
+    revoked: tuple[Id, ...] = Field(default=(), max_length=MAX_REVERSALS)
     invoice: Words = ""
     text: Words = ""
     read_at: AwareDatetime
@@ -78,6 +80,25 @@ class ProcessorPayment(Value):
             return Money.zero(self.amount.currency)
         undone = Money.total((item.amount for item in self.reversals), self.amount.currency)
         return self.amount - undone
+
+    @property
+    def references(self) -> list[str]:
+        """Under which any of it may be booked."""
+        restored = (restoring(item) for item in self.revoked)
+        return [self.payment_id, *(item.id for item in self.reversals), *self.revoked, *restored]
+
+    def missing(self, unbooked: Collection[str]) -> list[str]:
+        """The references of what is to be booked, where these are not: the payment, what undoes it,
+        and what makes good what undid it."""
+        due = [item.id for item in self.reversals]
+        due = [self.payment_id, *due] if due or self.rest.is_positive else due
+        due += [restoring(item) for item in self.revoked if item not in unbooked]
+        return [item for item in due if item in unbooked]
+
+
+def restoring(reference: str) -> str:
+    """The reference of the payment that makes good what is booked under this one."""
+    return f"{reference} undone"
 
 
 class PayoutStatus(StrEnum):

@@ -194,6 +194,11 @@ class ConnectorSweepProgress(BaseModel):
         unread = ConnectorUnread(since=self.since, after=self.after, seen=self.seen)
         return self.result.model_copy(update={"unread": unread})
 
+    def begins_anew(self, *, is_lasting: bool) -> bool:
+        """Whether a page that cannot be had, and may never be, is one that its predecessor has
+        left: a mark may be refused after a while."""
+        return is_lasting and bool(self.after) and not self.pages and not self.again
+
     def anew(self) -> ConnectorSweepProgress:
         """From the first page on."""
         return self.model_copy(update={"after": "", "again": True})

@@ -139,6 +139,7 @@ def _reverse_payment(state: InvoiceState, action: Action) -> Awaitable[Any]:
         payment=item.payment,
         key=item.key,
         others=reversals.others_booked(state, item),
+        restored=reversals.restored_by(state, item),
         amount=item.reversal.amount,
         on=item.reversal.on,
     )

@@ -51,17 +51,15 @@ async def _named(found: PaymentFound) -> str:
 
 async def _after_its_end(workflow_id: str, payment: ProcessorPayment) -> Delivery:
     """An invoice that is settled is not followed any more: what Odoo has not got is for people."""
-    references = [item.id for item in payment.reversals]
-    if payment.rest.is_positive or references:
-        references = [payment.payment_id, *references]
     unbooked = await workflow.execute_activity_method(
         OdooPayouts.unbooked_payments,
-        BookedRequest(references=references),
+        BookedRequest(references=payment.references),
         **options.odoo_finance("what is booked", _AWAITED),
     )
-    if not unbooked.references:
+    missing = payment.missing(unbooked.references)
+    if not missing:
         return Delivery(outcome=EventOutcome.AFTER_CLOSE, why=f"{workflow_id} does not run")
-    named = ", ".join(unbooked.references)
+    named = ", ".join(missing)
     why = f"{workflow_id} is not followed any more; book in Odoo what came after: {named}"
     return Delivery(outcome=EventOutcome.REFUSED, why=why[:300])
 

@@ -398,7 +398,7 @@ async def looked_through(
             if progress.pages and not progress.again:
                 workflow.logger.warning("the sweep ends before its last page: %s", error.cause)
                 return progress.ended()
-            if not progress.after or progress.again or not is_lasting(error):
+            if not progress.begins_anew(is_lasting=is_lasting(error)):
                 raise
             workflow.logger.warning("the sweep begins anew: %s", error.cause)
             progress = progress.anew()

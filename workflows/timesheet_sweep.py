@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from temporalio import workflow
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.timesheets import (
@@ -17,6 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.timesheets.events import unplaced_event
     from workflows import options, time_import
     from workflows.received import receive
+    from workflows.shell import is_lasting
     from workflows.sweeps import is_time_up
 
 
@@ -34,7 +36,17 @@ class TimesheetSweepWorkflow:
         before = workflow.get_last_completion_result(ConnectorSweepResult)
         last_day = before.day if before is not None else None
         progress = sweep.progress or sweep.begun(before, workflow.now())
-        if not await self._read(sweep, progress):
+        try:
+            is_read = await self._read(sweep, progress)
+        except ActivityError as error:
+            if is_cancelled_exception(error) or not progress.begins_anew(
+                is_lasting=is_lasting(error)
+            ):
+                raise
+            workflow.logger.warning("the sweep begins anew: %s", error.cause)
+            progress = progress.anew()
+            is_read = await self._read(sweep, progress)
+        if not is_read:
             return progress.ended().model_copy(update={"day": last_day})
         today = sweep.day_of(workflow.now())
         if last_day != today:

@@ -31,7 +31,8 @@ def approved_time(
     odoo: OdooClient, company_id: int, approved_field: str, period: Period
 ) -> list[PayrollLine]:
     """All approved lines of the period, whichever company's projects the people worked on: a
-    company pays its own. Raises GatewayError, and BusinessRefusal for lines that are no hours."""
+    company pays its own. Raises GatewayError, and BusinessRefusal for lines that are no hours, and
+    where nobody is employed, as a service user sees it that may not read employees any more."""
     people = {
         row["id"]: row
         for row in odoo.search_read(
@@ -41,6 +42,14 @@ def approved_time(
             limit=MOST_EMPLOYEES,
         )
     }
+    if not people:
+        raise BusinessRefusal(
+            "payroll_without_employees",
+            "Odoo shows no employee of the company: see that the service user may use the company "
+            "and read its employees",
+            field="employee.company_id",
+            value=str(company_id),
+        )
     domain = [
         (approved_field, "=", True),
         ("project_id", "!=", False),
@@ -48,7 +57,7 @@ def approved_time(
         ("date", ">=", str(period.first)),
         ("date", "<=", str(period.last)),
     ]
-    return [_line(row, people) for row in _rows(odoo, domain)] if people else []
+    return [_line(row, people) for row in _rows(odoo, domain)]
 
 
 def _rows(odoo: OdooClient, domain: list[Any]) -> Iterator[Row]:

@@ -4,6 +4,8 @@
     payment -- refund 40                  the refund is reconciled with the payment,
     invoice 100 -- what is left: 60       and only what is left of that with the invoice
 
+What made good an earlier reversal of the payment counts with it: all of them are what is undone.
+
 The payment itself stays as it was booked, so that this may happen long after its period is closed.
 """
 
@@ -59,12 +61,14 @@ NEEDS = (
 
 class ReversalRequest(BaseModel):
     """What undoes `amount` of the payment with this reference, on a day. `key` is the reference it
-    is booked under, `others` are those under which the same payment was undone before."""
+    is booked under, `others` are those under which the same payment was undone before, `restored`
+    those of the payments that made that good."""
 
     invoice_id: int
     payment: str
     key: str
     others: tuple[str, ...] = ()
+    restored: tuple[str, ...] = ()
     amount: Money
     on: date
 
@@ -91,8 +95,9 @@ def reverse_payment(odoo: OdooClient, request: ReversalRequest) -> None:
     """The same, for a caller that reads the balance itself."""
     original = _original(odoo, request.payment)
     reversal = _booked(odoo, request, original)
+    incoming = [original, *_posted(odoo, request.restored, "inbound")]
     undoing = [reversal, *_posted(odoo, request.others, "outbound")]
-    _reconcile(odoo, request.invoice_id, original, undoing)
+    reconcile_undone(odoo, request.invoice_id, incoming, undoing)
 
 
 def _original(odoo: OdooClient, reference: str) -> Row:
@@ -149,25 +154,44 @@ def _booked(odoo: OdooClient, request: ReversalRequest, original: Row) -> Row:
     return found
 
 
-def _reconcile(odoo: OdooClient, invoice: int, original: Row, undoing: Sequence[Row]) -> None:
-    """Free the payment of what it paid, take off it what undoes it, and give the invoice the rest.
+def reconcile_undone(
+    odoo: OdooClient, invoice: int, incoming: Sequence[Row], undoing: Sequence[Row]
+) -> None:
+    """Free the payments of what they paid, take off them what undoes them, and give the invoice the
+    rest. All of them are on the account of the first.
 
     What was reconciled before an attempt was lost is not touched again.
     """
-    lines = _lines(odoo, [original, *undoing], original["destination_account_id"][0])
-    paid = lines.get(original["id"])
-    if paid is None:
+    account = incoming[0]["destination_account_id"][0]
+    lines = _lines(odoo, [*incoming, *undoing], account)
+    paid = [lines[item["id"]] for item in incoming if item["id"] in lines]
+    if not paid:
         return  # A payment without an entry: the bank statement decides.
-    open_ones = [item for item in undoing if not lines[item["id"]]["reconciled"]]
-    if open_ones and paid["amount_residual_currency"] != paid["amount_currency"]:
-        odoo.call(_LINE, "remove_move_reconcile", [paid["id"]])
-        lines = _lines(odoo, [original, *undoing], original["destination_account_id"][0])
-        open_ones = [item for item in undoing if not lines[item["id"]]["reconciled"]]
-    for item in open_ones:
-        assign(odoo, item["move_id"][0], paid["id"])
-    [rest] = odoo.read(_LINE, [paid["id"]], ["reconciled"])
-    if not rest["reconciled"] and balance_of(odoo, invoice).residual.is_positive:
-        assign(odoo, invoice, paid["id"])
+    if not all(lines[item["id"]]["reconciled"] for item in undoing):
+        for line in paid:
+            if line["amount_residual_currency"] != line["amount_currency"]:
+                odoo.call(_LINE, "remove_move_reconcile", [line["id"]])
+        lines = _lines(odoo, [*incoming, *undoing], account)
+    for item in undoing:
+        if not lines[item["id"]]["reconciled"]:
+            _take_off(odoo, item, lines[item["id"]]["id"], paid)
+    for line in paid:
+        if not _is_reconciled(odoo, line["id"]) and balance_of(odoo, invoice).residual.is_positive:
+            assign(odoo, invoice, line["id"])
+
+
+def _take_off(odoo: OdooClient, undoing: Row, undoing_line: int, paid: Sequence[Row]) -> None:
+    """Reconcile what undoes with the payments, the first that has something left first."""
+    for line in paid:
+        if not _is_reconciled(odoo, line["id"]):
+            assign(odoo, undoing["move_id"][0], line["id"])
+            if _is_reconciled(odoo, undoing_line):
+                return
+
+
+def _is_reconciled(odoo: OdooClient, line: int) -> bool:
+    [row] = odoo.read(_LINE, [line], ["reconciled"])
+    return bool(row["reconciled"])
 
 
 def _lines(odoo: OdooClient, payments: Sequence[Row], account: int) -> dict[int, Row]:

@@ -44,6 +44,8 @@ MOST_EMPLOYEES = 50_000
 
 _LINE = "account.analytic.line"
 _FIELDS = names("ref employee_id project_id task_id date unit_amount name")
+_TASK_FIELDS = ("project_id", "active")
+_ARCHIVED_OR_NOT = [("active", "in", [True, False])]
 _T = TypeVar("_T")
 
 NEEDS = (
@@ -51,7 +53,7 @@ NEEDS = (
     Need(_LINE, _FIELDS, access=TIMESHEETS, rights=(*UPSERT, "unlink")),
     Need("hr.employee.public", ("work_email", "company_id"), access=EMPLOYEES),
     Need("sale.order", ("origin", "project_id"), access=SALES),
-    Need("project.task", ("project_id",), access=PROJECT, methods=("get_external_id",)),
+    Need("project.task", ("project_id", "active"), access=PROJECT, methods=("get_external_id",)),
 )
 
 
@@ -116,9 +118,11 @@ class OdooTimeLines:
         self, legal_entity: str, emails: Collection[str], targets: Collection[Target]
     ) -> Directory:
         """What Odoo has of these people, by their work e-mails in lower case, and places."""
+        rows = self._tasks(legal_entity, targets)
         return Directory(
             employees=self._employees(set(emails)) if emails else {},
-            tasks=self._tasks(legal_entity, targets),
+            tasks={target: _task(row) for target, row in rows.items() if row["active"]},
+            archived={target: _task(row) for target, row in rows.items() if not row["active"]},
         )
 
     def _employees(self, emails: Collection[str]) -> dict[str, list[int]]:
@@ -134,13 +138,13 @@ class OdooTimeLines:
                 found.setdefault(email, []).append(row["id"])
         return found
 
-    def _tasks(self, legal_entity: str, targets: Collection[Target]) -> dict[Target, TaskInOdoo]:
+    def _tasks(
+        self, legal_entity: str, targets: Collection[Target]
+    ) -> dict[Target, dict[str, Any]]:
+        """The tasks that targets name, archived or not."""
         by_id = {target.task: target for target in targets if target.task}
-        found = {
-            by_id[row["id"]]: TaskInOdoo(task=row["id"], project=row["project_id"][0])
-            for row in self._odoo.by_id("project.task", by_id, ["project_id"]).values()
-            if row["project_id"]
-        }
+        rows = self._odoo.by_id("project.task", by_id, _TASK_FIELDS, also=_ARCHIVED_OR_NOT)
+        found = {by_id[row["id"]]: row for row in rows.values() if row["project_id"]}
         of_contracts = [target for target in targets if target.contract_id]
         wanted = {task_id(legal_entity, it.contract_id, it.key): it for it in of_contracts}
         rows = self._tasks_of(legal_entity, {target.contract_id for target in of_contracts})
@@ -151,14 +155,16 @@ class OdooTimeLines:
                     found[wanted[name]] = rows[int(key)]
         return found
 
-    def _tasks_of(self, legal_entity: str, contracts: Collection[str]) -> dict[int, TaskInOdoo]:
+    def _tasks_of(self, legal_entity: str, contracts: Collection[str]) -> dict[int, dict[str, Any]]:
         """The tasks of these contracts' projects. A project is found by its order, which says
-        whose it is."""
+        whose it is; a contract that ends archives it with its tasks."""
         origins = [contract_workflow_id(legal_entity, key) for key in sorted(contracts)]
         orders = self._odoo.find("sale.order", "origin", origins, ["project_id"])
         projects = sorted({row["project_id"][0] for row in orders if row["project_id"]})
-        rows = self._odoo.find("project.task", "project_id", projects, ["project_id"])
-        return {row["id"]: TaskInOdoo(task=row["id"], project=row["project_id"][0]) for row in rows}
+        rows = self._odoo.find(
+            "project.task", "project_id", projects, _TASK_FIELDS, also=_ARCHIVED_OR_NOT
+        )
+        return {row["id"]: row for row in rows}
 
     # --- writing --------------------------------------------------------------------------------
 
@@ -243,6 +249,10 @@ class OdooTimeLines:
 
     def _ref(self, entry: str) -> str:
         return f"{self._system} {entry}"
+
+
+def _task(row: Mapping[str, Any]) -> TaskInOdoo:
+    return TaskInOdoo(task=row["id"], project=row["project_id"][0])
 
 
 def _id(value: Any) -> int:

@@ -16,7 +16,7 @@ from contracts.invoice import acts, collecting, payments
 from contracts.invoice.messages import InvoiceBalance, PaymentNotice, PaymentReported
 from contracts.invoice.state import InvoiceState, PaymentReversal, ReversalStage
 from contracts.parking import Resolution, StepException
-from contracts.processors import Reversal, ReversalKind
+from contracts.processors import ProcessorPayment, Reversal, ReversalKind, restoring
 
 MAX_REVERSALS = 200
 
@@ -27,11 +27,23 @@ MAX_REVERSALS = 200
 def _report_refusal(state: InvoiceState, report: PaymentReported) -> str | None:
     if _is_old(state, report) or _is_nothing(state, report):
         return None
-    if len(state.reversals) + len(report.payment.reversals) > MAX_REVERSALS:
+    payment = report.payment
+    new = sum(_followed(state, item) is None for item in payment.reversals)
+    if len(state.reversals) + new > MAX_REVERSALS:
         return f"at most {MAX_REVERSALS} reversals are followed for one invoice"
-    if report.payment.payment_id in state.payments_given_up:
+    if payment.payment_id in state.payments_given_up:
         return None  # It is not booked, whatever is said of it; what undoes it is for a person.
-    return payments.notice_refusal(state, _notice(report))
+    return (
+        None if _asks_nothing(state, payment) else payments.notice_refusal(state, _notice(report))
+    )
+
+
+def _asks_nothing(state: InvoiceState, payment: ProcessorPayment) -> bool:
+    """Whether people are asked nothing, as all that is known of it is said as before."""
+    if state.known_payments.get(payment.payment_id) != payment.amount:
+        return False
+    known = ((_followed(state, item), item) for item in payment.reversals)
+    return all(found is None or found.reversal.amount == item.amount for found, item in known)
 
 
 def _reported(state: InvoiceState, report: PaymentReported) -> InvoiceState:
@@ -90,14 +102,14 @@ def _with_standing(
 
 def _reversed_by(state: InvoiceState, report: PaymentReported, reversal: Reversal) -> InvoiceState:
     """A reversal is followed once; one that was made good, and stands again, once more."""
-    same = [item for item in state.reversals if item.reversal.id == reversal.id]
-    if same and same[-1].stage is not ReversalStage.RESTORED:
-        known = same[-1]
+    known = _followed(state, reversal)
+    if known is not None:
         if known.reversal.amount == reversal.amount:
             return state
         text = f"{reversal.kind} {known.key} of {known.reversal.amount} is {reversal.amount} now"
         return payments.with_question(state, "payment_differs", known.key, reversal.amount, text)
-    key = reversal.id if not same else f"{reversal.id} #{len(same) + 1}"
+    before = sum(item.reversal.id == reversal.id for item in state.reversals)
+    key = f"{reversal.id} #{before + 1}" if before else reversal.id
     item = PaymentReversal(
         key=key,
         payment=report.payment.payment_id,
@@ -109,17 +121,24 @@ def _reversed_by(state: InvoiceState, report: PaymentReported, reversal: Reversa
     return state.replace(reversals=(*state.reversals, item)).noted(text)
 
 
+def _followed(state: InvoiceState, reversal: Reversal) -> PaymentReversal | None:
+    """What is known of it, unless that was made good since."""
+    same = [item for item in state.reversals if item.reversal.id == reversal.id]
+    return same[-1] if same and same[-1].stage is not ReversalStage.RESTORED else None
+
+
 # --- what is to be booked -------------------------------------------------------------------------
 
 
 def to_reverse(state: InvoiceState) -> list[Action]:
-    """A reversal is booked once its payment is. One that may be booked is found out, whatever the
-    processor says now."""
+    """A reversal is booked once its payment is, and what made earlier ones good. One that may be
+    booked is found out, whatever the processor says now."""
     waiting = {item.reference for item in state.payments}
     return [
         action
         for item in state.reversals
-        if item.stage is ReversalStage.WAITING and item.payment not in waiting
+        if item.stage is ReversalStage.WAITING
+        if waiting.isdisjoint((item.payment, *restored_by(state, item)))
         for action in [_to_book(item)]
         if not item.is_undone or action.key in state.uncertain
     ]
@@ -152,6 +171,13 @@ def others_booked(state: InvoiceState, of: PaymentReversal) -> tuple[str, ...]:
         and item.key != of.key
         and item.stage in (ReversalStage.BOOKED, ReversalStage.RESTORED)
     )
+
+
+def restored_by(state: InvoiceState, of: PaymentReversal) -> tuple[str, ...]:
+    """The references of the payments that made other reversals of the same payment good."""
+    others = (item for item in state.reversals if item.payment == of.payment)
+    found = (restoring(item.key) for item in others if item.key != of.key)
+    return tuple(reference for reference in found if reference in state.known_payments)
 
 
 def _with(state: InvoiceState, item: PaymentReversal) -> InvoiceState:
@@ -196,7 +222,7 @@ def leave_to_person(state: InvoiceState) -> InvoiceState:
     """Whoever gave a payment up has seen to the money: they hear that it was undone, or is money
     again."""
     for item in state.reversals:
-        is_theirs = item.stage is ReversalStage.LEFT or item.payment in state.payments_given_up
+        is_theirs = item.stage is ReversalStage.LEFT or _is_given_up(state, item)
         is_news = item.is_undone or item.stage is ReversalStage.WAITING
         if not is_theirs or not is_news or _in_hand(state, item):
             continue
@@ -207,6 +233,14 @@ def leave_to_person(state: InvoiceState) -> InvoiceState:
         amount = item.reversal.amount
         return payments.with_question(state, "payment_reversed", item.key, amount, text)
     return state
+
+
+def _is_given_up(state: InvoiceState, item: PaymentReversal) -> bool:
+    """Whether a person has seen to the money that it undoes: the payment, or what made the same
+    reversal good before."""
+    same = (known for known in state.reversals if known.reversal.id == item.reversal.id)
+    before = (restoring(known.key) for known in same if known.key != item.key)
+    return any(name in state.payments_given_up for name in (item.payment, *before))
 
 
 def restore(state: InvoiceState) -> InvoiceState:
@@ -229,7 +263,7 @@ def _restored(state: InvoiceState, item: PaymentReversal) -> InvoiceState:
     if dispute is not None and dispute.reversal == item.key and dispute.accepted is None:
         state = state.replace(dispute=None).noted(f"The dispute over {dispute.amount} ended")
     payment = PaymentNotice(
-        reference=f"{item.key} undone",
+        reference=restoring(item.key),
         amount=item.reversal.amount,
         paid_on=state.today,
         journal=item.journal,

@@ -2,7 +2,8 @@
 
 An entry is one timesheet line, found again by its `ref`. Only what is approved gets a line; what
 was approved and is no more keeps its line, without the approval, so that contracts credit it. What
-was deleted, or is ignored now, loses its line. Nothing is written where nothing differs.
+was deleted, or is ignored now, loses its line. Nothing is written where nothing differs: nor where
+a line is right and could not be made today, as its employee has left or its task is archived.
 """
 
 from __future__ import annotations
@@ -47,19 +48,18 @@ class PlacedTime(Value):
 
     def is_shown_by(self, line: LineInOdoo) -> bool:
         """Whether Odoo's line says just this."""
-        entry = self.entry
-        wanted = (self.employee, self.place.project, self.place.task, entry.on, entry.hours)
-        shown = (line.employee, line.project, line.task, line.on, line.hours)
-        return line.is_approved and wanted == shown and note_of(entry) == line.note
+        is_same = self.employee == line.employee and note_of(self.entry) == line.note
+        return is_same and _bills(line, self.entry, self.place)
 
 
 @dataclass(frozen=True)
 class Directory:
     """What Odoo has of people and places: employees by their work e-mails in lower case, the tasks
-    that targets name."""
+    that targets name. On `archived` ones nobody logs hours any more; what is there counts."""
 
     employees: Mapping[str, Sequence[int]]
     tasks: Mapping[Target, TaskInOdoo]
+    archived: Mapping[Target, TaskInOdoo] = field(default_factory=dict)
 
 
 @dataclass
@@ -114,9 +114,25 @@ def _decide(
             found.load.append(placed)
         return
     if isinstance(placed, Unplaced):
+        if line is not None and _stays(line, entry, target, known):
+            return
         found.park(placed)
     if line is not None and line.is_approved:
         found.withdraw.append(line.line)
+
+
+def _stays(line: LineInOdoo, entry: LoggedTime, target: Target | None, known: Directory) -> bool:
+    """Whether a line is right although it could not be made now: people leave, or get another
+    e-mail, and tasks are archived, but hours that were worked and billed were worked all the same.
+    """
+    place = (known.tasks.get(target) or known.archived.get(target)) if target else None
+    return place is not None and _bills(line, entry, place)
+
+
+def _bills(line: LineInOdoo, entry: LoggedTime, place: TaskInOdoo) -> bool:
+    """Whether a line is approved and has the entry's hours on its day and task."""
+    shown = (line.project, line.task, line.on, line.hours)
+    return line.is_approved and shown == (place.project, place.task, entry.on, entry.hours)
 
 
 def _placed(

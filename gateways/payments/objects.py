@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime
+from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -75,6 +76,17 @@ def rows_of(answer: JsonObject, name: str, unexpected: Unexpected) -> list[JsonO
     if not isinstance(rows, list) or not all(isinstance(item, dict) for item in rows):
         raise unexpected(f"a list without its {name}")
     return rows
+
+
+def all_of(
+    rows: Iterable[JsonObject], most: int, what: str, unexpected: Unexpected
+) -> list[JsonObject]:
+    """These rows. What is left out of a list looks as if it was undone: more than `most` are an
+    error, and none is left out."""
+    found = list(islice(rows, most + 1))
+    if len(found) > most:
+        raise unexpected(f"a payment with more than {most} {what}")
+    return found
 
 
 def reference(value: Any) -> str:

@@ -180,7 +180,9 @@ class PaymentsConformance(GatewayConformance[R], WebhookConformance[R]):
         assert (undone.kind, undone.amount) == (ReversalKind.REFUND, Money("21.00", "EUR"))
         assert found.rest == Money("100.00", "EUR")
         remote.fail_refund(refund_id)
-        assert told(processor, payment_id).reversals == ()
+        found = told(processor, payment_id)
+        assert found.reversals == ()
+        assert undone.id in found.revoked
 
     def test_a_chargeback_undoes_a_payment_until_it_is_won(
         self, remote: R, processor: Processor
@@ -193,6 +195,7 @@ class PaymentsConformance(GatewayConformance[R], WebhookConformance[R]):
         remote.win(payment_id)
         found = told(processor, payment_id)
         assert (found.reversals, found.is_money) == ((), True)
+        assert undone.id in found.revoked
 
     def test_an_inquiry_takes_nothing(self, remote: R, processor: Processor) -> None:
         if remote.can("inquire"):

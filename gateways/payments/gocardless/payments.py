@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
-from itertools import islice
 
 from contracts.model import JsonObject
 from contracts.money import Money
@@ -30,6 +29,7 @@ from gateways.payments.gocardless.events import change_of
 from gateways.payments.lists import ListPage
 from gateways.payments.objects import (
     INVOICE_FIELD,
+    all_of,
     amount_of,
     metadata_of,
     reference,
@@ -40,6 +40,8 @@ from gateways.payments.objects import (
 _MONEY = ("confirmed", "paid_out", "charged_back")
 _NO_REFUND = ("cancelled", "bounced", "funds_returned")
 """Refunds that the customer has not got, or that came back."""
+_BY_STATUS = (ReversalKind.CHARGEBACK, ReversalKind.FAILURE)
+"""What undoes a payment without a record of its own."""
 _PAYOUTS = {"paid": PayoutStatus.PAID, "bounced": PayoutStatus.FAILED}
 
 
@@ -66,14 +68,19 @@ class GoCardless(Account[GoCardlessApi]):
         amount, is_money = amount_of(found, "amount", self._api.unexpected), status in _MONEY
         charged_on = self._day(found.get("charge_date") or found.get("created_at"))
         undone = [*self._undone(payment_id, status, amount, read_at.date())]
+        revoked: list[str] = []
         if is_money:
-            undone += self._refunds(payment_id)
+            refunds, returned = self._refunds(payment_id)
+            undone += refunds
+            revoked = [*(_undoing(payment_id, kind) for kind in _BY_STATUS), *returned]
+        standing = {item.id for item in undone}
         return ProcessorPayment(
             payment_id=payment_id,
             amount=amount,
             is_money=is_money,
             paid_on=charged_on,
             reversals=tuple(undone),
+            revoked=tuple(item for item in revoked if item not in standing)[:MAX_REVERSALS],
             invoice=metadata_of(found).get(INVOICE_FIELD, ""),
             text=text_of(found, found.get("description"), found.get("reference")),
             read_at=read_at,
@@ -88,24 +95,33 @@ class GoCardless(Account[GoCardlessApi]):
         if status in ("confirmed", "paid_out"):
             return
         yield Reversal(
-            id=f"{payment_id} {kind}",
+            id=_undoing(payment_id, kind),
             kind=kind,
             amount=amount,
             on=today,
             reason=status.replace("_", " ")[:100],
         )
 
-    def _refunds(self, payment_id: str) -> Iterator[Reversal]:
-        rows = self._api.every("refunds", payment=payment_id)
-        standing = (row for row in rows if row.get("status") not in _NO_REFUND)
-        for row in islice(standing, MAX_REVERSALS - 1):
-            yield Reversal(
-                id=text_field(row, "id", self._api.unexpected),
-                kind=ReversalKind.REFUND,
-                amount=amount_of(row, "amount", self._api.unexpected),
-                on=self._day(row.get("created_at")),
-                reason=str(row.get("reference") or "")[:100],
-            )
+    def _refunds(self, payment_id: str) -> tuple[list[Reversal], list[str]]:
+        """Those that stand, and the ids of the others."""
+        rows: list[JsonObject] = []
+        returned: list[str] = []
+        for row in self._api.every("refunds", payment=payment_id):
+            if row.get("status") in _NO_REFUND:
+                returned.append(text_field(row, "id", self._api.unexpected))
+            else:
+                rows.append(row)
+        rows = all_of(rows, MAX_REVERSALS - 1, "refunds", self._api.unexpected)
+        return [self._refund(row) for row in rows], returned
+
+    def _refund(self, row: JsonObject) -> Reversal:
+        return Reversal(
+            id=text_field(row, "id", self._api.unexpected),
+            kind=ReversalKind.REFUND,
+            amount=amount_of(row, "amount", self._api.unexpected),
+            on=self._day(row.get("created_at")),
+            reason=str(row.get("reference") or "")[:100],
+        )
 
     # --- payouts ----------------------------------------------------------------------------------
 
@@ -148,3 +164,7 @@ class GoCardless(Account[GoCardlessApi]):
             return date.fromisoformat(str(text)[:10])
         except ValueError:
             raise self._api.unexpected(f"a day that is none: {text!r}") from None
+
+
+def _undoing(payment_id: str, kind: ReversalKind) -> str:
+    return f"{payment_id} {kind}"

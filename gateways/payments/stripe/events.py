@@ -20,6 +20,7 @@ TYPES = {
     "charge.dispute.funds_reinstated": ObjectKind.DISPUTE,
     "payout.paid": ObjectKind.PAYOUT,
     "payout.failed": ObjectKind.PAYOUT,
+    "payout.reconciliation_completed": ObjectKind.PAYOUT,
 }
 """The events that change what is booked."""
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import islice
 
 from contracts.model import JsonObject
 from contracts.money import Money
@@ -24,6 +23,7 @@ from gateways.payments.account import Account
 from gateways.payments.lists import ListPage
 from gateways.payments.objects import (
     INVOICE_FIELD,
+    all_of,
     amount_of,
     day_of,
     metadata_of,
@@ -37,9 +37,22 @@ from gateways.payments.stripe.events import TYPES, change_of
 SPECIAL = {"ISK": 2, "MGA": 0, "UGX": 2}
 """Currencies that Stripe counts with other decimals than ISO 4217 has."""
 
-_REFUNDED = ("pending", "requires_action", "succeeded")
-_TAKEN_BACK = ("needs_response", "under_review", "lost")
+_REFUNDED, _NOT_REFUNDED = ("pending", "requires_action", "succeeded"), ("failed", "canceled")
+_TAKEN_BACK = (
+    "needs_response",
+    "under_review",
+    "lost",
+    "appeal_needs_response",
+    "appeal_under_review",
+)
 """Statuses of a dispute in which Stripe has taken the money back; a mere inquiry takes none."""
+_NOT_TAKEN = (
+    "won",
+    "prevented",
+    "warning_needs_response",
+    "warning_under_review",
+    "warning_closed",
+)
 _PAYOUTS = {
     "paid": PayoutStatus.PAID,
     "failed": PayoutStatus.FAILED,
@@ -74,28 +87,45 @@ class Stripe(Account[StripeApi]):
         is_money = text_field(found, "status", self._api.unexpected) == "succeeded"
         charge = found.get("latest_charge")
         paid = charge if isinstance(charge, dict) else found
-        reversals = self._reversals(intent_id) if is_money else ()
+        reversals, revoked = self._reversals(intent_id) if is_money else ([], [])
         return ProcessorPayment(
             payment_id=intent_id,
             amount=self._amount(found, "amount_received" if is_money else "amount"),
             is_money=is_money,
             paid_on=day_of(paid.get("created"), self._zone, self._api.unexpected),
             reversals=tuple(reversals),
+            revoked=tuple(revoked[:MAX_REVERSALS]),
             invoice=metadata_of(found).get(INVOICE_FIELD, ""),
             text=text_of(found, found.get("description")),
             read_at=read_at,
         )
 
-    def _reversals(self, intent_id: str) -> Iterator[Reversal]:
-        params = {"payment_intent": intent_id}
+    def _reversals(self, intent_id: str) -> tuple[list[Reversal], list[str]]:
+        """What undoes it, and the ids of what does no more."""
         both = (
-            ("refunds", ReversalKind.REFUND, _REFUNDED),
-            ("disputes", ReversalKind.CHARGEBACK, _TAKEN_BACK),
+            ("refunds", ReversalKind.REFUND, _REFUNDED, _NOT_REFUNDED),
+            ("disputes", ReversalKind.CHARGEBACK, _TAKEN_BACK, _NOT_TAKEN),
         )
-        for path, kind, standing in both:
-            rows = (row for row in self._api.every(path, **params) if row.get("status") in standing)
-            for row in islice(rows, MAX_REVERSALS // 2):
-                yield self._reversal(row, kind)
+        standing: list[Reversal] = []
+        revoked: list[str] = []
+        for path, kind, undoing, void in both:
+            rows: list[JsonObject] = []
+            for row in self._api.every(path, payment_intent=intent_id):
+                if self._stands(row, undoing, void):
+                    rows.append(row)
+                else:
+                    revoked.append(text_field(row, "id", self._api.unexpected))
+            rows = all_of(rows, MAX_REVERSALS // 2, path, self._api.unexpected)
+            standing += [self._reversal(row, kind) for row in rows]
+        return standing, revoked
+
+    def _stands(self, row: JsonObject, standing: Sequence[str], void: Sequence[str]) -> bool:
+        """Whether it undoes a payment now. One of which that is not known is not guessed: what
+        stands no more is booked as money again."""
+        status = row.get("status")
+        if status not in standing and status not in void:
+            raise self._api.unexpected(f"{row.get('id')} is {status}, of which nothing is known")
+        return status in standing
 
     def _reversal(self, row: JsonObject, kind: ReversalKind) -> Reversal:
         return Reversal(
@@ -111,6 +141,8 @@ class Stripe(Account[StripeApi]):
     def read_payout(self, payout_id: str) -> Payout:
         found = self._api.read("payouts", payout_id)
         status = _PAYOUTS.get(str(found.get("status")), PayoutStatus.PENDING)
+        if found.get("reconciliation_status") == "in_progress" and status is PayoutStatus.PAID:
+            status = PayoutStatus.PENDING  # Not all its fees are listed; another event says so.
         net = self._amount(found, "amount")
         fees = Money.zero(net.currency)
         if status is PayoutStatus.PAID and found.get("automatic") is True:

@@ -67,6 +67,9 @@ class Clockify:
     def changed(self, since: datetime, after: str = "") -> LoggedTimes:
         names = list(self._steps)
         name, _, page = (after or f"{names[0]} 1").partition(" ")
+        if name not in self._steps:
+            # An earlier sweep ended where it read deletions, which are read no more.
+            return LoggedTimes(entries=[], as_of=datetime.now(UTC))
         found = self._steps[name](since.astimezone(UTC), int(page))
         return _in_steps(found, name, names)
 

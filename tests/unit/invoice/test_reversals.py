@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 import pytest
 
 from contracts.agenda.actions import Answered, Failed, SignalReceived
+from contracts.invoice import payments, reversals
 from contracts.invoice.messages import PaymentReported, WriteOffAsked
 from contracts.invoice.state import InvoiceStage, InvoiceState, ReversalStage
 from contracts.parking import Action as Choice
-from contracts.processors import ProcessorPayment, Reversal, ReversalKind
+from contracts.processors import MAX_REVERSALS, ProcessorPayment, Reversal, ReversalKind
 from tests.unit.examples import MONDAY, SAM, euros
 from tests.unit.invoice import odoo as model
 from tests.unit.invoice.odoo import TOTAL
@@ -40,7 +41,7 @@ REVERSE, REGISTER = "reverse_payment", "register_payment:pi_1"
 
 def report(
     state: InvoiceState,
-    *reversals: Reversal,
+    *undone: Reversal,
     is_money: bool = True,
     read_at: datetime | None = None,
 ) -> PaymentReported:
@@ -49,14 +50,14 @@ def report(
         amount=TOTAL,
         is_money=is_money,
         paid_on=MONDAY,
-        reversals=reversals,
+        reversals=undone,
         read_at=read_at or state.clock,
     )
     return PaymentReported(system="stripe", journal="STRP", payment=payment)
 
 
-def hear(play: Play, *reversals: Reversal, is_money: bool = True) -> Play:
-    heard = SignalReceived(report(play.state, *reversals, is_money=is_money))
+def hear(play: Play, *undone: Reversal, is_money: bool = True) -> Play:
+    heard = SignalReceived(report(play.state, *undone, is_money=is_money))
     return told(play, heard)
 
 
@@ -137,6 +138,30 @@ def test_a_failure_is_undone_and_fails_again_under_another_reference() -> None:
     assert done(play).state.stage is InvoiceStage.OPEN
 
 
+def test_what_stands_again_waits_for_what_made_it_good_and_undoes_that_too() -> None:
+    play = done(hear(paid(), FAILURE, is_money=False))
+    play = hear(play)
+    restoring = "register_payment:pi_1 failure undone"
+    assert running(play) == [restoring]
+    play = hear(play, FAILURE, is_money=False)
+    assert running(play) == [restoring]
+    play = act(play, restoring)
+    assert running(play) == [f"{REVERSE}:pi_1 failure #2"]
+    second = reversals.of_key(play.state, "pi_1 failure #2")
+    assert reversals.others_booked(play.state, second) == ("pi_1 failure",)
+    assert reversals.restored_by(play.state, second) == ("pi_1 failure undone",)
+
+
+def test_whoever_gave_up_what_made_a_reversal_good_hears_that_it_stands_again() -> None:
+    play = hear(done(hear(paid(), FAILURE, is_money=False)))
+    restoring = "register_payment:pi_1 failure undone"
+    play = fail(play, restoring, model.refused("odoo_refused"))
+    play = done(say(play, decision(play.state.exceptions[0].step, Choice.SKIP)))
+    play = hear(play, FAILURE, is_money=False)
+    assert [code for _, code in parked(play)] == ["payment_reversed"]
+    assert running(play) == []
+
+
 def test_an_older_reading_that_comes_later_changes_nothing() -> None:
     play = done(hear(paid(), REFUND))
     old = report(play.state, read_at=play.state.clock - timedelta(seconds=1))
@@ -190,6 +215,29 @@ def test_another_amount_of_a_known_reversal_is_for_a_person() -> None:
     play = done(hear(paid(), REFUND))
     play = hear(play, REFUND.replace(amount=euros("700.00")))
     assert [code for _, code in parked(play)] == ["payment_differs"]
+
+
+def test_what_undoes_a_booked_payment_is_taken_however_much_waits_for_people() -> None:
+    play = done(hear(paid(), REFUND))
+    for number in range(payments.MAX_QUESTIONS):
+        amount = euros(f"{631 + number}.00")
+        play = hear(play, REFUND.replace(amount=amount))
+    assert len(play.state.payment_questions) == payments.MAX_QUESTIONS
+    more = REFUND.replace(id="re_2", amount=euros("1.00"))
+    assert f"{REVERSE}:re_2" in running(hear(play, REFUND, more))
+
+
+def test_reversals_that_are_known_count_once() -> None:
+    many = [
+        REFUND.replace(id=f"re_{number}", amount=euros("1.00")) for number in range(MAX_REVERSALS)
+    ]
+    play = told(paid(), SignalReceived(report(paid().state, *many)))
+    other = report(play.state, *(item.replace(id=f"x{item.id}") for item in many[:50]))
+    other = other.replace(payment=other.payment.replace(payment_id="pi_2"))
+    play = told(play, SignalReceived(other))
+    assert len(play.state.reversals) == MAX_REVERSALS + 50
+    play = hear(play, *many[:-1])
+    assert many[-1].id not in [key for key, _ in stages(play)]
 
 
 def test_a_write_off_waits_for_what_undoes_a_payment() -> None:

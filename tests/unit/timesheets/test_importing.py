@@ -158,6 +158,38 @@ def test_a_line_whose_entry_moved_to_an_unknown_project_loses_its_approval() -> 
 
 
 @pytest.mark.parametrize(
+    "known",
+    [
+        Directory(employees={}, tasks={DEV: PLACE}),
+        Directory(employees={"petra@northwind.example": (4, 5)}, tasks={DEV: PLACE}),
+        Directory(employees=KNOWN.employees, tasks={}, archived={DEV: PLACE}),
+    ],
+    ids=["who left", "whose e-mail two have", "on an archived task"],
+)
+def test_hours_keep_their_line_which_could_not_be_made_any_more(known: Directory) -> None:
+    """They are billed, and paid: neither a contract nor the payroll takes them back for that."""
+
+    def of(now: LoggedTime) -> Changes:
+        return changes("harvest", [now], (), [line(entry())], MAPPING, known)
+
+    assert of(entry()) == Changes()
+    assert of(entry(note="Wired it all")) == Changes()
+    for changed in ({"hours": Decimal(4)}, {"on": date(2026, 10, 6)}):
+        corrected = of(entry(**changed))
+        assert (corrected.withdraw, len(corrected.unplaced)) == ([101], 1)
+    assert of(entry(is_approved=False)) == Changes(withdraw=[101])
+
+
+def test_nobody_logs_hours_on_an_archived_task() -> None:
+    known = Directory(employees=KNOWN.employees, tasks={}, archived={DEV: PLACE})
+    found = changes("harvest", [entry()], (), (), MAPPING, known)
+    assert (found.load, [it.code for it in found.unplaced.values()]) == (
+        [],
+        ["time_target_unknown"],
+    )
+
+
+@pytest.mark.parametrize(
     ("text", "target"),
     [
         ("C-1/dev", DEV),
