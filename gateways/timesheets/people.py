@@ -40,5 +40,6 @@ class Emails:
             return self._known[person]
 
     def _read(self, people: Collection[str]) -> None:
-        self._known = {**dict.fromkeys(people, ""), **self._read_all()}
+        # Whoever was asked for before, and is not listed, is no reason to read all people again.
+        self._known = {**dict.fromkeys([*self._known, *people], ""), **self._read_all()}
         self._until = self._clock() + KEEP_SECONDS

@@ -56,13 +56,20 @@ def paid(made: Engagement, invoice: int, amount: str) -> str:
 
 
 def undone(
-    made: Engagement, invoice: int, payment: str, amount: str, *others: str, key: str = ""
+    made: Engagement,
+    invoice: int,
+    payment: str,
+    amount: str,
+    *others: str,
+    restored: tuple[str, ...] = (),
+    key: str = "",
 ) -> str:
     request = ReversalRequest(
         invoice_id=invoice,
         payment=payment,
         key=key or unique("re"),
         others=others,
+        restored=restored,
         amount=Money(amount, made.currency),
         on=ON,
     )
@@ -110,6 +117,22 @@ def test_what_undoes_a_payment_opens_the_invoice_by_it_once(
     assert books.balance(odoo, CLEARING) == before
     paid(made, invoice, "60.00")
     assert made.standing(invoice) == (40.0, "partial")
+
+
+@in_the_stand_in
+def test_what_undoes_a_payment_once_more_undoes_what_made_it_good(
+    odoo: OdooClient, books: ClearingBooks
+) -> None:
+    made = engagement(odoo, "USAGE")
+    before, invoice = books.balance(odoo, CLEARING), made.invoice(ITEM)
+    payment = paid(made, invoice, "100.00")
+    failure = undone(made, invoice, payment, "100.00")
+    again = paid(made, invoice, "100.00")
+    assert made.standing(invoice) == (0.0, "paid")
+    second = undone(made, invoice, payment, "100.00", failure, restored=(again,))
+    undone(made, invoice, payment, "100.00", failure, restored=(again,), key=second)
+    assert made.standing(invoice)[0] == 100.0
+    assert books.balance(odoo, CLEARING) == before
 
 
 @in_the_stand_in

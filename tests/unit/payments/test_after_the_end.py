@@ -15,7 +15,7 @@ DISPUTE = Reversal(id="du_1", kind=ReversalKind.CHARGEBACK, amount=Money("100.00
 
 
 def payment(**changed: Any) -> ProcessorPayment:
-    values = {
+    values: dict[str, Any] = {
         "payment_id": "pi_1",
         "amount": Money("100.00", "EUR"),
         "is_money": True,

@@ -18,7 +18,7 @@ from gateways.payments.stripe.events import change_of
 from gateways.payments.stripe.payments import Stripe
 from gateways.secrets import Secret
 
-INTENT = {
+INTENT: dict[str, Any] = {
     "id": "pi_1",
     "status": "succeeded",
     "amount": 10_000,
@@ -26,7 +26,7 @@ INTENT = {
     "currency": "eur",
     "created": 1_767_225_600,
 }
-PAYMENT = {
+PAYMENT: dict[str, Any] = {
     "id": "PM1",
     "status": "confirmed",
     "amount": 10_000,
@@ -64,7 +64,7 @@ def test_more_refunds_than_are_kept_are_refused_and_none_is_forgotten() -> None:
     """One that is left out would look as if it was undone, and be booked as money again."""
     of_stripe: dict[str, Any] = {"status": "succeeded", "currency": "eur", "created": 1_767_225_600}
     most = _refunds(MAX_REVERSALS // 2, **of_stripe)
-    answers = {"payment_intents/pi_1": INTENT, "disputes": {"data": []}}
+    answers: dict[str, Any] = {"payment_intents/pi_1": INTENT, "disputes": {"data": []}}
     found = stripe({**answers, "refunds": {"data": most}}).read_payment(ObjectKind.PAYMENT, "pi_1")
     assert found is not None
     assert len(found.reversals) == len(most)
@@ -105,7 +105,7 @@ def test_what_nobody_knows_of_a_dispute_is_not_guessed() -> None:
 
 def _disputed(status: str) -> Stripe:
     dispute = {"id": "du_1", "amount": 10_000, "currency": "eur", "created": 1_767_225_600}
-    answers = {"payment_intents/pi_1": INTENT, "refunds": {"data": []}}
+    answers: dict[str, Any] = {"payment_intents/pi_1": INTENT, "refunds": {"data": []}}
     return stripe({**answers, "disputes": {"data": [{**dispute, "status": status}]}})
 
 
@@ -117,12 +117,17 @@ def test_a_payout_is_booked_once_all_its_fees_are_listed(
     reconciliation: str, status: PayoutStatus
 ) -> None:
     """It is booked once: fees that were not listed yet would never be."""
-    payout = {"id": "po_1", "amount": 9_710, "currency": "eur", "arrival_date": 1_767_225_600}
+    payout: dict[str, Any] = {
+        "id": "po_1",
+        "amount": 9_710,
+        "currency": "eur",
+        "arrival_date": 1_767_225_600,
+    }
     payout |= {"automatic": True, "status": "paid", "reconciliation_status": reconciliation}
     fees = {"data": [{"id": "txn_1", "type": "charge", "fee": 290, "currency": "eur"}]}
     found = stripe({"payouts/po_1": payout, "balance_transactions": fees}).read_payout("po_1")
     assert found.status is status
-    event = {"id": "evt_1", "created": 1_767_225_600, "data": {"object": payout}}
+    event: dict[str, Any] = {"id": "evt_1", "created": 1_767_225_600, "data": {"object": payout}}
     change = change_of({**event, "type": "payout.reconciliation_completed"})
     assert change is not None
     assert (change.kind, change.object_id) == (ObjectKind.PAYOUT, "po_1")
@@ -130,7 +135,7 @@ def test_a_payout_is_booked_once_all_its_fees_are_listed(
 
 def test_what_undid_a_payment_and_does_no_more_is_named() -> None:
     of_stripe: dict[str, Any] = {"currency": "eur", "created": 1_767_225_600, "amount": 100}
-    answers = {
+    answers: dict[str, Any] = {
         "payment_intents/pi_1": INTENT,
         "refunds": {"data": [{"id": "re_1", "status": "failed", **of_stripe}]},
         "disputes": {"data": [{"id": "du_1", "status": "won", **of_stripe}]},
@@ -139,7 +144,7 @@ def test_what_undid_a_payment_and_does_no_more_is_named() -> None:
     assert found is not None
     assert (found.reversals, found.revoked) == ((), ("re_1", "du_1"))
     refund = {"id": "RF1", "status": "bounced", "amount": 100, "currency": "EUR"}
-    both = {"payments/PM1": {"payments": PAYMENT}, "refunds": {"refunds": [refund]}}
+    both: dict[str, Any] = {"payments/PM1": {"payments": PAYMENT}, "refunds": {"refunds": [refund]}}
     other = gocardless(both).read_payment(ObjectKind.PAYMENT, "PM1")
     assert other is not None
     assert (other.reversals, other.revoked) == ((), ("PM1 chargeback", "PM1 failure", "RF1"))

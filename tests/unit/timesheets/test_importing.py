@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.timesheets.entries import LoggedTime, hours_of, rounded_hours, short
@@ -210,6 +210,7 @@ def test_what_is_no_target_says_what_would_be(text: Any) -> None:
         target_of(text)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 31 * 24 * 3600))
 def test_hours_of_seconds_are_exact_to_a_third_of_one(seconds: int) -> None:
     hours = hours_of(seconds)

@@ -48,7 +48,7 @@ def test_a_sweep_that_was_reading_deletions_ends_where_they_are_read_no_more() -
 def test_a_mark_that_is_refused_is_left_once(
     changed: dict[str, Any], is_lasting: bool, begins: bool
 ) -> None:
-    values = {
+    values: dict[str, Any] = {
         "since": NOW,
         "seen": {},
         "result": ConnectorSweepResult(watermark=NOW),

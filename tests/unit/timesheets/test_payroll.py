@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.timesheets import payroll
@@ -183,6 +183,7 @@ states = st.dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(states, min_size=1, max_size=6))
 def test_all_revisions_together_are_what_counts_now(story: Sequence[dict[int, Any]]) -> None:
     """Whatever happened to the hours, and however often it was exported."""

@@ -34,6 +34,14 @@ def test_whom_nobody_lists_has_no_address_and_costs_one_read() -> None:
     assert people.reads == 1
 
 
+def test_several_whom_nobody_lists_cost_one_read_each() -> None:
+    people = People()
+    for _ in range(3):
+        assert people.emails.of(["8"])["8"] == ""
+        assert people.emails.of(["9"])["9"] == ""
+    assert people.reads == 2
+
+
 def test_a_corrected_address_is_seen_at_once_where_asked_and_soon_elsewhere() -> None:
     people = People()
     people.emails.of(["1"])

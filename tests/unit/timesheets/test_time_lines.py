@@ -20,7 +20,7 @@ class Firm:
     """An Odoo with a contract's two tasks, one of them archived, and an archived task without
     one. As Odoo does, it leaves out what is archived unless `active` is asked for."""
 
-    tasks = (
+    tasks: tuple[dict[str, Any], ...] = (
         {"id": 9, "project_id": [3, "Site"], "active": True},
         {"id": 10, "project_id": [3, "Site"], "active": False},
         {"id": 812, "project_id": [4, "Old"], "active": False},
