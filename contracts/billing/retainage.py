@@ -95,12 +95,15 @@ def _is_read_to_its_end(ledger: Ledger, terms: PlanTerms) -> bool:
 
 def change_of(ledger: Ledger, number: int, new: Iterable[Piece] = ()) -> Decimal:
     """By how much the retainage of an invoice is still to change, with new pieces counted: above
-    zero what is held back too much is freed. An invoice that is gone holds nothing back; one that
-    is on its way may be rejected, so nothing more is held back for it."""
+    zero what is held back too much is freed. An invoice that is gone holds nothing back, nor does
+    any once no retainage is agreed; one that is on its way may be rejected, so nothing more is held
+    back for it."""
     invoice, key = ledger.state.invoices.get(number), keys.retainage(number)
     if ledger.account(key).open or (invoice is not None and invoice.released):
         return ZERO
-    percent = invoice.retainage_percent if invoice is not None and invoice.counts else ZERO
+    percent, agreed = ZERO, ledger.state.contract.retainage
+    if agreed is not None and invoice is not None and invoice.counts:
+        percent = invoice.retainage_percent
     change = ledger.change_of_pot(key, _target(ledger, number, percent, new))
     return max(change, ZERO) if invoice is None or invoice.is_open else change
 

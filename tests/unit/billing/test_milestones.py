@@ -428,3 +428,13 @@ def test_what_is_held_back_comes_back_to_the_cent(
     assert desk.bills_all() == value
     assert (desk.sums.retained, desk.quantity("retainage")) == (euros(0), NONE)
     assert desk.is_over
+
+
+def test_nothing_is_held_back_later_where_retainage_is_agreed_no_more() -> None:
+    """The invoice could not bear it, as the deposit took all of it."""
+    desk = signed("500", "500", deposit="1000", percent="10")
+    assert reached(desk, "m1") == [["500.00", "-500.00"]]
+    desk.adopts(retainage=None, milestones=parts("500", "500", "200"))
+    assert reached(desk, "m3") == [["200.00", "-83.33"]]
+    desk.bills_all()
+    assert desk.sums.retained == euros(0)
