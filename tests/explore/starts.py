@@ -70,6 +70,15 @@ TALES: dict[str, Tale] = {
     "issued anew": Tale(_ONE, _OPEN, ("credit invoice 1 and bill it again",)),
     "a dispute": Tale(_ONE, _OPEN, ("a dispute: invoice 1", "the dispute is accepted: invoice 1")),
     "half paid": Tale(_ONE, _OPEN, ("half a payment: invoice 1",)),
+    "a draft of a payment": Tale(
+        _ONE,
+        _OPEN,
+        (
+            "half a payment: invoice 1",
+            "register_payment:P-3 of invoice 1: made, and not posted",
+            "skip register_payment:P-3 of invoice 1",
+        ),
+    ),
     "in payment": Tale(_ONE, _OPEN, ("a payment of invoice 1 is on its way",)),
     "written off": Tale(_ONE, _OPEN, ("a write-off: invoice 1",)),
     "late": Tale(_ONE, _OPEN, _LATE),
