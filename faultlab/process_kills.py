@@ -37,20 +37,31 @@ READING = frozenset(
 )
 """Activities that write nothing: their worker is killed at any call, that of others at a write."""
 
-APART = frozenset({"read_burn", "read_portfolio"})
-"""What the sweep of each day and people ask for; no scenario lasts that long."""
+APART = frozenset(
+    {
+        "read_burn",
+        "read_portfolio",
+        "book_payout",
+        "invoice_named",
+        "reverse_payment",
+        "unbooked_payments",
+    }
+)
+"""What no scenario comes to: what the sweep of each day and people ask for, and what payment
+processors report in Odoo."""
+_OTHER_QUEUES = (task_queues.ESIGN, task_queues.TIMESHEETS, task_queues.PAYMENTS)
 
 
 def remote_activities(settings: Settings) -> list[str]:
     """The activities that call a remote in a campaign, as the workers host them. Nothing is signed
-    in one, and no hours come from elsewhere."""
+    in one, and neither hours nor payments come from elsewhere."""
     odoo = remotes.odoo(settings)
     gateways = remotes.gateways(settings, odoo)
     try:
         return [
             function.__name__
             for queue in task_queues.REMOTES
-            if queue not in (task_queues.ESIGN, task_queues.TIMESHEETS)
+            if queue not in _OTHER_QUEUES
             for function in activities_of(queue, settings, gateways)
             if function.__name__ not in APART
         ]
