@@ -143,7 +143,7 @@ class TimesheetActivities:
         approved = {item.entry_id for item in known if item.is_approved}
         lost = len(gone & approved)
         question = _question(name, request.first, last, lost, len(approved))
-        # A line may be of an entry that was on another day when Odoo was told.
+        # A line may be of an entry that was on another day when it came into Odoo.
         elsewhere = self._lines(name).of_entries(there - {item.entry_id for item in known})
         imported = self._apply(name, entries, () if question else gone, [*known, *elsewhere])
         imported.unplaced += [question] if question else []

@@ -84,8 +84,8 @@ class RemoteApi(ABC):
         try:
             return self._http.request(method, path, headers=every, **more)
         except httpx.HTTPError as error:
-            told = oversize if isinstance(error, BodyTooLarge) else None
-            raise told or unanswered(error, self._system, self.name) from None
+            known = oversize if isinstance(error, BodyTooLarge) else None
+            raise known or unanswered(error, self._system, self.name) from None
 
     def object_of(self, response: httpx.Response) -> JsonObject:
         """The answer's JSON object."""

@@ -118,8 +118,8 @@ def _combined(clues: Clues) -> Iterator[tuple[list[OpenItem], tuple[Hint, ...]]]
         # People pay few together rather than many, and the older ones first.
         for way in sorted(found.ways, key=lambda way: (len(way), sum(way))):
             items = [pool[place] for place in way]
-            told = sum(1 for item in items if item.move in seen)
-            of_text = (Hint.NUMBER_SHORTENED,) if told == len(items) else ()
+            named = sum(1 for item in items if item.move in seen)
+            of_text = (Hint.NUMBER_SHORTENED,) if named == len(items) else ()
             yield items, (Hint.SUM, *_payer_hints(items[0], clues), *of_text)
 
 

@@ -71,7 +71,7 @@ class BankStatement(Value):
     """The lines of an account over some days. The balances are the account's before the first and
     after the last line; None where the bank does not state them.
 
-    `sequence` counts the statements of an account, mostly anew each year. `page` tells the parts
+    `sequence` counts the statements of an account, mostly from 1 each year. `page` tells the parts
     apart in which a bank sends one long statement.
     """
 
@@ -89,9 +89,9 @@ class BankStatement(Value):
     @cached_property
     def digest(self) -> str:
         """The same for the same lines and balances, whatever the file is called."""
-        told = [self.account, str(self.opening), str(self.closing)]
-        told += [f"{line.key} {line.amount}" for line in self.lines]
-        return hashlib.sha256("\n".join(told).encode()).hexdigest()
+        content = [self.account, str(self.opening), str(self.closing)]
+        content += [f"{line.key} {line.amount}" for line in self.lines]
+        return hashlib.sha256("\n".join(content).encode()).hexdigest()
 
     @property
     def mark(self) -> StatementMark:

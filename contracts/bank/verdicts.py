@@ -21,7 +21,7 @@ class OpenItem(Value):
     """A posted invoice (positive) or credit note (negative) of a customer, and what is open of it.
 
     Settled ones are given as well, with nothing open, as far back as payers may repeat a payment:
-    by them a payment that comes twice is told from one that pays something else. `reference` is
+    by them a payment that comes twice differs from one that pays something else. `reference` is
     Odoo's payment reference; `ids` are what our own orders and payment links carry: end-to-end ids
     of direct debits, payment intents. `ibans` are the partner's known accounts. `partner` is the
     id of the customer in Odoo (its commercial partner), `company` the id of the company.

@@ -187,7 +187,7 @@ class _Part:
 
     def _key(self, reference: str, booked_on: date) -> str:
         """The same however often the bank sends the entry. Its reference counts within a day:
-        some banks begin anew each day or year. What has none is known by its place."""
+        some banks begin again each day or year. What has none is known by its place."""
         if not reference:
             place = f"{self._id}.{self._page}" if self._page > 1 else self._id
             return f"{self._account}/{place}/#{self._entries}"

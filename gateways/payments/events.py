@@ -1,4 +1,4 @@
-"""What processors' events become: each is told of under the key that a sweep gives it too."""
+"""What processors' events become: each has the key that a sweep gives it too."""
 
 from __future__ import annotations
 

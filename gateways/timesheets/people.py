@@ -34,7 +34,7 @@ class Emails:
             return self._known
 
     def now(self, person: str) -> str:
-        """The address of a person, read anew; "" of whom the system does not list."""
+        """The address of a person, read again; "" of whom the system does not list."""
         with self._lock:
             self._read([person])
             return self._known[person]
