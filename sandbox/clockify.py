@@ -10,9 +10,10 @@ from __future__ import annotations
 import hmac
 import json
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from threading import RLock
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -20,7 +21,8 @@ from zoneinfo import ZoneInfo
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+
+from sandbox.endpoints import ApiError, endpoint
 
 Json = dict[str, Any]
 
@@ -29,7 +31,7 @@ _LISTED = (PENDING, APPROVED, WITHDRAWN)
 _COLUMNS = ("ID", "USER_ID", "START", "UPDATED_AT")
 
 
-class ClockifyError(Exception):
+class ClockifyError(ApiError):
     """An error as Clockify answers it."""
 
     def __init__(self, status: int, code: int, message: str, **headers: str) -> None:
@@ -265,28 +267,16 @@ def _moment(at: datetime) -> str:
 
 # --- HTTP -----------------------------------------------------------------------------------------
 
-_Answer = Callable[[ClockifyStore, Request], Awaitable[Response]]
-
 
 def clockify_app(store: ClockifyStore) -> Starlette:
     """The API of version 1, below /api."""
 
-    def route(path: str, answer: _Answer) -> Route:
-        async def answered(request: Request) -> Response:
-            try:
-                _check(store, request)
-                store.count()
-                return await answer(store, request)
-            except ClockifyError as error:
-                return JSONResponse(error.body, error.status, error.headers)
-
-        return Route(f"/api/v1/workspaces/{{workspace}}{path}", answered, methods=["GET"])
-
+    route = partial(endpoint, store, _check)
     return Starlette(
         routes=[
-            route("/approval-requests", _approval_requests),
-            route("/entities/deleted", _deleted),
-            route("/users", _users),
+            route("/api/v1/workspaces/{workspace}/approval-requests", _approval_requests),
+            route("/api/v1/workspaces/{workspace}/entities/deleted", _deleted),
+            route("/api/v1/workspaces/{workspace}/users", _users),
         ]
     )
 

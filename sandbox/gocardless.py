@@ -11,16 +11,18 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import partial
 from threading import RLock
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+
+from sandbox.endpoints import ApiError, endpoint
 
 Json = dict[str, Any]
 
@@ -44,7 +46,7 @@ _PREFIXES = {
 _MINUTE = timedelta(minutes=1)
 
 
-class GoCardlessError(Exception):
+class GoCardlessError(ApiError):
     """An error as GoCardless answers it."""
 
     def __init__(
@@ -273,23 +275,11 @@ def signed(events: Sequence[Json], secret: str) -> tuple[bytes, dict[str, str]]:
 
 # --- HTTP -----------------------------------------------------------------------------------------
 
-_Answer = Callable[[GoCardlessStore, Request], Awaitable[Response]]
-
 
 def gocardless_app(store: GoCardlessStore) -> Starlette:
     """The API of the version of 2015."""
 
-    def route(path: str, answer: _Answer, method: str = "GET") -> Route:
-        async def answered(request: Request) -> Response:
-            try:
-                _check(store, request)
-                store.count()
-                return await answer(store, request)
-            except GoCardlessError as error:
-                return JSONResponse(error.body, error.status, _limits(store))
-
-        return Route(path, answered, methods=[method])
-
+    route = partial(endpoint, store, _check, limits=_limits)
     return Starlette(
         routes=[
             route("/billing_request_templates", _create, "POST"),

@@ -11,15 +11,17 @@ import base64
 import hmac
 import json
 import secrets
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from threading import RLock
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+
+from sandbox.endpoints import ApiError, endpoint
 
 Json = dict[str, Any]
 
@@ -27,7 +29,7 @@ MOST_A_PAGE = 2_000
 _FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
-class HarvestError(Exception):
+class HarvestError(ApiError):
     """An error as Harvest answers it."""
 
     def __init__(self, status: int, message: str, **headers: str) -> None:
@@ -182,28 +184,16 @@ def _seconds(text: str) -> str:
 
 # --- HTTP -----------------------------------------------------------------------------------------
 
-_Answer = Callable[[HarvestStore, Request], Awaitable[Response]]
-
 
 def harvest_app(store: HarvestStore) -> Starlette:
     """The API of version 2."""
 
-    def route(path: str, answer: _Answer) -> Route:
-        async def answered(request: Request) -> Response:
-            try:
-                _check(store, request)
-                store.count()
-                return await answer(store, request)
-            except HarvestError as error:
-                return JSONResponse(error.body, error.status, error.headers)
-
-        return Route(f"/v2{path}", answered, methods=["GET"])
-
+    route = partial(endpoint, store, _check)
     return Starlette(
         routes=[
-            route("/time_entries", _time_entries),
-            route("/users/me", _own_user),
-            route("/users", _users),
+            route("/v2/time_entries", _time_entries),
+            route("/v2/users/me", _own_user),
+            route("/v2/users", _users),
         ]
     )
 

@@ -11,15 +11,17 @@ import hmac
 import json
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from threading import RLock
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+
+from sandbox.endpoints import ApiError, endpoint
 
 Json = dict[str, Any]
 
@@ -38,7 +40,7 @@ _LISTS = {
 """What each list can be narrowed by."""
 
 
-class StripeError(Exception):
+class StripeError(ApiError):
     """An error as Stripe answers it."""
 
     def __init__(self, status: int, kind: str, message: str, code: str = "") -> None:
@@ -298,28 +300,16 @@ def signed(event: Json, secret: str, at: datetime | None = None) -> tuple[bytes,
 
 # --- HTTP -----------------------------------------------------------------------------------------
 
-_Answer = Callable[[StripeStore, Request], Awaitable[Response]]
-
 
 def stripe_app(store: StripeStore) -> Starlette:
     """The API of version 1."""
 
-    def route(path: str, answer: _Answer, method: str = "GET") -> Route:
-        async def answered(request: Request) -> Response:
-            try:
-                _check(store, request)
-                store.count()
-                return await answer(store, request)
-            except StripeError as error:
-                return JSONResponse(error.body, error.status)
-
-        return Route(f"/v1{path}", answered, methods=[method])
-
+    route = partial(endpoint, store, _check)
     return Starlette(
         routes=[
-            route("/payment_links", _create_link, "POST"),
-            route("/{kind}", _list),
-            route("/{kind}/{id}", _read),
+            route("/v1/payment_links", _create_link, "POST"),
+            route("/v1/{kind}", _list),
+            route("/v1/{kind}/{id}", _read),
         ]
     )
 
