@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import itertools
 import os
 import socket
 import sqlite3
@@ -32,6 +33,7 @@ DATABASE, USER, PASSWORD, WRONG = "c2c", "admin", "password-of-the-kit", "passwo
 _STARTED_WITHIN_SECONDS = 60.0
 _MODULES = ("sale_opportunity", "timesheet")
 _BIN = Path(sys.executable).parent
+_NOBODY = itertools.count()
 
 
 @contextlib.contextmanager
@@ -137,8 +139,9 @@ class TrytonRemote(CrmRemote):
         }
 
     def wrong_settings(self, address: str) -> dict[str, Any]:
-        # Another user: after each wrong password Tryton waits longer before it answers.
-        return {**self.settings(address), "user": "nobody", "api_key": WRONG}
+        # Another user each time: after each wrong password of one user Tryton waits longer, and
+        # refuses the seventh within five minutes as too many.
+        return {**self.settings(address), "user": f"nobody-{next(_NOBODY)}", "api_key": WRONG}
 
     def secrets(self) -> list[str]:
         return [PASSWORD, WRONG]
