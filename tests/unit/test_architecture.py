@@ -109,7 +109,7 @@ def floats(tree: ast.AST) -> Iterator[int]:
     """
     allowed: set[ast.AST] = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "isinstance":
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "isinstance":
             allowed.update(ast.walk(node.args[1]))
         if isinstance(node, ast.FunctionDef) and node.name == "rounded":
             allowed.update(ast.walk(node.args))

@@ -319,12 +319,10 @@ def test_what_proves_nothing_is_answered_alike_whatever_it_holds(
     assert answer.json()["detail"] == "the signature is not right"
 
 
-@each_kind
 @BOUNDED
 @given(data=st.data())
-def test_generated_requests_are_taken_or_refused_when_they_are_signed(
-    kind: str, data: st.DataObject
-) -> None:
+def test_generated_requests_are_taken_or_refused_when_they_are_signed(data: st.DataObject) -> None:
     case = data.draw(requests())
     body = json.dumps(case.body).encode() if isinstance(case.body, dict | list) else b"null"
-    check(kind, KINDS[kind].signed(body, datetime.now(UTC)))
+    for kind, known in KINDS.items():  # to make a request takes longer than all its answers
+        check(kind, known.signed(body, datetime.now(UTC)))
