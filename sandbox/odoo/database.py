@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -66,14 +67,18 @@ class Database:
                 raise
             self.connection.execute("COMMIT")
 
-    def prepare(self, schemas: Mapping[str, Schema], computed: Mapping[str, set[str]]) -> None:
+    def prepare(
+        self, schemas: Mapping[str, Schema], computed: Mapping[str, AbstractSet[str]]
+    ) -> None:
         """Create what is missing, so that an older file opens with newer models."""
         with self.transaction() as connection:
             for schema in schemas.values():
-                _create_table(connection, schema, computed.get(schema.model, set()))
+                _create_table(connection, schema, computed.get(schema.model, frozenset()))
 
 
-def _create_table(connection: sqlite3.Connection, schema: Schema, computed: set[str]) -> None:
+def _create_table(
+    connection: sqlite3.Connection, schema: Schema, computed: AbstractSet[str]
+) -> None:
     fields = [
         field
         for field in schema.fields.values()

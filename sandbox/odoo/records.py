@@ -128,23 +128,23 @@ class Env:
 
 
 @functools.cache
-def _computed(kind: type[Model], model: str) -> frozenset[str]:
+def computed_fields(model: str) -> frozenset[str]:
     """The fields of a model that are computed on reading."""
-    fields = schemas()[model].fields.values()
+    kind, fields = Env.models.get(model, Model), schemas()[model].fields.values()
     return frozenset(
         field.name for field in fields if field.related or hasattr(kind, f"compute_{field.name}")
     )
 
 
 @functools.cache
-def _columns(kind: type[Model], model: str) -> dict[str, None]:
+def _columns(model: str) -> dict[str, None]:
     fields = schemas()[model].fields.values()
     return {
         field.name: None
         for field in fields
         if field.name not in (*STAMPS, "id", "display_name")
         and field.type not in TO_MANY
-        and field.name not in _computed(kind, model)
+        and field.name not in computed_fields(model)
     }
 
 
@@ -193,7 +193,7 @@ class Model:
         return self.schema.fields[name]
 
     def computes(self, field: Field) -> bool:
-        return field.name in _computed(type(self), self.schema.model)
+        return field.name in computed_fields(self.schema.model)
 
     def rows(self, ids: Iterable[int]) -> list[Row]:
         """The stored columns of the records that exist, in the order asked for."""
@@ -367,7 +367,7 @@ class Model:
     @property
     def _columns(self) -> dict[str, None]:
         """The fields that are written into a column of the table, in the schema's order."""
-        return _columns(type(self), self.schema.model)
+        return _columns(self.schema.model)
 
     def _to_column(self, field: Field, value: Any) -> Any:
         """The value as SQLite keeps it."""

@@ -31,7 +31,7 @@ from sandbox.odoo.database import Database
 from sandbox.odoo.errors import AccessError, NotFound, Unauthorized, Unprocessable
 from sandbox.odoo.loading import load
 from sandbox.odoo.mails import Mail, mails_of
-from sandbox.odoo.records import SUPERUSER, Env, Model
+from sandbox.odoo.records import SUPERUSER, Env, Model, computed_fields
 from sandbox.odoo.schema import schemas
 from sandbox.odoo.seed import seed
 
@@ -62,7 +62,8 @@ class OdooStore:
         self.clock = clock
         self.mail_server_up = True
         self._database = Database(path)
-        self._database.prepare(schemas(), _computed_fields())
+        computed = {model: computed_fields(model) for model in schemas()}
+        self._database.prepare(schemas(), computed)
         with self._database.transaction() as connection:
             env = Env(connection, SUPERUSER, {}, clock())
             if not env.execute("SELECT 1 FROM res_company"):
@@ -175,18 +176,6 @@ def _check_companies(env: Env) -> None:
 
 def _digest(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
-
-
-def _computed_fields() -> dict[str, set[str]]:
-    computed = {}
-    for model, schema in schemas().items():
-        cls = Env.models.get(model, Model)
-        computed[model] = {
-            field.name
-            for field in schema.fields.values()
-            if field.related or hasattr(cls, f"compute_{field.name}")
-        }
-    return computed
 
 
 def _method(model: Model, name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +21,7 @@ from gateways.esign.docusign.esign import DocuSign
 from gateways.esign.docusign.login import Login
 from gateways.http import pooled_client
 from gateways.secrets import Secret
+from sandbox import docusign
 from sandbox.accounts import add_fields
 from sandbox.docusign import INTEGRATION_KEY, USER
 from sandbox.faults import Faults
@@ -29,6 +31,15 @@ from sandbox.server import Sandbox, SandboxError
 PARTNERS = "/json/2/res.partner"
 HTTP = httpx.Client(trust_env=False, verify=False)  # noqa: S501 - a client of the loopback
 """Each client of its own would read the system's certificates."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_key() -> Iterator[None]:
+    """All sandboxes have one app at DocuSign: to make its key takes longer than to start."""
+    with pytest.MonkeyPatch.context() as patch:
+        for function in (docusign.new_key, docusign.public_of):
+            patch.setattr(f"sandbox.server.{function.__name__}", functools.cache(function))
+        yield
 
 
 @pytest.fixture

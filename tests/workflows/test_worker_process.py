@@ -267,6 +267,7 @@ async def test_an_event_in_the_hands_of_a_killed_worker_is_served_within_5_secon
     assert await second.stop() == ExitCode.OK
 
 
+@pytest.mark.long
 async def test_a_call_under_way_at_sigkill_is_done_again_within_5_seconds(
     world: World, sandbox: Sandbox, start: Start
 ) -> None:
