@@ -139,12 +139,12 @@ class BankActivities:
         statements = self._statements(file)
         problems = [problem for item in statements for problem in totals_problems(item)]
         if problems:
-            told = "; ".join(map(str, problems[:3]))
+            first, told = problems[0], "; ".join(map(str, problems[:3]))
             raise BusinessRefusal(
-                problems[0].code,
+                first.code,
                 f"{file.name} does not add up: {told}",
-                field=problems[0].field,
-                value=problems[0].value,
+                field=first.field,
+                value=first.value,
                 problems=problems[:50],
             )
         repeated, notices = [], []
@@ -205,11 +205,12 @@ class BankActivities:
             else:
                 booking.decide(known, line, request.invoices)
         except CannotApply as error:
+            first = error.problems[0]
             raise BusinessRefusal(
-                error.problems[0].code,
+                first.code,
                 "; ".join(map(str, error.problems)),
-                field=error.problems[0].field,
-                value=error.problems[0].value,
+                field=first.field,
+                value=first.value,
                 problems=error.problems,
             ) from None
         return LineSettled()

@@ -280,19 +280,19 @@ class BankFileWorkflow(Inbox):
         )
 
     def _park(self, error: ActivityError) -> None:
-        why = failed(error)
+        failure = failed(error)
         before = self._state.exception
         self._state = self._state.replace(
             exception=StepException(
                 step=FILE_STEP,
-                kind=why.kind,
+                kind=failure.kind,
                 doing=f"Apply the bank's file {self._state.file.name}",
                 responsible=Responsible.FINANCE,
-                code=why.code,
-                message=why.message[:1_000],
-                field=why.field,
-                value=why.value,
-                problems=list(why.problems[:20]),
+                code=failure.code,
+                message=failure.message[:1_000],
+                field=failure.field,
+                value=failure.value,
+                problems=list(failure.problems[:20]),
                 allowed=(Action.RETRY,),
                 since=before.since if before else workflow.now(),
                 attempts=before.attempts + 1 if before else 1,
