@@ -4,25 +4,12 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from pydantic import AwareDatetime, Field
-
-from contracts.model import Value
+from contracts.bank.arrivals import MAX_LISTED, SourceFile
 from contracts.problems import Problem
 
 __all__ = ["MAX_FILE_BYTES", "MAX_LISTED", "BankSource", "SourceFile"]
 
 MAX_FILE_BYTES = 100_000_000
-MAX_LISTED = 1_000
-"""Files that one look finds; what is done is put away, so that the next look finds the others."""
-
-
-class SourceFile(Value):
-    """A file that is there. `name` has no folder in it, and can be printed: what no text can say is
-    percent-encoded. Somebody may be writing it still: its size or time then change."""
-
-    name: str = Field(min_length=1, max_length=800)
-    size: int = Field(ge=0)
-    modified: AwareDatetime
 
 
 class BankSource(Protocol):
