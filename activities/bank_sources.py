@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from enum import StrEnum
 
 from pydantic import BaseModel, Field
 from temporalio import activity
@@ -13,7 +14,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.failures import BusinessRefusal
 from contracts import exception_codes
 from contracts.bank.arrivals import SourceFile
-from contracts.bank.file import BankFileView, FileRef
+from contracts.bank.file import BankFileView, FileRef, FileStage
 from gateways.bank.protocol import BankSource
 from gateways.errors import FailureKind, GatewayError
 
@@ -50,10 +51,17 @@ class FilesTaken(BaseModel):
     files: list[FileRef]
 
 
-class IsNeeded(BaseModel):
-    """Whether a file's workflow still needs it where it is."""
+class Standing(StrEnum):
+    """What a file is whose bytes have a workflow: one that this still works on, one that it is done
+    with, or one that may begin anew, as it was refused or its workflow was ended by force."""
 
-    is_needed: bool
+    NEEDED = "needed"
+    REPEATED = "repeated"
+    FREE = "free"
+
+
+class FileStanding(BaseModel):
+    standing: Standing
 
 
 class BankSourceActivities:
@@ -101,18 +109,21 @@ def _taken(source: BankSource, asked: FilesToTake, name: str) -> FileRef | None:
 
 
 @activity.defn
-async def bank_file_is_needed(file: FileRef) -> IsNeeded:
-    """Whether the workflow of these bytes runs, was started with this very file, and has not put it
-    away yet."""
-    handle = activity.client().get_workflow_handle(file.workflow_id)
+async def bank_file_standing(file: FileRef) -> FileStanding:
+    """What a file is whose bytes have a workflow."""
+    handle = activity.client().get_workflow_handle(file.workflow_id, result_type=BankFileView)
     try:
-        if (await handle.describe()).status is not WorkflowExecutionStatus.RUNNING:
-            return IsNeeded(is_needed=False)
-        view = await handle.query("bank_file", 0, result_type=BankFileView)
+        status = (await handle.describe()).status
+        if status is WorkflowExecutionStatus.RUNNING:
+            view = await handle.query("bank_file", 0, result_type=BankFileView)
+            standing = Standing.REPEATED if view.state.is_put_away else Standing.NEEDED
+        elif status is WorkflowExecutionStatus.COMPLETED:
+            is_refused = (await handle.result()).state.stage is FileStage.REFUSED
+            standing = Standing.FREE if is_refused else Standing.REPEATED
+        else:
+            standing = Standing.FREE
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
-            return IsNeeded(is_needed=False)
+            return FileStanding(standing=Standing.FREE)
         raise
-    state = view.state
-    is_this = (state.file.bank, state.file.name) == (file.bank, file.name)
-    return IsNeeded(is_needed=is_this and not state.is_put_away)
+    return FileStanding(standing=standing)

@@ -13,23 +13,24 @@ with workflow.unsafe.imports_passed_through():
         BankPlace,
         BankSourceActivities,
         FilesToTake,
-        bank_file_is_needed,
+        Standing,
+        bank_file_standing,
     )
     from contracts.bank.arrivals import BankSweepResult, SourceFile, compared
     from contracts.bank.file import BankFileState, FileRef
     from contracts.sweeps import ConnectorSweep
-    from workflows import options, search_attributes
+    from workflows import options
     from workflows.bank_file import BankFileWorkflow
     from workflows.sweeps import is_time_up
 
 
 @workflow.defn
 class BankSweepWorkflow:
-    """Each file that stood still over two looks becomes a workflow. What a look found travels as the
-    schedule's last completion result, so a worker may go between two looks.
+    """Each file that stood still over two looks becomes a workflow. What a look found is the result
+    that the schedule hands to the next sweep, so a worker may go between two looks.
 
-    Bytes that have a workflow already are a repeat: the file is put away, unless it is the one that
-    the workflow works on.
+    Bytes that have a workflow already are a repeat: the file is put away once the workflow is done
+    with its own. What was refused begins anew: somebody has put it there again.
     """
 
     @workflow.run
@@ -59,9 +60,9 @@ class BankSweepWorkflow:
             **options.bank(f"what is in {len(names)} files", FILES_AT_ONCE),
         )
         for file in taken.files:
-            if await _started(file):
-                result.started += 1
-            elif not await _is_needed(file):
+            standing = await _started(file)
+            result.started += standing is Standing.FREE
+            if standing is Standing.REPEATED:
                 await workflow.execute_activity_method(
                     BankActivities.put_away_bank_file,
                     file,
@@ -76,22 +77,26 @@ def _forget(result: BankSweepResult, files: list[SourceFile]) -> None:
         result.seen[file.name] = result.seen[file.name].replace(taken_at=None)
 
 
-async def _is_needed(file: FileRef) -> bool:
-    answer = await workflow.execute_activity(
-        bank_file_is_needed, file, **options.contracts(f"whether {file.name} is needed")
+async def _started(file: FileRef) -> Standing:
+    """Start the file's workflow where its bytes have none, or may begin anew."""
+    if await _start(file, WorkflowIDReusePolicy.REJECT_DUPLICATE):
+        return Standing.FREE
+    found = await workflow.execute_activity(
+        bank_file_standing, file, **options.contracts(f"how {file.name} stands")
     )
-    return answer.is_needed
+    if found.standing is Standing.FREE:
+        await _start(file, WorkflowIDReusePolicy.ALLOW_DUPLICATE)
+    return found.standing
 
 
-async def _started(file: FileRef) -> bool:
-    """False where these bytes were received before."""
+async def _start(file: FileRef, policy: WorkflowIDReusePolicy) -> bool:
     try:
         await workflow.start_child_workflow(
             BankFileWorkflow.run,
             BankFileState(file=file, received_at=workflow.now()),
             id=file.workflow_id,
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            id_reuse_policy=policy,
             task_timeout=options.TASK_TIMEOUT,
             priority=options.share_of(file.legal_entity),
             static_summary=f"{file.bank}: {file.name}"[:200],

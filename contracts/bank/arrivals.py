@@ -39,8 +39,8 @@ class Seen(Value):
 
 
 class BankSweepResult(BaseModel):
-    """What one sweep of a bank's files did: what it has `seen`, by name, for the next one to compare
-    with, and how many files it `started` and put away as repeated."""
+    """What one sweep of a bank's files did: what it has `seen`, by name, for the next one to
+    compare with, and how many files it `started`, and put away as `repeated`."""
 
     seen: dict[str, Seen] = Field(default_factory=dict, max_length=MAX_LISTED)
     started: int = 0

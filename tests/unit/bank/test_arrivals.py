@@ -55,7 +55,11 @@ def test_a_file_that_was_taken_and_lies_there_is_looked_at_again_much_later() ->
     looks = Looks()
     taken = [bool(looks.at(file())) for _ in range(125)]
     hour = LOOKS_AGAIN_AFTER // MINUTE
-    assert [place for place, is_taken in enumerate(taken) if is_taken] == [1, 1 + hour, 1 + 2 * hour]
+    assert [place for place, is_taken in enumerate(taken) if is_taken] == [
+        1,
+        1 + hour,
+        1 + 2 * hour,
+    ]
 
 
 def test_of_many_files_each_is_taken_by_one_of_the_next_looks() -> None:
@@ -64,4 +68,4 @@ def test_of_many_files_each_is_taken_by_one_of_the_next_looks() -> None:
     assert looks.at(*many) == []
     taken = [looks.at(*many) for _ in range(4)]
     assert [len(item) for item in taken] == [MAX_TAKEN, MAX_TAKEN, 1, 0]
-    assert sorted(sum(taken, [])) == [item.name for item in many]
+    assert sorted(name for names in taken for name in names) == [item.name for item in many]
