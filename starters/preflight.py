@@ -253,7 +253,8 @@ def _model(odoo: OdooClient, need: Need) -> Iterator[Finding]:
     if refused:
         detail = f"the user may not {' or '.join(refused)}"
         remedy = f"give the service user the group {need.access.group}"
-        yield _ODOO.missing(model, detail, remedy)
+        missing = _ODOO.missing(model, detail, remedy)
+        yield _if_needed(missing, need) if need.only_for else missing
     elif None in granted.values():
         detail = "Odoo did not say whether the user may create and change"
         yield _ODOO.warn(model, detail, f"see that it has {need.access.group}")

@@ -17,7 +17,7 @@ from typing import Any
 
 from activities.failures import BusinessRefusal
 from activities.odoo.bank_books import BankJournal
-from activities.odoo.needs import ACCOUNTING, CONTACTS, Need
+from activities.odoo.needs import ACCOUNTING, BANK_STATEMENTS, CONTACTS, Need
 from contracts.bank.ledger import MAX_ITEMS, Ledger
 from contracts.bank.statement import BankLine, compact
 from contracts.bank.verdicts import OpenItem, Part, SettledLine
@@ -69,7 +69,7 @@ NEEDS = (
         names("debit_move_id credit_move_id debit_amount_currency credit_amount_currency"),
         access=ACCOUNTING,
     ),
-    Need(STATEMENT_LINE, _LINE_FIELDS, access=ACCOUNTING),
+    Need(STATEMENT_LINE, _LINE_FIELDS, access=BANK_STATEMENTS, only_for="banks' files"),
     Need(_BANK, ("sanitized_acc_number", "partner_id"), access=CONTACTS),
     Need("res.partner", ("commercial_partner_id",), access=CONTACTS),
 )

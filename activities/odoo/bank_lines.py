@@ -24,7 +24,7 @@ from activities.odoo.bank_books import BankJournal
 from activities.odoo.bank_ledger import ITEM, MOVE, STATEMENT_LINE, Target, exact
 from activities.odoo.buttons import unless_done
 from activities.odoo.contexts import UNTRACKED
-from activities.odoo.needs import ACCOUNTING, Access, Need
+from activities.odoo.needs import ACCOUNTING, BANK_STATEMENTS, Need
 from contracts.bank.statement import BankLine, BankStatement, StatementMark
 from contracts.money import Money
 from gateways.errors import FailureKind, GatewayError
@@ -37,7 +37,6 @@ T = TypeVar("T")
 LINES_A_CALL = 50
 """Of lines that Odoo makes, posts and matches in one transaction."""
 _STATEMENT = "account.bank.statement"
-_BANK_STATEMENTS = Access("account", "Bank Statements (hidden: account.group_account_basic)")
 _LINE_FIELDS = names("ref move_id amount is_reconciled statement_id partner_id")
 _CONTENT = names("date amount payment_ref account_number partner_name transaction_type")
 _MARK = "Ic2c-"
@@ -48,7 +47,8 @@ NEEDS = (
     Need(
         _STATEMENT,
         names("name reference balance_start balance_end_real date journal_id"),
-        access=_BANK_STATEMENTS,
+        access=BANK_STATEMENTS,
+        only_for="banks' files",
         rights=("create", "write"),
     ),
     Need(
@@ -59,7 +59,8 @@ NEEDS = (
                 journal_id date payment_ref account_number partner_name transaction_type line_ids
             """),
         ),
-        access=_BANK_STATEMENTS,
+        access=BANK_STATEMENTS,
+        only_for="banks' files",
         rights=("create", "write"),
         methods=("action_undo_reconciliation",),
     ),
