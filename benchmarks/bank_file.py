@@ -7,9 +7,8 @@ import io
 import json
 import re
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,14 +17,16 @@ from xml.etree import ElementTree
 
 import odoolib
 
-from benchmarks import contracts, product
+from benchmarks import product
 from benchmarks.contracts import ENTITY
 from benchmarks.frame import Bench, at_least, benchmark, paired_ratio
 from benchmarks.product import Product
 from benchmarks.remote import Remote
 from benchmarks.script import COMPANY, THREADS, on_threads
-from contracts.bank.file import FileRef, FileStage
+from contracts.bank.file import FileStage
 from contracts.money import Money
+from gateways.bank.drop import Drop
+from gateways.bank.folder.files import LocalFiles
 from sandbox.bank_files import Dialect, made_line, made_statement, statement_file
 from starters.bank import put
 from starters.client import bank
@@ -52,8 +53,8 @@ class _Firm:
         self._client = odoo.client("admin")
         self._files = 0
         self._balance = Money("1000.00", "EUR")
-        for name in ("done", "refused"):
-            (folder / name).mkdir()
+        self.inbox = Drop(LocalFiles(folder, system=BANK), system=BANK)
+        self.inbox.ensure_setup()
         names = [{"name": f"Customer {number} NV"} for number in range(_CUSTOMERS)]
         self._customers = self._client.create("res.partner", names)
         found = self._client.search_read("res.company", [("name", "=", COMPANY)], ["id"])
@@ -92,8 +93,7 @@ class _Firm:
             for number, invoice in enumerate(invoices)
         ]
         statement = made_statement(f"ST-{self._files}", lines, self._balance)
-        assert statement.closing is not None
-        self._balance = statement.closing
+        self._balance = statement.closing or self._balance
         message = Dialect(new_message=f"MSG-{self._files}")
         return f"{self._files}.xml", statement_file([statement], message)
 
@@ -169,7 +169,7 @@ async def _ours(ours: Product, firm: _Firm, count: int) -> float:
     path = ours.folder / name
     path.write_bytes(content)
     started = time.perf_counter()
-    file = put(_Inbox(firm.folder), ENTITY, path)
+    file = put(firm.inbox, ENTITY, path)
     await bank.start(ours.client, file)
     handle = ours.client.get_workflow_handle(file.workflow_id)
     async with asyncio.timeout(_WITHIN_SECONDS):
@@ -226,8 +226,8 @@ class _Script:
         }
         lines = model("account.bank.statement.line")
         [line] = lines.create(vals_list=[values])
-        [row] = lines.read(ids=[line], fields=["move_id"])
-        move = row["move_id"][0]
+        [made] = lines.search_read(domain=[("id", "=", line)], fields=["move_id"])
+        move = made["move_id"][0]
         [own] = model(_ITEM).search_read(
             domain=[("move_id", "=", move), ("account_id", "=", self._suspense)], fields=["id"]
         )
