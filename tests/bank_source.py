@@ -103,18 +103,20 @@ def paid(
 class Account:
     """Statements of one account, each opening with the balance that the one before closed with."""
 
-    def __init__(self, currency: str = "EUR") -> None:
+    def __init__(self, number: str = ACCOUNT, currency: str = "EUR") -> None:
+        self.number = number
         self._balance = Money("5000.00", currency)
         self._day = FIRST_DAY - timedelta(days=1)
 
     def statement(self, *lines: BankLine) -> BankStatement:
+        lines = tuple(self._own(line) for line in lines)
         opening, currency = self._balance, self._balance.currency
         moved = sum((line.amount.amount for line in lines), Decimal(0))
         self._balance = Money(opening.amount + moved, currency)
         self._day += timedelta(days=1)
         return BankStatement(
             statement_id=unique("statement"),
-            account=ACCOUNT,
+            account=self.number,
             currency=currency,
             from_date=self._day,
             to_date=self._day,
@@ -122,3 +124,8 @@ class Account:
             closing=self._balance,
             lines=lines,
         )
+
+    def _own(self, line: BankLine) -> BankLine:
+        """The line as one of this account."""
+        key, entry = (it.replace(ACCOUNT, self.number) for it in (line.key, line.entry_key))
+        return line.replace(key=key, entry_key=entry, account=self.number)

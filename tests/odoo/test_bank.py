@@ -237,17 +237,20 @@ def test_what_somebody_else_settles_in_the_same_moment_is_not_paid_twice(
     one, two = books.invoice(), books.invoice()
     lines = [paid(str(it.total.amount), it.number, it.customer) for it in (one, two)]
     meanwhile = paid(str(one.total.amount), one.number, one.customer)
-    load = books.odoo.load
-    told: list[Sequence[Any]] = []
+    file = books.file(*lines)
+    other = PageRequest(file=books.file(meanwhile), repeated=[], first=0, count=1)
+    load, told = OdooClient.load, []
 
-    def first_the_other(model: str, rows: Sequence[Any], **more: Any) -> list[int]:
+    def after_the_other(
+        odoo: OdooClient, model: str, rows: Sequence[Any], **more: Any
+    ) -> list[int]:
         if model == _LINE and not told:
-            told.append(rows)
-            assert counted(books.apply(meanwhile)) == {"booked": 1}
-        return load(model, rows, **more)
+            told.append(model)
+            assert counted(books.activities.apply_bank_lines(other)) == {"booked": 1}
+        return load(odoo, model, rows, **more)
 
-    monkeypatch.setattr(type(books.odoo), "load", lambda self, *a, **k: first_the_other(*a, **k))
-    applied = books.apply(*lines)
+    monkeypatch.setattr(OdooClient, "load", after_the_other)
+    applied = books.applied(file)
     assert (counted(applied), codes(applied)) == ({"booked": 1}, ["invoice_paid_already"])
     assert [it.of(books.odoo)[0] for it in (one, two)] == ["paid", "paid"]
     assert [len(books.balances(line)) for line in lines] == [2, 2]
