@@ -558,6 +558,25 @@ statement_gap: the statement opens with another balance than the one before clos
 statement_skipped: the balance fits, and the number of a statement was skipped => ask the bank
     whether there is one
 statement_changed: a statement of this id was read with other lines => ask the bank which counts
+bank_file_missing (operations): the file is not where it was found => put it back, then
+    `c2c bank retry`
+bank_file_exists: a file of this name with other content is there => give it another name
+bank_file_changed: the file has other content than when it was found => put the first one back, or
+    refuse it: the new content is another file
+bank_not_configured (operations): the workers' configuration has no bank of this name => add it,
+    restart them, then `c2c bank retry`
+bank_account_unknown (operations): the file is about an account that `accounts` does not name => add
+    it with the code of its journal, or refuse the file
+bank_journal_unknown (operations): Odoo has no single bank journal of this code in the company =>
+    correct `accounts`
+bank_account_missing (operations): the journal lacks its own account or its suspense account => set
+    both in Odoo
+bank_currency_differs (operations): the account and its journal are in different currencies =>
+    correct `accounts`, or the journal's currency
+bank_period_locked: lines lie in a period that is closed in Odoo, which would date them today =>
+    open the period, then `c2c bank retry`; or refuse the file and book it by hand
+bank_ledger_too_large (operations): Odoo has more open invoices or accounts than lines are compared
+    with => settle or archive what is old
 """,
     default="finance",
 )
@@ -590,6 +609,17 @@ payment_details_awaited: the entry sums several payments, and the bank's notific
     has not come => wait for it, or ask the bank
 payment_details_differ: the payments that the bank lists do not add up to the entry => ask the
     bank, and book it in Odoo
+payment_overtaken: the invoices were settled by something else in the same moment, three times in a
+    row => look what is open of them, then settle the line
+line_not_parked: no such line of the file waits => see `c2c bank lines`
+line_gone: the line was deleted in Odoo => book it there, then ignore it here
+line_not_returnable: no booked line of this key is there, or it was taken back already => choose
+    another
+settlement_unclear: not exactly one of invoices, a line to undo and a reason to ignore is given, or
+    an invoice twice => give one
+invoice_number_unknown: no single posted invoice has this number => see the candidates
+nothing_to_accept: nothing was noticed of the file => nothing
+file_applied: something of the file is applied already, so it cannot be refused => settle its lines
 return_unidentified: a payment came back, and not one booked line is found that it undoes =>
     choose the line
 """,

@@ -26,7 +26,7 @@ from contracts.validation import Problem
 from gateways.connectors import Group, Preparable
 from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import OdooClient
-from starters import processor_books, schedules
+from starters import bank_journals, processor_books, schedules
 from starters.findings import Area, Finding, Verdict
 from starters.web import checks as gateway
 from wiring import client as temporal
@@ -201,6 +201,7 @@ def _check_odoo(odoo: OdooClient, settings: Settings) -> list[Finding]:
     for key, entity in settings.entities.items():
         found += _entity(odoo, key, entity)
     found += processor_books.check(odoo, settings)
+    found += bank_journals.check(odoo, settings)
     return found
 
 

@@ -32,6 +32,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from contracts.agenda import requests
     from contracts.bank.file import (
+        FILE_STEP,
         MAX_OPEN,
         BankFileState,
         BankFileView,
@@ -283,7 +284,7 @@ class BankFileWorkflow(Inbox):
         before = self._state.exception
         self._state = self._state.replace(
             exception=StepException(
-                step="file",
+                step=FILE_STEP,
                 kind=why.kind,
                 doing=f"Apply the bank's file {self._state.file.name}",
                 responsible=Responsible.FINANCE,

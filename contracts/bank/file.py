@@ -21,6 +21,8 @@ some are decided. Each is about a kilobyte, and all of them are in the workflow'
 MAX_DECISIONS = 500
 """Requests that are answered as they were before; the oldest are forgotten."""
 LINES_A_QUERY = 200
+FILE_STEP, NOTICE_STEP = "file", "statement"
+"""The steps that stand for a file as a whole: what failed, and what was noticed."""
 MAX_CHOSEN = 100
 """Invoices that a person lets one line pay."""
 
@@ -182,7 +184,7 @@ class BankFileState(Value):
 
 def _noticed(problem: Problem, since: datetime) -> StepException:
     return StepException(
-        step="statement",
+        step=NOTICE_STEP,
         kind="business",
         doing="Look at what was noticed of the file",
         responsible=Responsible.FINANCE,

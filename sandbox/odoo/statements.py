@@ -245,21 +245,21 @@ def _settlement(env: Env, debit: int, credit: int, amount: Decimal) -> None:
     """What the pair means for an invoice, a credit note or a payment on the customer's account."""
     sides = _sides(env, debit, credit)
     if sides is not None:
-        move, other = sides
-        settlements.settle(env, move, amount, **other)
+        move, side, record = sides
+        settlements.settle(env, move, amount, **{side: record})
 
 
-def _sides(env: Env, debit: int, credit: int) -> tuple[int, dict[str, Any]] | None:
+def _sides(env: Env, debit: int, credit: int) -> tuple[int, settlements.Side, int] | None:
     owing, paying = (env[_MOVE].row(env[_ITEM].row(it)["move_id"]) for it in (debit, credit))
     account = env["account.account"].row(env[_ITEM].row(debit)["account_id"])
     if account["account_type"] != "asset_receivable":
         return None
     if paying["origin_payment_id"]:
-        return owing["id"], {"payment_id": paying["origin_payment_id"]}
+        return owing["id"], "payment_id", paying["origin_payment_id"]
     if owing["move_type"] in SALES:
-        return owing["id"], {"refund_id": paying["id"]}
+        return owing["id"], "refund_id", paying["id"]
     if paying["move_type"] in SALES:
-        return paying["id"], {"refund_id": owing["id"]}
+        return paying["id"], "refund_id", owing["id"]
     return None
 
 
@@ -269,9 +269,7 @@ def unmatch(env: Env, ids: Iterable[int]) -> None:
         for row in partials(env, item):
             sides = _sides(env, row["debit_move_id"], row["credit_move_id"])
             if sides is not None:
-                move, other = sides
-                [(side, record)] = other.items()
-                settlements.undo_one(env, move, side, record, exact(row["amount"]))
+                settlements.undo_one(env, *sides, exact(row["amount"]))
             env[_PARTIAL].remove([row["id"]])
             pair = (row["debit_move_id"], row["credit_move_id"])
             _touch(env, pair)

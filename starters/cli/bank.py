@@ -86,7 +86,6 @@ def list_(context: typer.Context, open_: Open = False, limit: Limit = 50) -> Non
 def lines(
     context: typer.Context,
     file: Annotated[str, typer.Argument(metavar="[FILE-ID]")] = "",
-    open_: Open = True,
 ) -> None:
     """List lines that wait for a person, with what each may pay, the likeliest first."""
     from starters.client import bank as files

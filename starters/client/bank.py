@@ -11,6 +11,8 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from contracts.bank.file import (
+    FILE_STEP,
+    NOTICE_STEP,
     BankFileState,
     BankFileView,
     FileDecided,
@@ -26,7 +28,7 @@ from starters.client.errors import NotFound
 from starters.client.names import BANK_FILE_WORKFLOW, MAX_LISTED
 from starters.client.parked import ParkedStep
 from starters.client.protocol import Query, Update, built
-from starters.client.references import BadReference, Entities
+from starters.client.references import BadReference, Entities, short
 from workflows import options, search_attributes, task_queues
 
 BANK_FILE = Query("bank_file", BankFileView)
@@ -34,7 +36,13 @@ SETTLE_LINE = Update("settle_line", Settlement, str)
 DECIDE_FILE = Update("decide_file", FileDecided, str)
 
 _HASH = re.compile(r"[0-9a-f]{4,64}")
-_WHOLE_HASH, _SHOWN_HASH = 64, 12
+_WHOLE_HASH = 64
+_SETTLE = ("c2c bank settle",)
+_COMMANDS = {
+    FILE_STEP: ("c2c bank retry", "c2c bank refuse"),
+    NOTICE_STEP: ("c2c bank accept",),
+}
+"""What decides each step of a file."""
 _WAITS = f"ExecutionStatus = 'Running' AND {search_attributes.WAITING_ON.name} IN ('exception')"
 
 
@@ -121,7 +129,10 @@ async def parked(
 
     async def ask(workflow_id: str) -> list[ParkedStep]:
         found = await show(client, workflow_id)
-        return [ParkedStep(workflow_id, item) for item in found.state.exceptions]
+        return [
+            ParkedStep(workflow_id, item, commands=_COMMANDS.get(item.step, _SETTLE))
+            for item in found.state.exceptions
+        ]
 
     return await calls.each(ids, ask, unreadable)
 
@@ -167,8 +178,7 @@ async def find(client: Client, reference: str, entities: Entities) -> str:
 
 def short_id(workflow_id: str) -> str:
     """`northwind/3f2a9c0d1e2f`: enough to tell files apart, and to name them."""
-    entity, _, whole = workflow_id.removeprefix(BANK_PREFIX).partition("/")
-    return f"{entity}/{whole[:_SHOWN_HASH]}"
+    return short(workflow_id).removeprefix(BANK_PREFIX)
 
 
 async def _ids(

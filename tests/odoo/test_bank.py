@@ -239,7 +239,8 @@ def test_what_somebody_else_settles_in_the_same_moment_is_not_paid_twice(
     meanwhile = paid(str(one.total.amount), one.number, one.customer)
     file = books.file(*lines)
     other = PageRequest(file=books.file(meanwhile), repeated=[], first=0, count=1)
-    load, told = OdooClient.load, []
+    load = OdooClient.load
+    told: list[str] = []
 
     def after_the_other(
         odoo: OdooClient, model: str, rows: Sequence[Any], **more: Any
