@@ -235,7 +235,8 @@ class BankActivities:
     @activity.defn
     def refuse_bank_file(self, refused: RefusedFile) -> Done:
         """Put a file apart of which nothing is applied."""
-        self._source(refused.file).refuse(refused.file.name, refused.reason)
+        file = refused.file
+        self._source(file).refuse(file.name, file.sha256, refused.reason)
         return Done()
 
     # --- where things are -------------------------------------------------------------------------
@@ -260,7 +261,7 @@ class BankActivities:
         return self._files.get(file, lambda: self._read(file)).statements
 
     def _read(self, file: FileRef) -> BankFile:
-        content = self._source(file).read(file.name)
+        content = self._source(file).read(file.name, file.sha256)
         found = hashlib.sha256(content).hexdigest()
         if found != file.sha256:
             raise BusinessRefusal(

@@ -540,6 +540,11 @@ bank_file_unknown: the file holds neither a CAMT.053 nor a CAMT.054 => choose on
     at the bank; 052 says nothing that is final
 bank_file_too_large: the file has more than 100 MB, 1,000 statements or 50,000 payments in one =>
     ask the bank for files of single days
+bank_file_missing: no file of this name, or with this content, is where the bank's files are => look
+    there, and put it there again
+bank_source_incomplete (operations): the place of the files lacks a folder or a right, or there is
+    no such place => `c2c setup --connectors`, then what it says
+bank_file_exists: another file of this name is there => give it another name
 bank_value_malformed: an amount, currency, date or account cannot be read; the message says where
     => get the file from the bank again
 statement_totals_differ: the opening balance and the lines do not make the closing balance =>
@@ -645,6 +650,8 @@ and later every 15 minutes, so a good key is enough; `retry` only makes it soone
 
 api_key_refused (operations): Odoo refuses the key: it is wrong, withdrawn or expired => write a
     new key into the file
+host_key_differs (operations): the SFTP server shows another host key than it should: the bank has a
+    new one, or it is not the bank => ask the bank, and write its key into `host_keys`
 credentials_refused (operations): the connector's remote refuses the key or the token, or does not
     let the app in; the message says why => write a new one into the file, or correct the app
 consent_required (operations): nobody has agreed yet that c2c acts for the DocuSign user => open
@@ -685,6 +692,7 @@ unreachable: there is no connection to the remote => start the remote
 no_answer: the call was sent and no answer came, so it may be done => nothing: the retry finds
     its own record
 unavailable: the remote is starting, overloaded or down => look at the remote
+bank_file_changing: a bank's file is being written => nothing
 conflict: two writers met in Odoo or the CRM => nothing
 locked: the CRM keeps the record locked for a moment => nothing
 rate_limited: the remote asks for fewer calls; the wait it asks for is kept => nothing

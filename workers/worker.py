@@ -23,6 +23,7 @@ from temporalio.worker import (
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.bank import BankActivities, BankSetup
+from activities.bank_sources import BankSourceActivities, bank_file_standing
 from activities.crm import CrmActivities
 from activities.esign import EsignActivities, SignedDeals
 from activities.events import refresh_contract, report_signature, update_contract
@@ -62,6 +63,7 @@ from workers.query_cache_guard import keep_behind
 from workers.slow_tasks import be_patient
 from workflows import task_queues
 from workflows.bank_file import BankFileWorkflow
+from workflows.bank_sweep import BankSweepWorkflow
 from workflows.burn_sweep import BurnSweepWorkflow
 from workflows.contract import ContractWorkflow
 from workflows.esign_sweep import EsignSweepWorkflow
@@ -81,6 +83,7 @@ WORKFLOWS = [
     EsignSweepWorkflow,
     TimesheetSweepWorkflow,
     PaymentsSweepWorkflow,
+    BankSweepWorkflow,
     BurnSweepWorkflow,
 ]
 
@@ -124,6 +127,7 @@ def activities_of(queue: str, settings: Settings, gateways: Gateways) -> list[Ca
         _time_systems(settings, gateways), odoo, catalogue, settings.odoo.time_approved_field
     )
     bank = BankActivities(gateways.bank, _bank_setups(settings), odoo, catalogue)
+    places = BankSourceActivities(gateways.bank)
     hosted: dict[str, list[Callable[..., Any]]] = {
         task_queues.CONTRACTS: [
             policies.entity_policy,
@@ -131,6 +135,7 @@ def activities_of(queue: str, settings: Settings, gateways: Gateways) -> list[Ca
             update_contract,
             refresh_contract,
             report_signature,
+            bank_file_standing,
         ],
         task_queues.CRM: [crm.is_due, crm.read_deal, crm.write_status, crm.won_deals],
         task_queues.ESIGN: [
@@ -151,6 +156,8 @@ def activities_of(queue: str, settings: Settings, gateways: Gateways) -> list[Ca
             processors.create_payment_link,
         ],
         task_queues.BANK: [
+            places.look_for_bank_files,
+            places.take_bank_files,
             bank.read_bank_file,
             bank.apply_bank_lines,
             bank.settle_bank_line,

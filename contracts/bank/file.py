@@ -32,7 +32,7 @@ class FileRef(Value):
 
     bank: Key
     legal_entity: Key
-    name: str = Field(min_length=1, max_length=255)
+    name: str = Field(min_length=1, max_length=800)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
     @property
