@@ -6,7 +6,6 @@ has read for the next page.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import threading
 from collections import OrderedDict
@@ -262,15 +261,6 @@ class BankActivities:
 
     def _read(self, file: FileRef) -> BankFile:
         content = self._source(file).read(file.name, file.sha256)
-        found = hashlib.sha256(content).hexdigest()
-        if found != file.sha256:
-            raise BusinessRefusal(
-                "bank_file_changed",
-                f"{file.name} has other content than it was received with; put the original back, "
-                "or refuse this one: the new content is another file",
-                field="name",
-                value=file.name,
-            )
         return camt.read(io.BytesIO(content))
 
     def _booking(self, file: FileRef, statement: BankStatement) -> BankBooking:

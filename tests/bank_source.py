@@ -38,7 +38,7 @@ class FilesInMemory:
             for name, content in self.waiting.items()
         ]
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, sha256: str = "") -> bytes:
         found = self.waiting.get(name) or self.put_away.get(name)
         if found is None:
             raise business(self.system, "bank_file_missing", f"there is no file {name}")
@@ -52,7 +52,7 @@ class FilesInMemory:
             assert hashlib.sha256(self.waiting[name]).hexdigest() == sha256
             self.put_away[name] = self.waiting.pop(name)
 
-    def refuse(self, name: str, reason: str) -> None:
+    def refuse(self, name: str, sha256: str, reason: str) -> None:
         self.refused[name] = reason
         self.waiting.pop(name, None)
 
