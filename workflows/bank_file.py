@@ -325,7 +325,7 @@ class BankFileWorkflow(Inbox):
 
     @property
     def _pause(self) -> timedelta:
-        return min(_FIRST_AGAIN * 2 ** min(self._looks, 10), _AGAIN_AFTER)
+        return min(_FIRST_AGAIN * (1 << min(self._looks, 10)), _AGAIN_AFTER)
 
     # --- runs, and what is shown ------------------------------------------------------------------
 
