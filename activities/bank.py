@@ -6,7 +6,6 @@ has read for the next page.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import threading
 from collections import OrderedDict
@@ -139,12 +138,12 @@ class BankActivities:
         statements = self._statements(file)
         problems = [problem for item in statements for problem in totals_problems(item)]
         if problems:
-            told = "; ".join(map(str, problems[:3]))
+            first, told = problems[0], "; ".join(map(str, problems[:3]))
             raise BusinessRefusal(
-                problems[0].code,
+                first.code,
                 f"{file.name} does not add up: {told}",
-                field=problems[0].field,
-                value=problems[0].value,
+                field=first.field,
+                value=first.value,
                 problems=problems[:50],
             )
         repeated, notices = [], []
@@ -205,11 +204,12 @@ class BankActivities:
             else:
                 booking.decide(known, line, request.invoices)
         except CannotApply as error:
+            first = error.problems[0]
             raise BusinessRefusal(
-                error.problems[0].code,
+                first.code,
                 "; ".join(map(str, error.problems)),
-                field=error.problems[0].field,
-                value=error.problems[0].value,
+                field=first.field,
+                value=first.value,
                 problems=error.problems,
             ) from None
         return LineSettled()
@@ -261,15 +261,6 @@ class BankActivities:
 
     def _read(self, file: FileRef) -> BankFile:
         content = self._source(file).read(file.name, file.sha256)
-        found = hashlib.sha256(content).hexdigest()
-        if found != file.sha256:
-            raise BusinessRefusal(
-                "bank_file_changed",
-                f"{file.name} has other content than it was received with; put the original back, "
-                "or refuse this one: the new content is another file",
-                field="name",
-                value=file.name,
-            )
         return camt.read(io.BytesIO(content))
 
     def _booking(self, file: FileRef, statement: BankStatement) -> BankBooking:

@@ -558,11 +558,6 @@ statement_gap: the statement opens with another balance than the one before clos
 statement_skipped: the balance fits, and the number of a statement was skipped => ask the bank
     whether there is one
 statement_changed: a statement of this id was read with other lines => ask the bank which counts
-bank_file_missing (operations): the file is not where it was found => put it back, then
-    `c2c bank retry`
-bank_file_exists: a file of this name with other content is there => give it another name
-bank_file_changed: the file has other content than when it was found => put the first one back, or
-    refuse it: the new content is another file
 bank_not_configured (operations): the workers' configuration has no bank of this name => add it,
     restart them, then `c2c bank retry`
 bank_account_unknown (operations): the file is about an account that `accounts` does not name => add

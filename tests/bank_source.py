@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 from contracts.bank.file import FileRef
-from contracts.bank.statement import BankLine, BankStatement
+from contracts.bank.statement import BankLine, BankStatement, compact
 from contracts.money import Money
 from contracts.problems import Problem
 from gateways.bank.protocol import SourceFile
@@ -16,7 +16,9 @@ from gateways.errors import business
 from sandbox.bank_files import statement_file
 from tests.world import ENTITY, unique
 
-BANK, ACCOUNT = "main", "BE68539007547034"
+BANK = "main"
+ACCOUNT = compact(unique("account"))
+"""Not in an Odoo that earlier tests filled."""
 FIRST_DAY = date(2026, 3, 2)
 
 
@@ -36,7 +38,7 @@ class FilesInMemory:
             for name, content in self.waiting.items()
         ]
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, sha256: str = "") -> bytes:
         found = self.waiting.get(name) or self.put_away.get(name)
         if found is None:
             raise business(self.system, "bank_file_missing", f"there is no file {name}")
@@ -50,7 +52,7 @@ class FilesInMemory:
             assert hashlib.sha256(self.waiting[name]).hexdigest() == sha256
             self.put_away[name] = self.waiting.pop(name)
 
-    def refuse(self, name: str, reason: str) -> None:
+    def refuse(self, name: str, sha256: str, reason: str) -> None:
         self.refused[name] = reason
         self.waiting.pop(name, None)
 

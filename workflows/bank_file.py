@@ -55,9 +55,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows.messages import Inbox
     from workflows.shell import failed
 
-_AGAIN_AFTER = timedelta(hours=1)
-"""What failed is tried again, and what waits for people is looked for in Odoo: they may have
-settled it there."""
+_FIRST_AGAIN, _AGAIN_AFTER = timedelta(minutes=1), timedelta(hours=1)
+"""What failed is tried again, and what waits for people is looked for: they may have settled lines
+in Odoo, and the statement that was missed may have come. Soon at first, then every hour."""
 
 
 @workflow.defn
@@ -66,6 +66,7 @@ class BankFileWorkflow(Inbox):
     def __init__(self, start: BankFileState) -> None:
         self._state = start
         self._is_asked = False
+        self._looks = 0
         self._deciding = asyncio.Lock()
         self._shown = ""
 
@@ -210,6 +211,8 @@ class BankFileWorkflow(Inbox):
             await self._refuse_file()
         if self._state.stage in (FileStage.APPLYING, FileStage.OPEN) and self._state.parked:
             await self._look_for_settled()
+        if self._state.stage is FileStage.OPEN and self._state.notices:
+            await self._look_at_notices()
         if self._state.stage is FileStage.OPEN and not (self._state.parked or self._state.notices):
             self._state = self._state.replace(stage=FileStage.DONE)
 
@@ -279,32 +282,50 @@ class BankFileWorkflow(Inbox):
             parked=left, counts=self._state.counts.plus(Counts(elsewhere=count))
         )
 
+    async def _look_at_notices(self) -> None:
+        """Files that came together are applied beside each other: what was missed at first may be
+        there by now."""
+        file = self._state.file
+        found = await workflow.execute_activity_method(
+            BankActivities.read_bank_file,
+            file,
+            **options.bank(f"what is noticed of {file.name}", READING_CALLS),
+        )
+        # A person may have accepted them meanwhile.
+        left = tuple(item for item in self._state.notices if item in found.notices)
+        self._state = self._state.replace(notices=left)
+
     def _park(self, error: ActivityError) -> None:
-        why = failed(error)
+        failure = failed(error)
         before = self._state.exception
         self._state = self._state.replace(
             exception=StepException(
                 step=FILE_STEP,
-                kind=why.kind,
+                kind=failure.kind,
                 doing=f"Apply the bank's file {self._state.file.name}",
                 responsible=Responsible.FINANCE,
-                code=why.code,
-                message=why.message[:1_000],
-                field=why.field,
-                value=why.value,
-                problems=list(why.problems[:20]),
+                code=failure.code,
+                message=failure.message[:1_000],
+                field=failure.field,
+                value=failure.value,
+                problems=list(failure.problems[:20]),
                 allowed=(Action.RETRY,),
                 since=before.since if before else workflow.now(),
                 attempts=before.attempts + 1 if before else 1,
-                retry_at=workflow.now() + _AGAIN_AFTER,
+                retry_at=workflow.now() + self._pause,
             )
         )
 
     async def _until_next(self) -> None:
         try:
-            await workflow.wait_condition(lambda: self._is_asked, timeout=_AGAIN_AFTER)
+            await workflow.wait_condition(lambda: self._is_asked, timeout=self._pause)
+            self._looks = 0
         except TimeoutError:
-            return
+            self._looks += 1
+
+    @property
+    def _pause(self) -> timedelta:
+        return min(_FIRST_AGAIN * 2 ** min(self._looks, 10), _AGAIN_AFTER)
 
     # --- runs, and what is shown ------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.bank.arrivals import BankSweepResult, SourceFile, compared
     from contracts.bank.file import BankFileState, FileRef
     from contracts.sweeps import ConnectorSweep
-    from workflows import options
+    from workflows import options, search_attributes
     from workflows.bank_file import BankFileWorkflow
     from workflows.sweeps import is_time_up
 
@@ -97,6 +97,7 @@ async def _start(file: FileRef, policy: WorkflowIDReusePolicy) -> bool:
             id=file.workflow_id,
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,
             id_reuse_policy=policy,
+            search_attributes=search_attributes.of_bank_file(file.legal_entity),
             task_timeout=options.TASK_TIMEOUT,
             priority=options.share_of(file.legal_entity),
             static_summary=f"{file.bank}: {file.name}"[:200],

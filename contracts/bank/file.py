@@ -94,15 +94,16 @@ class ParkedLine(Value):
 
     def exception(self, since: datetime) -> StepException:
         """The line as it is listed with all that waits for people."""
+        first = self.problem
         return StepException(
             step=f"line-{self.number}",
             kind="business",
             doing=f"Apply {self.amount} of {self.counterparty or 'an unknown payer'}",
             responsible=Responsible.FINANCE,
-            code=self.problem.code,
-            message=str(self.problem),
-            field=self.problem.field,
-            value=self.problem.value,
+            code=first.code,
+            message=str(first),
+            field=first.field,
+            value=first.value,
             allowed=(),
             since=since,
         )
@@ -182,16 +183,16 @@ class BankFileState(Value):
         return self.replace(decided=decided)
 
 
-def _noticed(problem: Problem, since: datetime) -> StepException:
+def _noticed(item: Problem, since: datetime) -> StepException:
     return StepException(
         step=NOTICE_STEP,
         kind="business",
         doing="Look at what was noticed of the file",
         responsible=Responsible.FINANCE,
-        code=problem.code,
-        message=str(problem),
-        field=problem.field,
-        value=problem.value,
+        code=item.code,
+        message=str(item),
+        field=item.field,
+        value=item.value,
         allowed=(Action.SKIP,),
         since=since,
     )

@@ -61,7 +61,7 @@ class StatementLine(Model):
         prefix = f"{journal['code']}/{day[:4]}/"
         number = highest(self.env, prefix, row["journal_id"]) + 1
         currency = journal["currency_id"] or company["currency_id"]
-        return self.env[_MOVE].add(
+        entry = self.env[_MOVE].add(
             {
                 "move_type": "entry",
                 "name": f"{prefix}{number:05d}",
@@ -77,6 +77,9 @@ class StatementLine(Model):
                 "line_ids": [(code, target, _complete(item)) for code, target, item in items],
             }
         )
+        for item in self.env[_MOVE].links(entry, "line_ids"):
+            self.env[_ITEM].settle(item, {"date": day})
+        return entry
 
     def _two_items(self, row: Row) -> list[Values]:
         journal = self.env["account.journal"].row(row["journal_id"])

@@ -11,6 +11,7 @@ from temporalio.client import Client
 from temporalio.testing import TimeSkipper, TimeSkippingConfig
 
 from contracts.bank.file import BankFileState, FileDecision, FileRef, FileStage, Settlement
+from contracts.bank.statement import compact
 from contracts.invoice.messages import InvoiceBalance
 from contracts.invoice.state import InvoiceStage
 from contracts.money import Money
@@ -27,7 +28,7 @@ from wiring.remotes import Gateways
 from workers import worker
 
 ANA = "ana@northwind.example"
-ACCOUNT = "BE71096123456769"
+ACCOUNT = compact(unique("account"))
 
 
 @dataclass

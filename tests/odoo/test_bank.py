@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import pytest
@@ -219,8 +220,10 @@ def test_a_line_in_a_closed_period_is_refused_before_anything_is_booked(
     books: Books, admin_odoo: OdooClient
 ) -> None:
     one = books.invoice()
-    file = books.file(paid(str(one.total.amount), one.number, one.customer))
-    admin_odoo.write("res.company", [COMPANY], {"fiscalyear_lock_date": "2026-03-31"})
+    line = paid(str(one.total.amount), one.number, one.customer, on=date(2026, 1, 15))
+    file = books.file(line)
+    # Odoo closes no period in which lines are on suspense: this one has none.
+    admin_odoo.write("res.company", [COMPANY], {"fiscalyear_lock_date": "2026-01-31"})
     try:
         with pytest.raises(BusinessRefusal) as refused:
             books.applied(file)
@@ -229,6 +232,7 @@ def test_a_line_in_a_closed_period_is_refused_before_anything_is_booked(
     assert refused.value.detail.code == "bank_period_locked"
     assert one.of(books.odoo) == ("not_paid", one.total)
     assert counted(books.applied(file)) == {"booked": 1}
+    assert {item["date"] for item in books.items(line)} == {"2026-01-15"}
 
 
 def test_what_somebody_else_settles_in_the_same_moment_is_not_paid_twice(
