@@ -9,7 +9,7 @@ also where it has no rows. The digest is of its bytes, and the same rows give th
 however they come in lists: exported again, a table that has not changed is left alone. Of one that
 has, the file of before is removed, and then the new one appears as a whole. So nobody who reads a
 file finds it changed, and nobody counts a row twice; only for that moment the table has no rows of
-the day. `_exports/entity=<entity>/day=<day>.json` says that all tables of the day are there, and is
+the day. `_exports/<entity>/<day>.json` says that all tables of the day are there, and is
 removed before the first of them changes.
 """
 
@@ -48,7 +48,7 @@ def folder_of(table: Table, entity: str, day: date) -> str:
 
 def manifest_of(entity: str, day: date) -> str:
     """Where it says that a day is there as a whole."""
-    return f"_exports/entity={entity}/day={day}.json"
+    return f"_exports/{entity}/{day}.json"
 
 
 def schema_of(table: Table) -> pa.Schema:
