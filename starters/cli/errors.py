@@ -169,6 +169,7 @@ MEANINGS: Mapping[str, Callable[[Any], Failure]] = {
     "starters.cli.errors.UsageError": _as(ExitCode.USAGE),
     "starters.payroll.PayrollRefused": _as(ExitCode.REFUSED),
     "starters.payroll.NotWritten": _as(ExitCode.NO_OUTPUT),
+    "starters.analytics.TooManyUnreadable": _as(ExitCode.UNREACHABLE),
     "activities.failures.BusinessRefusal": _as(ExitCode.REFUSED),
     "starters.findings.SetupRefused": _as(ExitCode.CONFIGURATION),
     "wiring.client.TemporalUnreachable": _unreachable,
