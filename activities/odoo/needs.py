@@ -14,6 +14,7 @@ class Access:
 
 
 ACCOUNTING = Access("account", "Accounting / Invoicing")
+CALENDARS = Access("resource", "Internal User")
 CONTACTS = Access("base", "Contact Creation")
 EMPLOYEES = Access("hr", "Internal User")
 EXPENSES = Access("hr_expense", "Expenses / All Approver")

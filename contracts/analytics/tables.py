@@ -164,18 +164,21 @@ class Margin(NamedTuple):
 
 
 class Utilization(NamedTuple):
-    """An employee's month, of the last thirteen; hours up to the day of the export."""
+    """An employee's month, one of the last thirteen, up to the day of the export."""
 
     employee: Annotated[str, "The employee's name."]
     email: Annotated[str, "The work e-mail address; empty where there is none."]
     role: Annotated[str, "The job title as it is now."]
     month: _Month
     working_hours: Annotated[
-        Decimal, "The working week's hours, on working days less public holidays."
+        Decimal | None,
+        "The working schedule's hours, on working days less public holidays; none without one.",
     ]
     worked_hours: Annotated[Decimal, "All hours on projects."]
-    billable_hours: Annotated[Decimal, "Hours on projects of contracts."]
-    billed_hours: Annotated[Decimal, "Hours that issued invoices bill, or a retainer's fee covers."]
+    billable_hours: Annotated[Decimal, "Hours on projects of this legal entity's contracts."]
+    billed_hours: Annotated[
+        Decimal, "Hours of these contracts that issued invoices bill, or a retainer's fee covers."
+    ]
 
 
 class Forecast(NamedTuple):

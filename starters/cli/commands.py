@@ -35,6 +35,7 @@ _PLACES = {
     "exceptions": _Place("exceptions", "app", "Parked steps that need a person."),
     "events": _Place("events", "app", "What other systems sent, and what became of it."),
     "payroll": _Place("payroll", "app", "Approved time for the payroll."),
+    "analytics": _Place("analytics", "app", "Figures for analysis elsewhere."),
     "worker": _Place("system", "worker"),
     "serve": _Place("serving", "serve"),
     "setup": _Place("system", "setup"),

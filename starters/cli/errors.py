@@ -169,6 +169,7 @@ MEANINGS: Mapping[str, Callable[[Any], Failure]] = {
     "starters.cli.errors.UsageError": _as(ExitCode.USAGE),
     "starters.payroll.PayrollRefused": _as(ExitCode.REFUSED),
     "starters.payroll.NotWritten": _as(ExitCode.NO_OUTPUT),
+    "starters.analytics.TooManyUnreadable": _as(ExitCode.UNREACHABLE),
     "gateways.analytics.places.NotInstalled": _as(ExitCode.CONFIGURATION),
     "gateways.analytics.places.BadPlace": _as(ExitCode.CONFIGURATION),
     "gateways.analytics.places.NotWritten": _as(ExitCode.NO_OUTPUT),
