@@ -20,8 +20,15 @@ import duckdb
 
 from contracts.analytics import tables
 from contracts.analytics.columns import Row, Table
-from contracts.analytics.tables import Aging, Backlog, Billed, Collected, Forecast
-from contracts.analytics.tables import Margin, Utilization
+from contracts.analytics.tables import (
+    Aging,
+    Backlog,
+    Billed,
+    Collected,
+    Forecast,
+    Margin,
+    Utilization,
+)
 from gateways.analytics.parquet import day_export
 from gateways.analytics.places import place_of
 from gateways.analytics.settings import AnalyticsSettings
@@ -103,7 +110,7 @@ def _backlog(week: int, chance: random.Random) -> Iterator[Row]:
         yield Backlog(
             contract=f"C-{number}",
             customer=customer,
-            position="build",
+            order_line="build",
             name="Build",
             entitled=entitled,
             planned=planned,
