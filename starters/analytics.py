@@ -21,7 +21,6 @@ from activities.odoo.analytics_work import Hours, OdooWork
 from contracts.analytics import invoices, kpis, rows, tables
 from contracts.analytics.columns import BATCH_ROWS, Batch, Row, Table
 from contracts.analytics.contract import ContractFacts
-from contracts.analytics.invoices import PostedInvoice
 from contracts.analytics.kpis import Tally
 from contracts.analytics.work import Employee, PersonMonth, months_until, spent, utilization
 from contracts.calendar import BusinessCalendar

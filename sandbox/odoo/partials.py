@@ -36,6 +36,7 @@ def unmatch(env: Env, move_id: int, other_id: int | None) -> None:
 def _add(env: Env, part: Row, other: Row, amount: Decimal) -> None:
     debit, credit = (part, other) if exact(part["balance"]) > 0 else (other, part)
     share = amount / abs(exact(part["amount_currency"]))
+    moves = env["account.move"].rows([part["move_id"], other["move_id"]])
     booked = pricing.quantized(abs(exact(part["balance"])) * share, 2)
     env[PARTIAL].add(
         {
@@ -44,8 +45,8 @@ def _add(env: Env, part: Row, other: Row, amount: Decimal) -> None:
             "debit_amount_currency": float(amount),
             "credit_amount_currency": float(amount),
             "amount": float(booked),
-            "max_date": max(_day(env, part), _day(env, other)),
-            "company_id": part["company_id"],
+            "max_date": max(move["date"] for move in moves),
+            "company_id": moves[0]["company_id"],
         }
     )
 
@@ -69,8 +70,3 @@ def _left(env: Env, line: Row) -> Decimal:
     )
     settled = sum((exact(row["amount"]) for row in found), Decimal(0))
     return abs(exact(line["amount_currency"])) - settled
-
-
-def _day(env: Env, line: Row) -> str:
-    day: str = env["account.move"].row(line["move_id"])["date"]
-    return day
