@@ -65,6 +65,7 @@ MODULES = (
     "write_back",
     "time_import",
     "cash_application",
+    "analytics",
     "command_line",
     "peers.comparison",
 )
