@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 from activities.odoo.needs import ACCOUNTING, SALES, Need
@@ -48,8 +49,9 @@ _LINE_FIELDS = ("move_id", "date_maturity", "amount_currency", "balance")
 _PARTIAL_FIELDS = names("""
     debit_move_id credit_move_id debit_amount_currency credit_amount_currency amount max_date
 """)
-_OTHER_FIELDS = ("move_id", "move_type", "payment_id", "statement_line_id")
+_OTHER_FIELDS = ("move_id", "move_type", "journal_id")
 _SALES = ["out_invoice", "out_refund"]
+_OF_MONEY = ["bank", "cash", "credit"]
 
 NEEDS = (
     Need(_MOVE, (*_MOVE_FIELDS, "state", "company_id"), access=ACCOUNTING),
@@ -58,6 +60,7 @@ NEEDS = (
         (*_LINE_FIELDS, *_OTHER_FIELDS, "display_type", "reconciled"),
         access=ACCOUNTING,
     ),
+    Need("account.journal", ("type", "company_id"), access=ACCOUNTING),
     Need(_PARTIAL, (*_PARTIAL_FIELDS, "company_id"), access=ACCOUNTING),
     Need("sale.order", ("origin", "project_id"), access=SALES),
 )
@@ -162,15 +165,30 @@ class OdooPostedInvoices:
         wanted = {row["credit_move_id"][0] for row in sides["debit"]}
         wanted |= {row["debit_move_id"][0] for row in sides["credit"]}
         rows = self._odoo.by_id(_LINE, wanted, _OTHER_FIELDS)
-        entries = {row["move_id"][0] for row in rows.values() if _how(row) is How.ENTRY}
+        how = {key: self._how(row) for key, row in rows.items()}
+        entries = {rows[key]["move_id"][0] for key, item in how.items() if item is How.ENTRY}
         origins = self._odoo.by_id(_MOVE, entries, ["invoice_origin"])
         ours = {
             key for key, row in origins.items() if workflow_of_origin(row["invoice_origin"] or "")
         }
         return {
-            key: How.WRITE_OFF if row["move_id"][0] in ours else _how(row)
+            key: How.WRITE_OFF if row["move_id"][0] in ours else how[key]
             for key, row in rows.items()
         }
+
+    def _how(self, line: Row) -> How:
+        """What a line is that settles another; a bank's entry is money, be it a payment's or a
+        statement's."""
+        if line["move_type"] in _SALES:
+            return How.CREDIT
+        return How.PAYMENT if line["journal_id"][0] in self._journals else How.ENTRY
+
+    @cached_property
+    def _journals(self) -> frozenset[int]:
+        """Where money comes and goes."""
+        domain = [("company_id", "=", self._company_id), ("type", "in", _OF_MONEY)]
+        rows = self._odoo.search_read("account.journal", domain, ["type"])
+        return frozenset(row["id"] for row in rows)
 
     # --- when customers pay ---------------------------------------------------------------------
 
@@ -269,14 +287,6 @@ def _invoice(row: Row, project: str, parts: Sequence[Part]) -> PostedInvoice:
         books=row["company_currency_id"][1],
         parts=tuple(parts),
     )
-
-
-def _how(line: Row) -> How:
-    """What a line is that settles another."""
-    if line["move_type"] in _SALES:
-        return How.CREDIT
-    is_money = line["payment_id"] or line["statement_line_id"]
-    return How.PAYMENT if is_money else How.ENTRY
 
 
 def _back(settlement: Settlement) -> Settlement:
