@@ -50,7 +50,7 @@ async def analytics(bench: Bench) -> None:
     are made in SQL. So what is read is what Odoo and Temporal would answer of as many real ones.
     """
     small, large = bench.size(full=1_000, quick=50), bench.size(full=10_000, quick=200)
-    some = bench.size(full=300, quick=20)
+    some = bench.size(full=100, quick=5)
     with bench.odoo() as odoo:
         if not isinstance(odoo, RealRemote):
             raise ValueError("the export is measured on a real Odoo")
