@@ -8,6 +8,7 @@ currency and employee, never by contract.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -18,15 +19,21 @@ from temporalio.client import Client
 
 from activities.odoo.analytics_invoices import OdooPostedInvoices, invoice_dates
 from activities.odoo.analytics_work import Hours, OdooWork
+from activities.odoo.catalogue import Catalogue
+from activities.policies import Policies, PolicyRequest
 from contracts.analytics import invoices, kpis, rows, tables
 from contracts.analytics.columns import BATCH_ROWS, Batch, Row, Table
 from contracts.analytics.contract import ContractFacts
 from contracts.analytics.kpis import Tally
 from contracts.analytics.work import Employee, PersonMonth, months_until, spent, utilization
 from contracts.calendar import BusinessCalendar
+from gateways.analytics.parquet import day_export
+from gateways.analytics.places import Place
 from gateways.odoo import OdooClient
 from starters.client.listing import ContractRow
 from starters.client.portfolio import ContractPage, contract_pages
+from wiring import remotes
+from wiring.settings import ConfigurationError, Settings
 
 T = TypeVar("T")
 
@@ -36,6 +43,43 @@ MOST_UNREADABLE = 50
 
 class TooManyUnreadable(Exception):
     """So many contracts give no answer that the export would say nothing."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was exported of a legal entity: rows by table. `left_out` are the contracts that gave no
+    answer, with the reasons."""
+
+    entity: str
+    day: date
+    to: str
+    rows: dict[str, int]
+    left_out: dict[str, str] = field(default_factory=dict)
+
+
+async def export_day(
+    client: Client,
+    settings: Settings,
+    place: Place,
+    entity: str,
+    day: date,
+    *,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Exported:
+    """Export a day of a legal entity. Raises ConfigurationError, GatewayError, TooManyUnreadable,
+    and what `starters.client` and `gateways.analytics` do."""
+    company = settings.entities[entity].odoo_company
+    request = PolicyRequest(legal_entity=entity, today=months_until(day)[0])
+    policy = Policies(settings.entities).entity_policy(request)
+    with contextlib.closing(remotes.odoo(settings)) as odoo:
+        company_id = Catalogue(odoo).company(company)
+        if company_id is None:
+            raise ConfigurationError(f"Odoo has no single company {company}: see c2c check")
+        export = Export(client, odoo, company_id, entity, policy.calendar, day, progress=progress)
+        with day_export(place, entity, day, tables.TABLES) as files:
+            async for table, found in export.batches():
+                files.write(table, found)
+    return Exported(entity, day, place.name, dict(files.rows), export.unreadable)
 
 
 @dataclass

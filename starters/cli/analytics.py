@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,23 +12,9 @@ from starters.cli.options import day_option
 from starters.cli.session import Session, session_of
 
 if TYPE_CHECKING:
-    from gateways.analytics.places import Place
-    from gateways.odoo import OdooClient
-    from starters.client import C2C
+    from starters.analytics import Exported
 
 app = typer.Typer(no_args_is_help=True)
-
-
-@dataclass(frozen=True)
-class Exported:
-    """What was exported of a legal entity: rows by table. `left_out` are the contracts that gave no
-    answer, with the reasons."""
-
-    entity: str
-    day: date
-    to: str
-    rows: dict[str, int]
-    left_out: dict[str, str] = field(default_factory=dict)
 
 
 @app.callback()
@@ -93,45 +76,15 @@ def _export(session: Session, entity: str, to: str, day: str | None) -> Exported
     from zoneinfo import ZoneInfo
 
     from gateways.analytics.places import place_of
+    from starters.analytics import export_day
 
     today = datetime.now(UTC).astimezone(ZoneInfo(session.zone(entity))).date()
     wanted = date.fromisoformat(day) if day else today
     if wanted > today:
         raise UsageError(f"{wanted} is yet to come: it is {today} in {session.zone(entity)}")
     place = place_of(to, session.settings.analytics)
-    with _odoo(session) as odoo:
-        return session.run(lambda c2c: _exported(session, c2c, odoo, place, entity, wanted))
-
-
-async def _exported(
-    session: Session, c2c: C2C, odoo: OdooClient, place: Place, entity: str, day: date
-) -> Exported:
-    from activities.odoo.catalogue import Catalogue
-    from activities.policies import Policies, PolicyRequest
-    from contracts.analytics.tables import TABLES
-    from contracts.analytics.work import months_until
-    from gateways.analytics.parquet import day_export
-    from starters.analytics import Export
-    from wiring.settings import ConfigurationError
-
-    company = session.settings.entities[entity].odoo_company
-    company_id = Catalogue(odoo).company(company)
-    if company_id is None:
-        raise ConfigurationError(f"Odoo has no single company {company}: see c2c check")
-    request = PolicyRequest(legal_entity=entity, today=months_until(day)[0])
-    policy = Policies(session.settings.entities).entity_policy(request)
-    export = Export(
-        c2c.client, odoo, company_id, entity, policy.calendar, day, progress=session.progress
+    return session.run(
+        lambda c2c: export_day(
+            c2c.client, session.settings, place, entity, wanted, progress=session.progress
+        )
     )
-    with day_export(place, entity, day, TABLES) as files:
-        async for table, rows in export.batches():
-            files.write(table, rows)
-    return Exported(entity, day, place.name, dict(files.rows), export.unreadable)
-
-
-@contextlib.contextmanager
-def _odoo(session: Session) -> Iterator[OdooClient]:
-    from wiring import remotes
-
-    with contextlib.closing(remotes.odoo(session.settings)) as odoo:
-        yield odoo
