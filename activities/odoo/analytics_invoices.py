@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from activities.odoo.needs import ACCOUNTING, SALES, Need
+from activities.odoo.paging import pages_of
 from contracts.analytics.invoices import (
     How,
     Part,
@@ -214,7 +215,7 @@ class OdooPostedInvoices:
             ("debit_move_id.move_id.commercial_partner_id", "in", sorted(customers)),
             ("debit_move_id.move_type", "=", "out_invoice"),
             ("debit_move_id.reconciled", "=", True),
-            ("credit_move_id.move_type", "=", "entry"),
+            ("credit_move_id.journal_id.type", "in", _OF_MONEY),
             ("max_date", ">=", str(since)),
             ("max_date", "<=", str(self._day)),
         ]
@@ -244,22 +245,6 @@ def invoice_dates(odoo: OdooClient, ids: Collection[int], until: date) -> dict[i
         days = {key: date.fromisoformat(row["invoice_date"]) for key, row in rows.items()}
         found |= {key: day for key, day in days.items() if day <= until}
     return found
-
-
-def pages_of(
-    odoo: OdooClient, model: str, domain: Sequence[Any], fields: Sequence[str], rows: int
-) -> Iterator[list[dict[str, Any]]]:
-    """All records that match, in pages, in the order of their ids: one that is made meanwhile
-    moves no other to another page."""
-    after = 0
-    while True:
-        wanted = [*domain, ("id", ">", after)]
-        found = odoo.search_read(model, wanted, fields, order="id", limit=rows)
-        if found:
-            yield found
-        if len(found) < rows:
-            return
-        after = found[-1]["id"]
 
 
 def _id(move: Row) -> str:

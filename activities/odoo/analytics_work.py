@@ -11,8 +11,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from activities.odoo.analytics_invoices import pages_of
 from activities.odoo.needs import CALENDARS, CONTACTS, EMPLOYEES, PROJECT, SALES, TIMESHEETS, Need
+from activities.odoo.paging import pages_of
 from contracts.analytics.work import Employee, ProjectMonth
 from contracts.identifiers import contract_workflow_id, legal_entity_of
 from contracts.money import Money

@@ -53,11 +53,12 @@ def of_contract(facts: ContractFacts, invoiced_on: Mapping[int, date]) -> list[C
 
 
 def of_invoice(invoice: PostedInvoice) -> list[CycleTimes]:
-    """How long it took from an invoice's date until it was paid or credited in full."""
-    cleared = invoice.cleared_on
-    if cleared is None or invoice.is_credit_note:
+    """How long it took from an invoice's date until nothing of it was open any more; of those that
+    were only credited or written off, nothing."""
+    paid = invoice.paid_on
+    if paid is None or invoice.is_credit_note:
         return []
-    return [duration(invoice.contract, CASH, invoice.number, invoice.invoiced_on, cleared)]
+    return [duration(invoice.contract, CASH, invoice.number, invoice.invoiced_on, paid)]
 
 
 class Tally:

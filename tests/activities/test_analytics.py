@@ -167,7 +167,7 @@ def test_sums_of_all_contracts_agree_with_odoos_tables(firm: Firm) -> None:
     _of_one_contract(read, euro)
     [pounds] = theirs.of_contract(pound)
     assert (pounds.currency, pounds.books, pounds.total) == ("GBP", "GBP", Decimal("1200.00"))
-    assert (pounds.is_open, pounds.cleared_on) == (False, date(2026, 3, 20))
+    assert (pounds.is_open, pounds.paid_on) == (False, date(2026, 3, 20))
     [dollars] = read.of_contract(dollar)
     assert (dollars.currency, dollars.books) == ("USD", "EUR")
     assert dollars.untaxed_in_books == Decimal("454.55")
@@ -213,6 +213,7 @@ def _euros(firm: Firm, made: Ordered) -> tuple[int, int]:
 
 def _work(firm: Firm, made: Ordered) -> None:
     timesheets = Timesheets(firm, made, firm.server.client("pm"))
+    firm.odoo.write("hr.employee", [timesheets.employee("Petra Developer")], {"hourly_cost": 50})
     timesheets.log("support", "2.5", day="2026-03-10")
     timesheets.log("support", "1.25", day="2026-04-10", who="Conrad Consultant", approved=False)
     cost = {"name": "Train", "account_id": made.account, "amount": -80.5, "date": "2026-03-12"}
@@ -241,6 +242,7 @@ def _of_one_contract(read: Read, made: Ordered) -> None:
     months = [item for item in read.months if item.contract == made.contract.contract_id]
     hours = {item.month: item.hours for item in months if item.part == "hours"}
     assert hours == {date(2026, 3, 1): Decimal("2.5"), date(2026, 4, 1): Decimal("1.25")}
+    assert sum((item.amount for item in months if item.part == "hours"), ZERO) <= -125
     costs = {item.month: item.amount for item in months if item.part == "expenses"}
     assert costs == {date(2026, 3, 1): Decimal("-80.50")}
     assert all(item.customer == made.contract.customer.name for item in months)
@@ -289,7 +291,11 @@ def test_people_and_their_working_hours_are_read(firm: Firm) -> None:
     work = OdooWork(firm.client, made.company, made.contract.legal_entity, date(2033, 5, 31))
     people = {item.email: item for page in work.employees() for item in page}
     petra = people["petra@northwind.example"]
-    assert (petra.name, petra.role, petra.week_hours) == ("Petra Developer", "Developer", Decimal(40))
+    assert (petra.name, petra.role, petra.week_hours) == (
+        "Petra Developer",
+        "Developer",
+        Decimal(40),
+    )
     worked = work.worked([petra], date(2033, 5, 1))
     assert worked == {(petra.id, date(2033, 5, 1)): Decimal(3)}
 
