@@ -12,7 +12,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
-from activities.odoo.needs import ACCOUNTING, SALES, Need
+from activities.odoo.needs import ACCOUNTING, EXPORT, SALES, Need
 from activities.odoo.paging import pages_of
 from contracts.analytics.invoices import (
     How,
@@ -62,7 +62,7 @@ NEEDS = (
         access=ACCOUNTING,
     ),
     Need("account.journal", ("type", "company_id"), access=ACCOUNTING),
-    Need(_PARTIAL, (*_PARTIAL_FIELDS, "company_id"), access=ACCOUNTING),
+    Need(_PARTIAL, (*_PARTIAL_FIELDS, "company_id"), access=ACCOUNTING, only_for=EXPORT),
     Need("sale.order", ("origin", "project_id"), access=SALES),
 )
 

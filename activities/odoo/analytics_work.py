@@ -11,7 +11,16 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from activities.odoo.needs import CALENDARS, CONTACTS, EMPLOYEES, PROJECT, SALES, TIMESHEETS, Need
+from activities.odoo.needs import (
+    CALENDARS,
+    CONTACTS,
+    EMPLOYEES,
+    EXPORT,
+    PROJECT,
+    SALES,
+    TIMESHEETS,
+    Need,
+)
 from activities.odoo.paging import pages_of
 from contracts.analytics.work import Employee, ProjectMonth
 from contracts.identifiers import contract_workflow_id, legal_entity_of
@@ -42,7 +51,7 @@ NEEDS = (
     ),
     Need("project.project", names("account_id currency_id active"), access=PROJECT),
     Need("res.partner", names("commercial_partner_id active"), access=CONTACTS),
-    Need("resource.calendar", names("hours_per_week active"), access=CALENDARS),
+    Need("resource.calendar", names("hours_per_week active"), access=CALENDARS, only_for=EXPORT),
     Need("sale.order", names("origin company_id project_id partner_id"), access=SALES),
 )
 
