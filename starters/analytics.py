@@ -26,7 +26,7 @@ from contracts.analytics.work import Employee, PersonMonth, months_until, spent,
 from contracts.calendar import BusinessCalendar
 from gateways.odoo import OdooClient
 from starters.client.listing import ContractRow
-from starters.client.portfolio import ContractPage, contract_pages
+from starters.client.portfolio import ContractPage, contract_pages, waiting_since
 
 T = TypeVar("T")
 
@@ -101,13 +101,16 @@ class Export:
             self.progress(f"{self.legal_entity}: {count} contracts")
             async for found in self._of_contracts(page):
                 yield found
+        for what, words in kpis.WAITING.items():
+            async for since in waiting_since(self.client, self.legal_entity, words):
+                self._tally.waits(what, self.calendar.today(since))
 
     async def _of_contracts(self, page: ContractPage) -> AsyncIterator[tuple[Table, Sequence[Row]]]:
         yield tables.PIPELINE, [_pipeline(row) for row in page.pipeline]
         facts = page.facts
         ids = {item.invoice_id for one in facts for item in one.earned}
         dates = await asyncio.to_thread(invoice_dates, self.odoo, ids, self.day)
-        took = [row for one in facts for row in kpis.of_contract(one, dates)]
+        took = [row for one in facts for row in kpis.of_contract(one, dates, self.day)]
         for row in took:
             self._tally.took(row)
         for one in facts:

@@ -47,14 +47,15 @@ def test_how_long_a_contract_took() -> None:
             EarnedInvoice(title="Build", earned_on=date(2026, 4, 1), invoice_id=8),
         ),
     )
-    rows = of_contract(found, {7: date(2026, 3, 4)})
+    rows = of_contract(found, {7: date(2026, 3, 4)}, DAY)
     assert [(row.measure, row.subject, row.days) for row in rows] == [
         ("signature_to_project", "", 2),
         ("signature_to_staffed", "", 10),
         ("earned_to_invoice", "Design", 3),
     ]
     assert [row.month for row in rows] == [date(2026, 1, 1), date(2026, 1, 1), date(2026, 3, 1)]
-    assert of_contract(told(provisioned_on=None, earned=()), {}) == []
+    assert of_contract(told(provisioned_on=None, earned=()), {}, DAY) == []
+    assert of_contract(found, {7: date(2026, 3, 4)}, date(2026, 1, 4)) == []
 
 
 def test_what_ended_before_it_began_took_no_time() -> None:
@@ -79,12 +80,16 @@ def test_the_key_figures_of_an_entity() -> None:
     tally.ended(DAY, touchless=False)
     tally.ended(DAY, touchless=False)
     tally.ended(date(2020, 1, 1), touchless=True)
+    tally.ended(DAY + timedelta(days=1), touchless=True)  # after the day of the export
+    for days in (0, 4):
+        tally.waits("exceptions_open", DAY - timedelta(days=days))
     half = settled(How.PAYMENT, "605.00")
     tally.invoice(invoice(part("1210.00", half), invoiced_on=DAY))
     tally.invoice(invoice(part("605.00"), invoiced_on=date(2026, 1, 1)))  # before the ninety days
     tally.invoice(invoice(part("100.00"), currency="USD", invoiced_on=date(2026, 1, 1)))
     assert list(tally.kpis()) == [
         Kpis("signature_to_project_days", JUNE, None, Decimal(2), 3),
+        Kpis("exceptions_open_days", JUNE, None, Decimal(2), 2),
         Kpis("dso_days", JUNE, "EUR", Decimal(90), 1),
         Kpis("touchless_share", JUNE, None, Decimal("0.3333"), 3),
     ]
