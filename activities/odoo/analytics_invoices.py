@@ -24,9 +24,9 @@ from contracts.analytics.invoices import (
 )
 from contracts.analytics.tables import Forecast
 from contracts.identifiers import (
-    INVOICE_ORIGINS,
     contract_of,
     legal_entity_of,
+    origins_of_entity,
     workflow_of_origin,
 )
 from contracts.money import Money
@@ -81,12 +81,11 @@ class OdooPostedInvoices:
 
     def pages(self) -> Iterator[list[PostedInvoice]]:
         """All of them, in the order of their ids."""
-        pattern = f"{INVOICE_ORIGINS[: -len('(%)')]}({self._entity})"
         domain = [
             ("company_id", "=", self._company_id),
             ("move_type", "in", _SALES),
             ("state", "=", "posted"),
-            ("invoice_origin", "=like", pattern),
+            ("invoice_origin", "=like", origins_of_entity(self._entity)),
             ("invoice_date", "<=", str(self._day)),
         ]
         for rows in pages_of(self._odoo, _MOVE, domain, _MOVE_FIELDS, PAGE_ROWS):
@@ -143,7 +142,8 @@ class OdooPostedInvoices:
                 line = row[f"{side}_move_id"][0]
                 move = moves[lines[line]["move_id"][0]]
                 settlement = Settlement(
-                    how=others[row[f"{other}_move_id"][0]],
+                    # A payment that is deleted meanwhile is an entry that nobody knows.
+                    how=others.get(row[f"{other}_move_id"][0], How.ENTRY),
                     on=date.fromisoformat(row["max_date"]),
                     amount=sign * _amount(row[f"{side}_amount_currency"], move["currency_id"]),
                     in_books=sign * _amount(row["amount"], move["company_currency_id"]),

@@ -164,7 +164,8 @@ class Margin(NamedTuple):
 
 
 class Utilization(NamedTuple):
-    """An employee's month, one of the last thirteen, up to the day of the export."""
+    """An employee's month, one of the last thirteen, up to the day of the export: since the person
+    was entered in Odoo, and of who left, the months with hours."""
 
     employee: Annotated[str, "The employee's name."]
     email: Annotated[str, "The work e-mail address; empty where there is none."]

@@ -8,14 +8,14 @@ from datetime import date
 from decimal import Decimal
 
 from activities.odoo.analytics_invoices import OdooPostedInvoices, invoice_dates
-from activities.odoo.analytics_work import Hours, OdooWork
+from activities.odoo.analytics_work import OdooWork
 from activities.odoo.payments import PaymentRequest
 from activities.odoo.reversals import ReversalRequest, reverse_payment
 from activities.odoo.write_offs import WriteOffRequest
 from contracts.analytics import invoices
 from contracts.analytics.invoices import How, PostedInvoice
 from contracts.analytics.work import ProjectMonth
-from contracts.identifiers import INVOICE_ORIGINS
+from contracts.identifiers import origins_of_entity
 from contracts.invoice.messages import PaymentReceived
 from contracts.money import Money
 from tests.activities.firm import INVOICE_ON, Firm, Ordered
@@ -25,7 +25,7 @@ from tests.activities.test_time import Timesheets
 from tests.servers import RealServer
 from tests.world import credit, eur, register_payment, unique
 
-DAY, SINCE = date(2035, 12, 31), date(2026, 1, 1)
+DAY = date(2035, 12, 31)
 ZERO = Decimal(0)
 BAD_DEBT = "650000"
 
@@ -70,19 +70,17 @@ class Read:
     company: int
     invoices: list[PostedInvoice]
     months: list[ProjectMonth]
-    hours: Hours
 
     @classmethod
     def of(cls, firm: Firm, made: Ordered, day: date = DAY) -> Read:
-        entity, hours = made.contract.legal_entity, Hours()
+        entity = made.contract.legal_entity
         posted = OdooPostedInvoices(firm.client, made.company, entity, day)
         work = OdooWork(firm.client, made.company, entity, day)
         return cls(
             entity,
             made.company,
             [item for page in posted.pages() for item in page],
-            [item for page in work.pages(hours, SINCE) for item in page],
-            hours,
+            [item for page in work.pages() for item in page],
         )
 
     def of_contract(self, made: Ordered) -> list[PostedInvoice]:
@@ -246,7 +244,6 @@ def _of_one_contract(read: Read, made: Ordered) -> None:
     costs = {item.month: item.amount for item in months if item.part == "expenses"}
     assert costs == {date(2026, 3, 1): Decimal("-80.50")}
     assert all(item.customer == made.contract.customer.name for item in months)
-    assert sum(read.hours.values()) >= Decimal("3.75")
 
 
 def _as_in_the_tables(server: RealServer, read: Read) -> None:
@@ -254,7 +251,7 @@ def _as_in_the_tables(server: RealServer, read: Read) -> None:
     named = {
         "company": read.company,
         "entity": read.entity,
-        "origin": INVOICE_ORIGINS.replace("(%)", f"({read.entity})"),
+        "origin": origins_of_entity(read.entity),
     }
 
     def asked(sql: str, **more: str) -> dict[str, Decimal]:
@@ -296,8 +293,11 @@ def test_people_and_their_working_hours_are_read(firm: Firm) -> None:
         "Developer",
         Decimal(40),
     )
-    worked = work.worked([petra], date(2033, 5, 1))
-    assert worked == {(petra.id, date(2033, 5, 1)): Decimal(3)}
+    assert petra.is_active
+    here = petra.id, date(2033, 5, 1)
+    assert work.worked([petra])[here] == Decimal(3)
+    assert sum(len(page) for page in work.pages())
+    assert work.billable[here] == Decimal(3)
 
 
 def test_a_customers_usual_delay_is_how_late_it_paid(firm: Firm) -> None:

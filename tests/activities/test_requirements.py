@@ -142,9 +142,9 @@ def _export(firm: Firm) -> None:
     posted.look_up_delays({item.payer for item in pages})
     invoice_dates(firm.client, {1}, day)
     work = OdooWork(firm.client, company, entity, day)
-    assert sum(len(page) for page in work.pages({}, date(2026, 1, 1)))
+    assert sum(len(page) for page in work.pages())
     [employees] = work.employees()
-    work.worked(employees, date(2026, 1, 1))
+    work.worked(employees)
 
 
 # --- how a contract is provisioned and changed --------------------------------------------------

@@ -51,7 +51,9 @@ def test_working_hours_are_a_fifth_of_the_week_on_each_business_day() -> None:
 
 
 def test_a_month_without_hours_is_one_of_the_employees_months() -> None:
-    petra = Employee(1, "Petra", "petra@northwind.example", "Developer", Decimal(40))
+    petra = Employee(
+        1, "Petra", "petra@northwind.example", "Developer", Decimal(40), date(2020, 1, 1)
+    )
     hours = {MAY: PersonMonth(worked=Decimal(150), billable=Decimal(120), billed=Decimal("80.5"))}
     rows = list(utilization(petra, hours, date(2026, 5, 31), BELGIUM))
     assert [row.month for row in rows] == months_until(MAY)
@@ -62,6 +64,15 @@ def test_a_month_without_hours_is_one_of_the_employees_months() -> None:
     assert rows[0].worked_hours == 0
 
 
+def test_who_left_or_came_later_has_the_months_with_hours() -> None:
+    hours = {date(2026, 2, 1): PersonMonth(worked=Decimal(8))}
+    came = Employee(1, "Ada", "", "", Decimal(40), date(2026, 4, 17))
+    left = Employee(2, "Max", "", "", Decimal(40), date(2020, 1, 1), is_active=False)
+    for employee, months in ((came, [2, 4, 5]), (left, [2])):
+        rows = utilization(employee, hours, date(2026, 5, 31), BELGIUM)
+        assert [row.month for row in rows] == [date(2026, month, 1) for month in months]
+
+
 def test_who_has_no_schedule_has_no_working_hours() -> None:
-    free = Employee(1, "Fred", "", "", None)
+    free = Employee(1, "Fred", "", "", None, date(2020, 1, 1))
     assert {row.working_hours for row in utilization(free, {}, MAY, BELGIUM)} == {None}
