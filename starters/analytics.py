@@ -31,7 +31,7 @@ from gateways.analytics.parquet import day_export
 from gateways.analytics.places import Place
 from gateways.odoo import OdooClient
 from starters.client.listing import ContractRow
-from starters.client.portfolio import ContractPage, contract_pages
+from starters.client.portfolio import ContractPage, contract_pages, waiting_since
 from wiring import remotes
 from wiring.settings import ConfigurationError, Settings
 
@@ -99,13 +99,13 @@ class Export:
     def __post_init__(self) -> None:
         self._tally = Tally(self.day)
         self._since = months_until(self.day)[0]
-        self._billable: Hours = {}
         self._billed: dict[tuple[str, date], Decimal] = {}
 
     async def batches(self) -> AsyncIterator[Batch]:
         """All rows; batches of several tables come in turn. Raises GatewayError, and what
         `starters.client` raises."""
-        for read in (self._invoices, self._contracts, self._work, self._people):
+        # In this order: people's hours are billable and billed by projects and contracts.
+        for read in (self._invoices, self._contracts, self._work):
             async for table, found in read():
                 for start in range(0, len(found), BATCH_ROWS):
                     yield Batch(table, list(found[start : start + BATCH_ROWS]))
@@ -145,13 +145,16 @@ class Export:
             self.progress(f"{self.legal_entity}: {count} contracts")
             async for found in self._of_contracts(page):
                 yield found
+        for what, words in kpis.WAITING.items():
+            async for since in waiting_since(self.client, self.legal_entity, words):
+                self._tally.waits(what, self.calendar.today(since))
 
     async def _of_contracts(self, page: ContractPage) -> AsyncIterator[tuple[Table, Sequence[Row]]]:
         yield tables.PIPELINE, [_pipeline(row) for row in page.pipeline]
         facts = page.facts
         ids = {item.invoice_id for one in facts for item in one.earned}
         dates = await asyncio.to_thread(invoice_dates, self.odoo, ids, self.day)
-        took = [row for one in facts for row in kpis.of_contract(one, dates)]
+        took = [row for one in facts for row in kpis.of_contract(one, dates, self.day)]
         for row in took:
             self._tally.took(row)
         for one in facts:
@@ -180,30 +183,33 @@ class Export:
     async def _work(self) -> AsyncIterator[tuple[Table, Sequence[Row]]]:
         source = OdooWork(self.odoo, self.company_id, self.legal_entity, self.day)
         count = 0
-        async for page in _paged(source.pages(self._billable, self._since)):
-            count += len(page)
+        async for spent_of in _paged(source.pages()):
+            count += len(spent_of)
             self.progress(f"{self.legal_entity}: {count} months of projects' costs")
-            yield tables.MARGIN, [spent(item) for item in page]
-
-    async def _people(self) -> AsyncIterator[tuple[Table, Sequence[Row]]]:
-        source = OdooWork(self.odoo, self.company_id, self.legal_entity, self.day)
+            yield tables.MARGIN, [spent(item) for item in spent_of]
         async for page in _paged(source.employees()):
-            worked = await asyncio.to_thread(source.worked, page, self._since)
+            worked = await asyncio.to_thread(source.worked, page)
             self.progress(f"{self.legal_entity}: {len(page)} employees")
-            yield tables.UTILIZATION, self._utilization(page, worked)
+            yield tables.UTILIZATION, self._utilization(page, worked, source.billable)
 
-    def _utilization(self, employees: Sequence[Employee], worked: Hours) -> list[Row]:
+    def _utilization(
+        self, employees: Sequence[Employee], worked: Hours, billable: Hours
+    ) -> list[Row]:
         return [
             row
             for one in employees
-            for row in utilization(one, self._months(one, worked), self.day, self.calendar)
+            for row in utilization(
+                one, self._months(one, worked, billable), self.day, self.calendar
+            )
         ]
 
-    def _months(self, employee: Employee, worked: Hours) -> dict[date, PersonMonth]:
+    def _months(
+        self, employee: Employee, worked: Hours, billable: Hours
+    ) -> dict[date, PersonMonth]:
         return {
             month: PersonMonth(
                 worked=worked.get((employee.id, month), invoices.ZERO),
-                billable=self._billable.get((employee.id, month), invoices.ZERO),
+                billable=billable.get((employee.id, month), invoices.ZERO),
                 billed=self._billed.get((employee.email or employee.name, month), invoices.ZERO),
             )
             for month in months_until(self.day)

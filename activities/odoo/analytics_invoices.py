@@ -12,7 +12,8 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
-from activities.odoo.needs import ACCOUNTING, SALES, Need
+from activities.odoo.needs import ACCOUNTING, EXPORT, SALES, Need
+from activities.odoo.paging import pages_of
 from contracts.analytics.invoices import (
     How,
     Part,
@@ -23,9 +24,9 @@ from contracts.analytics.invoices import (
 )
 from contracts.analytics.tables import Forecast
 from contracts.identifiers import (
-    INVOICE_ORIGINS,
     contract_of,
     legal_entity_of,
+    origins_of_entity,
     workflow_of_origin,
 )
 from contracts.money import Money
@@ -61,7 +62,7 @@ NEEDS = (
         access=ACCOUNTING,
     ),
     Need("account.journal", ("type", "company_id"), access=ACCOUNTING),
-    Need(_PARTIAL, (*_PARTIAL_FIELDS, "company_id"), access=ACCOUNTING),
+    Need(_PARTIAL, (*_PARTIAL_FIELDS, "company_id"), access=ACCOUNTING, only_for=EXPORT),
     Need("sale.order", ("origin", "project_id"), access=SALES),
 )
 
@@ -80,12 +81,11 @@ class OdooPostedInvoices:
 
     def pages(self) -> Iterator[list[PostedInvoice]]:
         """All of them, in the order of their ids."""
-        pattern = f"{INVOICE_ORIGINS[: -len('(%)')]}({self._entity})"
         domain = [
             ("company_id", "=", self._company_id),
             ("move_type", "in", _SALES),
             ("state", "=", "posted"),
-            ("invoice_origin", "=like", pattern),
+            ("invoice_origin", "=like", origins_of_entity(self._entity)),
             ("invoice_date", "<=", str(self._day)),
         ]
         for rows in pages_of(self._odoo, _MOVE, domain, _MOVE_FIELDS, PAGE_ROWS):
@@ -142,7 +142,8 @@ class OdooPostedInvoices:
                 line = row[f"{side}_move_id"][0]
                 move = moves[lines[line]["move_id"][0]]
                 settlement = Settlement(
-                    how=others[row[f"{other}_move_id"][0]],
+                    # A payment that is deleted meanwhile is an entry that nobody knows.
+                    how=others.get(row[f"{other}_move_id"][0], How.ENTRY),
                     on=date.fromisoformat(row["max_date"]),
                     amount=sign * _amount(row[f"{side}_amount_currency"], move["currency_id"]),
                     in_books=sign * _amount(row["amount"], move["company_currency_id"]),
@@ -214,7 +215,7 @@ class OdooPostedInvoices:
             ("debit_move_id.move_id.commercial_partner_id", "in", sorted(customers)),
             ("debit_move_id.move_type", "=", "out_invoice"),
             ("debit_move_id.reconciled", "=", True),
-            ("credit_move_id.move_type", "=", "entry"),
+            ("credit_move_id.journal_id.type", "in", _OF_MONEY),
             ("max_date", ">=", str(since)),
             ("max_date", "<=", str(self._day)),
         ]
@@ -244,22 +245,6 @@ def invoice_dates(odoo: OdooClient, ids: Collection[int], until: date) -> dict[i
         days = {key: date.fromisoformat(row["invoice_date"]) for key, row in rows.items()}
         found |= {key: day for key, day in days.items() if day <= until}
     return found
-
-
-def pages_of(
-    odoo: OdooClient, model: str, domain: Sequence[Any], fields: Sequence[str], rows: int
-) -> Iterator[list[dict[str, Any]]]:
-    """All records that match, in pages, in the order of their ids: one that is made meanwhile
-    moves no other to another page."""
-    after = 0
-    while True:
-        wanted = [*domain, ("id", ">", after)]
-        found = odoo.search_read(model, wanted, fields, order="id", limit=rows)
-        if found:
-            yield found
-        if len(found) < rows:
-            return
-        after = found[-1]["id"]
 
 
 def _id(move: Row) -> str:

@@ -11,9 +11,19 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from activities.odoo.analytics_invoices import pages_of
-from activities.odoo.needs import CALENDARS, CONTACTS, EMPLOYEES, PROJECT, SALES, TIMESHEETS, Need
-from contracts.analytics.work import Employee, ProjectMonth
+from activities.odoo.clock import utc
+from activities.odoo.needs import (
+    CALENDARS,
+    CONTACTS,
+    EMPLOYEES,
+    EXPORT,
+    PROJECT,
+    SALES,
+    TIMESHEETS,
+    Need,
+)
+from activities.odoo.paging import pages_of
+from contracts.analytics.work import Employee, ProjectMonth, months_until
 from contracts.identifiers import contract_workflow_id, legal_entity_of
 from contracts.money import Money
 from gateways.fields import names
@@ -37,12 +47,12 @@ NEEDS = (
     ),
     Need(
         "hr.employee.public",
-        names("name work_email job_title resource_calendar_id company_id active"),
+        names("name work_email job_title resource_calendar_id company_id active create_date"),
         access=EMPLOYEES,
     ),
     Need("project.project", names("account_id currency_id active"), access=PROJECT),
     Need("res.partner", names("commercial_partner_id active"), access=CONTACTS),
-    Need("resource.calendar", names("hours_per_week active"), access=CALENDARS),
+    Need("resource.calendar", names("hours_per_week active"), access=CALENDARS, only_for=EXPORT),
     Need("sale.order", names("origin company_id project_id partner_id"), access=SALES),
 )
 
@@ -52,19 +62,24 @@ Hours = dict[tuple[int, date], Decimal]
 
 
 class OdooWork:
-    """The work of one legal entity's contracts and people, up to a day. Raises GatewayError."""
+    """The work of one legal entity's contracts and people, up to a day. Raises GatewayError.
+
+    `billable` has the hours on contracts' projects in the last months, of the pages read so far.
+    """
 
     def __init__(self, odoo: OdooClient, company_id: int, legal_entity: str, day: date) -> None:
+        self.billable: Hours = {}
         self._odoo = odoo.with_company(company_id)
         self._company_id = company_id
         self._entity = legal_entity
+        self._since = ("date", ">=", str(months_until(day)[0]))
         self._until = ("date", "<=", str(day))
 
     # --- projects -------------------------------------------------------------------------------
 
-    def pages(self, hours: Hours, since: date) -> Iterator[list[ProjectMonth]]:
+    def pages(self) -> Iterator[list[ProjectMonth]]:
         """What was spent on each contract's project, month by month, in the order of their orders'
-        ids. Adds the hours since a day to `hours`."""
+        ids."""
         domain = [
             ("company_id", "=", self._company_id),
             ("origin", "=like", contract_workflow_id(self._entity, "%")),
@@ -75,8 +90,9 @@ class OdooWork:
             # `=like` takes an underscore for any letter.
             orders = [row for row in rows if legal_entity_of(row["origin"]) == self._entity]
             if orders:
+                projects = sorted(row["project_id"][0] for row in orders)
+                self._add(self.billable, [("project_id", "in", projects)])
                 yield self._spent(orders)
-                self._add_hours(hours, [row["project_id"][0] for row in orders], since)
 
     def _spent(self, orders: Sequence[Row]) -> list[ProjectMonth]:
         ids = {row["project_id"][0] for row in orders}
@@ -88,7 +104,9 @@ class OdooWork:
         payers = self._payers({row["partner_id"][0] for row in orders})
         found = []
         for order in orders:
-            project = projects[order["project_id"][0]]
+            project = projects.get(order["project_id"][0])
+            if project is None:
+                continue  # It was deleted since the orders were read.
             account = project["account_id"][0] if project["account_id"] else 0
             for part, rows in (
                 ("hours", hours.get(project["id"], ())),
@@ -98,7 +116,7 @@ class OdooWork:
                     ProjectMonth(
                         contract=order["origin"].rpartition("/")[2],
                         project=order["project_id"][1],
-                        customer=payers[order["partner_id"][0]],
+                        customer=payers.get(order["partner_id"][0], order["partner_id"][1]),
                         month=date.fromisoformat(row[_MONTH][0]),
                         part=part,
                         amount=Money.rounded(row[_AMOUNT] or 0, project["currency_id"][1]).amount,
@@ -124,7 +142,7 @@ class OdooWork:
     def employees(self) -> Iterator[list[Employee]]:
         """The employees of the company, and those who left."""
         domain = [("company_id", "=", self._company_id), *_BOTH]
-        fields = ["name", "work_email", "job_title", "resource_calendar_id"]
+        fields = names("name work_email job_title resource_calendar_id active create_date")
         for rows in pages_of(self._odoo, "hr.employee.public", domain, fields, PAGE_EMPLOYEES):
             schedules = {
                 row["resource_calendar_id"][0] for row in rows if row["resource_calendar_id"]
@@ -132,22 +150,15 @@ class OdooWork:
             weeks = self._odoo.by_id("resource.calendar", schedules, ["hours_per_week"], also=_BOTH)
             yield [_employee(row, weeks) for row in rows]
 
-    def worked(self, employees: Sequence[Employee], since: date) -> Hours:
-        """All hours of these employees on projects since a day."""
+    def worked(self, employees: Sequence[Employee]) -> Hours:
+        """All hours of these employees on projects in the last months."""
         found: Hours = {}
-        domain = [
-            ("employee_id", "in", [item.id for item in employees]),
-            ("project_id", "!=", False),
-        ]
-        self._add(found, domain, since)
+        ids = [item.id for item in employees]
+        self._add(found, [("employee_id", "in", ids), ("project_id", "!=", False)])
         return found
 
-    def _add_hours(self, hours: Hours, projects: Sequence[int], since: date) -> None:
-        domain = [("project_id", "in", sorted(projects)), ("employee_id", "!=", False)]
-        self._add(hours, domain, since)
-
-    def _add(self, hours: Hours, domain: list[Any], since: date) -> None:
-        domain = [*domain, ("date", ">=", str(since))]
+    def _add(self, hours: Hours, domain: list[Any]) -> None:
+        domain = [*domain, ("employee_id", "!=", False), self._since]
         for row in self._summed(domain, "employee_id", [_HOURS]):
             key = row["employee_id"][0], date.fromisoformat(row[_MONTH][0])
             hours[key] = hours.get(key, Decimal(0)) + _number(row[_HOURS])
@@ -177,6 +188,8 @@ def _employee(row: Row, weeks: Mapping[int, Row]) -> Employee:
         email=row["work_email"] or "",
         role=row["job_title"] or "",
         week_hours=_number(week["hours_per_week"]) if week else None,
+        since=utc(row["create_date"]).date(),
+        is_active=bool(row["active"]),
     )
 
 

@@ -24,6 +24,9 @@ SALES = Access("sale_management", "Sales / Administrator")
 TIMESHEETS = Access("sale_timesheet", "Timesheets / all")
 USER = Access("base", "Internal User")
 
+EXPORT = "exports for analytics"
+"""What only that needs."""
+
 UPSERT = ("create", "write")
 """The rights that loading a record by its external id takes: it may be there already."""
 

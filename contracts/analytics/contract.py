@@ -136,13 +136,13 @@ def backlog(billing: BillingState, today: date) -> tuple[Position, ...]:
     """What is sold and not billed, by line of the order: what is entitled and planned comes to the
     contract's value less what is billed.
 
-    What is held back is planned, and so is (below zero) what is left to deduct of a deposit. What
-    is due by nothing but sums (a cap, a commitment) is on a line of its own.
+    What is held back is planned, and so is (below zero) what is left to deduct of a deposit. Each
+    line is rounded; what that leaves is on a line of its own.
     """
     ledger, sums = ledger_of(billing, today), account.sums(billing, today)
     names = {line.key: line.name for line in order_lines(billing.contract)}
     proposed, issued = (_by_line(billing, status) for status in _COUNTING)
-    entitled = _added(proposed, _to_propose(ledger))
+    entitled = _rounded(ledger, _added(proposed, _to_propose(ledger)))
     planned = {
         item.key: item.amount.amount
         for item in billing.contract.milestones
@@ -154,7 +154,7 @@ def backlog(billing: BillingState, today: date) -> tuple[Position, ...]:
     )
     left = sums.value.amount - sums.billed.amount
     rest = left - sum(entitled.values(), ZERO) - sum(planned.values(), ZERO)
-    entitled = _added(entitled, [(_OTHER, rest)])
+    entitled = _added(entitled, [(keys.ROUNDING, rest)])
     lines = [*names, *sorted({*entitled, *planned, *issued} - names.keys())]
     return tuple(
         Position(
@@ -169,7 +169,6 @@ def backlog(billing: BillingState, today: date) -> tuple[Position, ...]:
     )
 
 
-_OTHER = "limits"
 _COUNTING = (InvoiceStatus.PROPOSED, InvoiceStatus.ISSUED)
 
 
@@ -178,6 +177,10 @@ def _by_line(billing: BillingState, status: InvoiceStatus) -> dict[str, Decimal]
     found = (item for item in billing.invoices.values() if item.status is status)
     lines = (line for invoice in found for line in invoice.lines)
     return _added({}, ((line.order_line, line.amount.amount) for line in lines))
+
+
+def _rounded(ledger: Ledger, amounts: dict[str, Decimal]) -> dict[str, Decimal]:
+    return {line: ledger.money(amount).amount for line, amount in amounts.items()}
 
 
 def _to_propose(ledger: Ledger) -> Iterator[tuple[str, Decimal]]:
@@ -208,9 +211,10 @@ def _coming(state: ContractState, billing: BillingState) -> Iterator[Coming]:
 
 
 def _bills(ledger: Ledger, terms: PlanTerms) -> Iterator[Coming]:
-    """The bills of a plan within the horizon: fees by the terms, others as the latest came to."""
+    """The bills of a plan within the horizon: fees by the terms, others as the latest came to, or
+    else by the least that is agreed."""
     for kind in terms.kinds:
-        usual = None if kind == keys.FEE else _usual(ledger, terms.key, kind)
+        usual = _usual(ledger, terms.key, kind) or getattr(terms.latest, "minimum", None)
         day = ledger.today
         for _ in range(_WEEKLY):
             due = terms.due_after(kind, day)
@@ -254,9 +258,10 @@ def _renewal(state: ContractState, contract: Contract, ledger: Ledger) -> Iterat
     gone = state.notice or state.termination or state.cancel
     if not term.auto_renew or ends is None or not contract.plans or gone:
         return
+    first = ends + timedelta(days=1)
     amount = sum(
         (
-            retainers.fee_on(plan, ends).amount * term.renew_months / _months(plan.every)
+            retainers.fee_on(plan, first).amount * term.renew_months / _months(plan.every)
             for plan in contract.retainers
             if ledger.terms(plan.key).last == ends
         ),
@@ -265,7 +270,7 @@ def _renewal(state: ContractState, contract: Contract, ledger: Ledger) -> Iterat
     yield Coming(
         what="renewal",
         subject=contract.contract_id,
-        expected_on=ends + timedelta(days=1),
+        expected_on=first,
         amount=Money.rounded(amount, contract.currency) if amount else None,
     )
 

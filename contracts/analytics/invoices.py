@@ -89,11 +89,13 @@ class PostedInvoice:
         return any(part.open for part in self.parts)
 
     @property
-    def cleared_on(self) -> date | None:
-        """The day money or credits cleared it; None while anything is open, and for one that
-        nothing has settled."""
-        days = [item.on for part in self.parts for item in part.settlements]
-        return None if self.is_open else max(days, default=None)
+    def paid_on(self) -> date | None:
+        """The day the last of it was settled; None while anything is open, and where no money came
+        for it."""
+        found = [item for part in self.parts for item in part.settlements]
+        if self.is_open or not any(item.how in MONEY for item in found):
+            return None
+        return max(item.on for item in found)
 
 
 def month_of(day: date) -> date:

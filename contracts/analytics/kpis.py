@@ -20,6 +20,11 @@ DSO_DAYS = 90
 
 PROJECT, STAFFED = "signature_to_project", "signature_to_staffed"
 INVOICE, CASH = "earned_to_invoice", "invoice_to_cash"
+WAITING = {
+    "exceptions_open": frozenset({"exception", "credentials"}),
+    "approvals_open": frozenset({"approval"}),
+}
+"""What is open for people, by what lists say a contract or an invoice waits on."""
 
 
 def duration(contract: str, measure: str, subject: str, began: date, ended: date) -> CycleTimes:
@@ -35,9 +40,11 @@ def duration(contract: str, measure: str, subject: str, began: date, ended: date
     )
 
 
-def of_contract(facts: ContractFacts, invoiced_on: Mapping[int, date]) -> list[CycleTimes]:
-    """How long it took a contract to be set up, to be staffed, and to bill what was earned;
-    `invoiced_on` are the dates of its invoices, by their ids in Odoo."""
+def of_contract(
+    facts: ContractFacts, invoiced_on: Mapping[int, date], until: date
+) -> list[CycleTimes]:
+    """How long it took a contract to be set up, to be staffed, and to bill what was earned, of what
+    was done by a day; `invoiced_on` are the dates of its invoices, by their ids in Odoo."""
     name, signed = facts.contract_id, facts.signed_on
     found = [
         duration(name, measure, "", signed, day)
@@ -49,15 +56,16 @@ def of_contract(facts: ContractFacts, invoiced_on: Mapping[int, date]) -> list[C
         for item in facts.earned
         if item.invoice_id in invoiced_on
     ]
-    return found
+    return [row for row in found if row.ended_on <= until]
 
 
 def of_invoice(invoice: PostedInvoice) -> list[CycleTimes]:
-    """How long it took from an invoice's date until it was paid or credited in full."""
-    cleared = invoice.cleared_on
-    if cleared is None or invoice.is_credit_note:
+    """How long it took from an invoice's date until nothing of it was open any more; of those that
+    were only credited or written off, nothing."""
+    paid = invoice.paid_on
+    if paid is None or invoice.is_credit_note:
         return []
-    return [duration(invoice.contract, CASH, invoice.number, invoice.invoiced_on, cleared)]
+    return [duration(invoice.contract, CASH, invoice.number, invoice.invoiced_on, paid)]
 
 
 class Tally:
@@ -67,6 +75,7 @@ class Tally:
         self._day = day
         self._months = frozenset(months_until(day))
         self._days: dict[tuple[str, date], Counter[int]] = defaultdict(Counter)
+        self._waits: dict[str, Counter[int]] = defaultdict(Counter)
         self._ended: dict[date, list[int]] = defaultdict(lambda: [0, 0])
         self._open: dict[str, Decimal] = defaultdict(lambda: ZERO)
         self._billed: dict[str, Decimal] = defaultdict(lambda: ZERO)
@@ -78,10 +87,14 @@ class Tally:
 
     def ended(self, on: date, *, touchless: bool) -> None:
         """A contract was closed or cancelled on a day."""
-        if month_of(on) in self._months:
+        if on <= self._day and month_of(on) in self._months:
             counts = self._ended[month_of(on)]
             counts[0] += touchless
             counts[1] += 1
+
+    def waits(self, what: str, since: date) -> None:
+        """An exception or an approval is open since a day."""
+        self._waits[what][max((self._day - since).days, 0)] += 1
 
     def invoice(self, item: PostedInvoice) -> None:
         """For days sales outstanding: what is open, and what was billed lately, with tax."""
@@ -94,11 +107,13 @@ class Tally:
         for (measure, month), counts in sorted(self._days.items()):
             name = f"{measure}_days"
             yield Kpis(name, month, None, fitted(median(counts)), counts.total())
+        now = month_of(self._day)
+        for what, counts in sorted(self._waits.items()):
+            yield Kpis(f"{what}_days", now, None, fitted(median(counts)), counts.total())
         for currency, billed in sorted(self._billed.items()):
             if billed > 0:
                 days = dso(self._open[currency], billed)
-                month, invoices = month_of(self._day), self._invoices[currency]
-                yield Kpis("dso_days", month, currency, days, invoices)
+                yield Kpis("dso_days", now, currency, days, self._invoices[currency])
         for month, (touchless, ended) in sorted(self._ended.items()):
             share = fitted(Decimal(touchless) / ended)
             yield Kpis("touchless_share", month, None, share, ended)

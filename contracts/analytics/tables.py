@@ -164,7 +164,8 @@ class Margin(NamedTuple):
 
 
 class Utilization(NamedTuple):
-    """An employee's month, one of the last thirteen, up to the day of the export."""
+    """An employee's month, one of the last thirteen, up to the day of the export: since the person
+    was entered in Odoo, and of who left, the months with hours."""
 
     employee: Annotated[str, "The employee's name."]
     email: Annotated[str, "The work e-mail address; empty where there is none."]
@@ -218,12 +219,16 @@ class Kpis(NamedTuple):
     name: Annotated[
         str,
         "signature_to_project_days, signature_to_staffed_days, earned_to_invoice_days, "
-        "invoice_to_cash_days (medians), dso_days, or touchless_share (of 1).",
+        "invoice_to_cash_days (medians of what ended in the month); exceptions_open_days, "
+        "approvals_open_days (medians of how long what is open waits); dso_days; or "
+        "touchless_share (of 1, of the contracts that ended in the month).",
     ]
-    month: Annotated[date, "The month it is of; for dso_days, the month of the export."]
+    month: Annotated[date, "The month it is of; of what is open, the month of the export."]
     currency: Annotated[str | None, "The currency that dso_days is of."]
     value: Annotated[Decimal, "The figure."]
-    measured: Annotated[int, "Of how many it is made: durations, contracts or invoices."]
+    measured: Annotated[
+        int, "Of how many it is made: durations, contracts, invoices, or what is open."
+    ]
 
 
 PIPELINE = table_of("pipeline", Pipeline)

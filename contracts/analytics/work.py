@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from contracts.analytics.columns import DECIMALS
-from contracts.analytics.invoices import ZERO
+from contracts.analytics.invoices import ZERO, month_of
 from contracts.analytics.tables import Margin, Utilization
 from contracts.calendar import BusinessCalendar
 
@@ -39,13 +39,20 @@ class ProjectMonth:
 
 @dataclass(frozen=True)
 class Employee:
-    """`week_hours` is a week of the person's working schedule; None without one."""
+    """`week_hours` is a week of the person's working schedule; None without one. `since` is the
+    day the employee was entered in Odoo; one who left is not active there."""
 
     id: int
     name: str
     email: str
     role: str
     week_hours: Decimal | None
+    since: date
+    is_active: bool = True
+
+    def is_of(self, month: date) -> bool:
+        """Whether the person belongs to the firm in a month, as far as anybody can tell."""
+        return self.is_active and month >= month_of(self.since)
 
 
 @dataclass(frozen=True)
@@ -88,10 +95,12 @@ def working_hours(week_hours: Decimal, month: date, until: date, days: BusinessC
 def utilization(
     employee: Employee, months: Mapping[date, PersonMonth], day: date, days: BusinessCalendar
 ) -> Iterable[Utilization]:
-    """An employee's months up to the day of the export. A month without hours is one, too: the
-    working hours of all are what utilization is a share of."""
+    """An employee's months up to the day of the export. A month without hours is one, too, of who
+    belongs to the firm: the working hours of all are what utilization is a share of."""
     for month in months_until(day):
         hours = months.get(month, PersonMonth())
+        if not (employee.is_of(month) or hours.worked):
+            continue
         week = employee.week_hours
         yield Utilization(
             employee=employee.name,

@@ -6,9 +6,9 @@ each, some at a time, which a worker answers.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 
 from temporalio.client import Client
 
@@ -18,7 +18,8 @@ from starters.client import calls
 from starters.client.calls import Unreadable
 from starters.client.listing import ContractRow, conditions, contract_row
 from starters.client.messages import FACTS
-from starters.client.names import CONTRACT_WORKFLOW
+from starters.client.names import CONTRACT_WORKFLOW, INVOICE_WORKFLOW
+from workflows import search_attributes
 
 PAGE_CONTRACTS = 200
 
@@ -51,6 +52,23 @@ async def contract_pages(
             rows = []
     if rows:
         yield await _page(client, rows, unreadable)
+
+
+async def waiting_since(
+    client: Client, legal_entity: str, waits_on: Collection[str]
+) -> AsyncIterator[datetime]:
+    """Since when each contract and invoice of a legal entity waits that waits on one of these, as
+    lists show it."""
+    words = ", ".join(f"'{word}'" for word in sorted(waits_on))
+    where = (
+        f"WorkflowType IN ('{CONTRACT_WORKFLOW}', '{INVOICE_WORKFLOW}') AND "
+        f"{conditions(entity=legal_entity)} AND ExecutionStatus = 'Running' AND "
+        f"{search_attributes.WAITING_ON.name} IN ({words})"
+    )
+    async for run in client.list_workflows(where):
+        since = run.typed_search_attributes.get(search_attributes.WAITING_SINCE)
+        if since is not None:
+            yield since
 
 
 def _where(legal_entity: str, ended_since: date) -> str:

@@ -123,6 +123,11 @@ def _as_told(folder: Path, contract: str, parked: str) -> None:
     ]
     assert [row[2:] for row in forecast if row[0] == "renewal"] == [(month(4), Decimal(24_000))]
     assert [row[3] for row in forecast if row[0] == "cash_in"] == [Decimal("1999.70")]
+    sql = f"SELECT name, measured FROM read_parquet('{folder}/kpis/**/*.parquet')"
+    figures = dict(duckdb.execute(sql).fetchall())
+    assert figures["exceptions_open_days"] >= 1
+    assert figures["approvals_open_days"] >= 1
+    assert figures["signature_to_project_days"] >= 1
     assert {row[0] for row in asked("cycle_times", "measure")} == {
         "signature_to_project",
         "earned_to_invoice",
