@@ -50,6 +50,7 @@ _LINE_FIELDS = ("move_id", "date_maturity", "amount_currency", "balance")
 _PARTIAL_FIELDS = names("""
     debit_move_id credit_move_id debit_amount_currency credit_amount_currency amount max_date
 """)
+_DUE_FIELDS = ("partner_id", "date_maturity")
 _OTHER_FIELDS = ("move_id", "move_type", "journal_id")
 _SALES = ["out_invoice", "out_refund"]
 _OF_MONEY = ["bank", "cash", "credit"]
@@ -58,11 +59,14 @@ NEEDS = (
     Need(_MOVE, (*_MOVE_FIELDS, "state", "company_id"), access=ACCOUNTING),
     Need(
         _LINE,
-        (*_LINE_FIELDS, *_OTHER_FIELDS, "display_type", "reconciled"),
+        (
+            *(*_LINE_FIELDS, *_OTHER_FIELDS, *_DUE_FIELDS),
+            *("company_id", "display_type", "parent_state", "reconciled"),
+        ),
         access=ACCOUNTING,
     ),
     Need("account.journal", ("type", "company_id"), access=ACCOUNTING),
-    Need(_PARTIAL, (*_PARTIAL_FIELDS, "company_id"), access=ACCOUNTING, only_for=EXPORT),
+    Need(_PARTIAL, _PARTIAL_FIELDS, access=ACCOUNTING, only_for=EXPORT),
     Need("sale.order", ("origin", "project_id"), access=SALES),
 )
 
@@ -208,30 +212,36 @@ class OdooPostedInvoices:
 
     def _paid(self, customers: Collection[int]) -> dict[int, list[tuple[date, date]]]:
         """By customer, the due dates of what was paid in full, and the days it was."""
-        last: dict[int, date] = {}
-        since = self._day - timedelta(days=BEHAVIOUR_DAYS)
+        # What customers owe is booked on the firm, whichever contact the invoice is for.
         domain = [
+            ("partner_id", "in", sorted(customers)),
             ("company_id", "=", self._company_id),
-            ("debit_move_id.move_id.commercial_partner_id", "in", sorted(customers)),
-            ("debit_move_id.move_type", "=", "out_invoice"),
-            ("debit_move_id.reconciled", "=", True),
-            ("credit_move_id.journal_id.type", "in", _OF_MONEY),
-            ("max_date", ">=", str(since)),
-            ("max_date", "<=", str(self._day)),
+            ("display_type", "=", "payment_term"),
+            ("parent_state", "=", "posted"),
+            ("reconciled", "=", True),
+            ("balance", ">", 0),
+            ("date_maturity", ">=", str(self._day - timedelta(days=BEHAVIOUR_DAYS))),
         ]
-        fields = ["debit_move_id", "max_date"]
         found: dict[int, list[tuple[date, date]]] = defaultdict(list)
-        for rows in pages_of(self._odoo, _PARTIAL, domain, fields, PAGE_ROWS):
+        for rows in pages_of(self._odoo, _LINE, domain, _DUE_FIELDS, PAGE_ROWS):
+            last = self._last_payments({row["id"] for row in rows})
             for row in rows:
-                on = date.fromisoformat(row["max_date"])
-                last[row["debit_move_id"][0]] = max(on, last.get(row["debit_move_id"][0], on))
-        lines = self._odoo.by_id(_LINE, last, ["move_id", "date_maturity"])
-        moves = {row["move_id"][0] for row in lines.values()}
-        payers = self._odoo.by_id(_MOVE, moves, ["commercial_partner_id"])
-        for key, line in lines.items():
-            if line["date_maturity"]:
-                payer = payers[line["move_id"][0]]["commercial_partner_id"][0]
-                found[payer].append((date.fromisoformat(line["date_maturity"]), last[key]))
+                if row["id"] in last:
+                    due = date.fromisoformat(row["date_maturity"])
+                    found[row["partner_id"][0]].append((due, last[row["id"]]))
+        return found
+
+    def _last_payments(self, lines: Collection[int]) -> dict[int, date]:
+        """By line, the day of the last payment of it; lines without one are left out."""
+        partials = self._partials("debit", lines)
+        credits = {row["credit_move_id"][0] for row in partials}
+        rows = self._odoo.by_id(_LINE, credits, ["journal_id"])
+        found: dict[int, date] = {}
+        for partial in partials:
+            line, credit = partial["debit_move_id"][0], rows.get(partial["credit_move_id"][0])
+            if credit is not None and credit["journal_id"][0] in self._journals:
+                on = date.fromisoformat(partial["max_date"])
+                found[line] = max(on, found.get(line, on))
         return found
 
 

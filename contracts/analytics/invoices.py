@@ -91,8 +91,8 @@ class PostedInvoice:
     @property
     def paid_on(self) -> date | None:
         """The day the last of it was settled; None while anything is open, and where no money came
-        for it."""
-        found = [item for part in self.parts for item in part.settlements]
+        for it. Differences of exchange are booked later, and say nothing."""
+        found = [item for part in self.parts for item in part.settlements if item.amount]
         if self.is_open or not any(item.how in MONEY for item in found):
             return None
         return max(item.on for item in found)

@@ -151,6 +151,8 @@ def test_instalments_age_each_by_its_own_day() -> None:
 def test_an_invoice_is_paid_on_the_day_of_its_last_settlement() -> None:
     last = settled(How.PAYMENT, "1000.00", date(2026, 5, 9))
     assert invoice(part("1210.00", settled(How.CREDIT, "210.00"), last)).paid_on == last.on
+    exchange = settled(How.ENTRY, "0.00", date(2026, 5, 31), in_books="1.37")
+    assert invoice(part("1000.00", last, exchange)).paid_on == last.on
     assert invoice(part("1210.00", last)).paid_on is None
     assert invoice(part("1210.00", settled(How.CREDIT, "1210.00"))).paid_on is None
 
