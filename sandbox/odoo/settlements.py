@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Literal
 
+from sandbox.odoo import partials
 from sandbox.odoo.pricing import exact
 from sandbox.odoo.records import Env, Row
 
@@ -26,6 +27,7 @@ def settle(
         " VALUES (?, ?, ?, ?)",
         (move_id, payment_id, refund_id, float(amount)),
     )
+    partials.match(env, move_id, _counterpart(env, payment_id, refund_id), amount)
     _touch(env, move_id, refund_id, payment_id)
 
 
@@ -34,6 +36,8 @@ def undo(env: Env, side: Side, record_id: int) -> None:
     rows = env.execute(f"SELECT * FROM sandbox_settlement WHERE {side} = ?", (record_id,))
     for row in rows:
         env.execute("DELETE FROM sandbox_settlement WHERE id = ?", (row["id"],))
+        other = _counterpart(env, row["payment_id"], row["refund_id"])
+        partials.unmatch(env, row["move_id"], other)
         _touch(env, row["move_id"], row["refund_id"], row["payment_id"])
 
 
@@ -46,6 +50,12 @@ def undo_one(env: Env, move_id: int, side: Side, record_id: int, amount: Decimal
     for row in rows:
         env.execute("DELETE FROM sandbox_settlement WHERE id = ?", (row["id"],))
         _touch(env, row["move_id"], row["refund_id"], row["payment_id"])
+
+
+def _counterpart(env: Env, payment_id: int | None, refund_id: int | None) -> int | None:
+    """The entry of the payment, or else the credit note or entry."""
+    payments = env["account.payment"].rows([payment_id] if payment_id else [])
+    return payments[0]["move_id"] if payments else refund_id
 
 
 def _touch(env: Env, move_id: int, refund_id: int | None, payment_id: int | None) -> None:
