@@ -20,7 +20,7 @@ def match(env: Env, move_id: int, other_id: int | None, amount: Decimal) -> None
             taken = min(amount, _left(env, part), _left(env, other))
             if taken > 0:
                 amount -= taken
-                _add(env, part, other, taken)
+                add(env, part, other, taken)
 
 
 def unmatch(env: Env, move_id: int, other_id: int | None) -> None:
@@ -33,7 +33,8 @@ def unmatch(env: Env, move_id: int, other_id: int | None) -> None:
         )
 
 
-def _add(env: Env, part: Row, other: Row, amount: Decimal) -> None:
+def add(env: Env, part: Row, other: Row, amount: Decimal) -> None:
+    """One item settles so much of the other."""
     debit, credit = (part, other) if exact(part["balance"]) > 0 else (other, part)
     share = amount / abs(exact(part["amount_currency"]))
     moves = env["account.move"].rows([part["move_id"], other["move_id"]])

@@ -19,15 +19,19 @@ def settle(
     *,
     payment_id: int | None = None,
     refund_id: int | None = None,
+    items: tuple[Row, Row] | None = None,
 ) -> None:
     """Record that a payment, or a credit note or entry (`refund_id`), covers this much of an
-    invoice."""
+    invoice: by these items, or else by the earliest that are open."""
     env.execute(
         "INSERT INTO sandbox_settlement (move_id, payment_id, refund_id, amount)"
         " VALUES (?, ?, ?, ?)",
         (move_id, payment_id, refund_id, float(amount)),
     )
-    partials.match(env, move_id, _counterpart(env, payment_id, refund_id), amount)
+    if items is not None:
+        partials.add(env, *items, amount)
+    else:
+        partials.match(env, move_id, _counterpart(env, payment_id, refund_id), amount)
     _touch(env, move_id, refund_id, payment_id)
 
 
