@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 from zoneinfo import ZoneInfo
 
 from sandbox.odoo.domains import EVERYTHING, Condition, compile_domain
@@ -127,7 +127,12 @@ class Env:
         return found
 
 
-@functools.cache
+def _once(about: Method) -> Method:
+    """Found out once for each of its arguments."""
+    return cast(Method, functools.cache(about))
+
+
+@_once
 def _computed(kind: type[Model], model: str) -> frozenset[str]:
     """The fields of a model that are computed on reading."""
     fields = schemas()[model].fields.values()
@@ -136,7 +141,7 @@ def _computed(kind: type[Model], model: str) -> frozenset[str]:
     )
 
 
-@functools.cache
+@_once
 def _columns(kind: type[Model], model: str) -> dict[str, None]:
     fields = schemas()[model].fields.values()
     return {
