@@ -149,7 +149,8 @@ async def test_a_file_that_does_not_add_up_waits_and_can_be_refused(world: Banki
     await bank.decide(
         world.client, file.workflow_id, FileDecision.REFUSE, by=ANA, reason="ask the bank"
     )
-    await world.file(file, FileStage.REFUSED)
+    done = await world.client.get_workflow_handle(file.workflow_id).result()
+    assert done["state"]["stage"] == FileStage.REFUSED
     assert world.source.refused[file.name] == f"{ANA}: ask the bank"
 
     # The bank sends the right one; what came between is missed, and noticed.

@@ -9,15 +9,23 @@ from typing import Any
 
 import pytest
 
-from activities.bank import BankActivities, BankSetup, LineRequest, PageApplied, PageRequest
+from activities.bank import (
+    BankActivities,
+    BankSetup,
+    DetailsRequest,
+    LineRequest,
+    PageApplied,
+    PageRequest,
+)
 from activities.failures import BusinessRefusal
 from activities.odoo.catalogue import Catalogue
 from activities.odoo.payments import register_payment
 from contracts.bank.file import FileRef
-from contracts.bank.statement import BankLine
+from contracts.bank.statement import BankLine, Details, Notification
 from contracts.invoice.messages import PaymentReceived
 from contracts.money import Money
 from gateways.odoo import OdooClient
+from sandbox.bank_files import notification_file
 from tests.bank_source import ACCOUNT, BANK, Account, FilesInMemory, paid
 from tests.odoo.helpers import COMPANY, invoice, the
 from tests.world import ENTITY, unique
@@ -233,6 +241,46 @@ def test_a_line_in_a_closed_period_is_refused_before_anything_is_booked(
     assert one.of(books.odoo) == ("not_paid", one.total)
     assert counted(books.applied(file)) == {"booked": 1}
     assert {item["date"] for item in books.items(line)} == {"2026-01-15"}
+
+
+def test_payments_that_an_entry_sums_come_with_a_notification(books: Books) -> None:
+    one = books.invoice()
+    two, three = books.invoice(of=one), books.invoice(of=one)
+    entry = paid(str((one.total + two.total + three.total).amount), "Collection")
+    whole = entry.replace(key=entry.entry_key, details=Details.AWAITED)
+    statement = books.apply(whole)
+    assert codes(statement) == ["payment_details_awaited"]
+    parts = [
+        entry.replace(
+            key=f"{entry.entry_key}/{place}",
+            amount=it.total,
+            counterparty=it.customer,
+            texts=(text,),
+        )
+        for place, (it, text) in enumerate(
+            [(one, one.number), (two, two.number), (three, "thank you")]
+        )
+    ]
+    notification = notification_file([Notification(account=ACCOUNT, lines=tuple(parts))])
+    file = books.source.take_bytes(notification)
+    read = books.activities.read_bank_file(file)
+    assert (read.lines, read.has_details) == (0, True)
+    asked = DetailsRequest(file=file, repeated=[], detailed=[], most_parked=10)
+    for _ in range(2):
+        applied = books.activities.apply_bank_details(asked)
+        assert (applied.counts.booked, len(applied.parked)) == (2, 1)
+        assert (applied.detailed, applied.awaits) == ([entry.entry_key], False)
+    assert [it.of(books.odoo)[0] for it in (one, two, three)] == ["paid", "paid", "not_paid"]
+    with pytest.raises(BusinessRefusal) as refused:
+        books.settle(whole, three.number)
+    assert refused.value.detail.code == "line_split"
+    [part] = applied.parked
+    request = LineRequest(file=file, key=part.within, part=part, invoices=[three.number])
+    assert not books.activities.settle_bank_line(request).elsewhere
+    assert three.of(books.odoo)[0] == "paid"
+    assert books.balances(whole)[0] == float(entry.amount.amount)
+    assert len(books.balances(whole)) == 4
+    assert books.settle(whole, three.number), "nothing of it is on suspense any more"
 
 
 def test_what_somebody_else_settles_in_the_same_moment_is_not_paid_twice(
