@@ -26,6 +26,9 @@ class Meddling:
     of a kind: once."""
 
     requests: list[str] = field(default_factory=list)
+    is_away: bool = False
+    """Nobody is reached at all; `refused` counts who tried."""
+    refused: int = 0
     _at: int = -1
     _fault: Fault = Fault.NONE
     _kind: str = ""

@@ -58,6 +58,11 @@ def served_sftp(folder: Path, *, password: str = PASSWORD, port: int = 0) -> Ite
     attempts: list[str] = []
 
     class Doorkeeper(asyncssh.SSHServer):
+        def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+            if meddling.is_away:
+                meddling.refused += 1
+                conn.abort()
+
         def password_auth_supported(self) -> bool:
             return True
 
@@ -117,7 +122,7 @@ class _Meddled(asyncssh.SFTPServer):
 
     async def _meddled(self, kind: str, effect: Callable[[], Any]) -> Any:
         fault = self._meddling.next(kind)
-        if fault is Fault.BEFORE:
+        if fault is Fault.BEFORE or self._meddling.is_away:
             return await self._cut()
         if fault is Fault.FORBIDDEN:
             raise asyncssh.SFTPPermissionDenied("Permission denied")

@@ -7,14 +7,12 @@ import hashlib
 import os
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from temporalio.client import Client, ScheduleActionExecutionStartWorkflow, WorkflowHandle
+from temporalio.client import Client, WorkflowHandle
 
-from contracts.bank.arrivals import BankSweepResult
 from contracts.bank.file import (
     BankFileState,
     BankFileView,
@@ -26,7 +24,7 @@ from contracts.identifiers import bank_workflow_id
 from gateways.bank.folder import FolderSettings
 from gateways.bank.protocol import MAX_FILE_BYTES
 from sandbox.server import Sandbox
-from starters import schedules
+from tests.bank_folder import Place
 from tests.conftest import settings_for
 from tests.servers import SandboxServer
 from tests.temporal import end_all, new_namespace
@@ -34,39 +32,11 @@ from tests.world import ENTITY
 from workers import worker
 
 WITHIN_SECONDS = 30.0
-SCHEDULE = "c2c-bank-sweep-inbox"
 NO_XML = b"no statement"
 
 
-@dataclass
-class Swept:
+class Swept(Place):
     """A folder that is looked through whenever a test asks for it."""
-
-    client: Client
-    folder: Path
-
-    async def sweep(self) -> BankSweepResult:
-        """The next sweep, by its schedule, so that it has what the one before it has found."""
-        handle = self.client.get_schedule_handle(SCHEDULE)
-        before = (await handle.describe()).info.num_actions
-        await handle.trigger()
-        deadline = time.monotonic() + WITHIN_SECONDS
-        while True:
-            info = (await handle.describe()).info
-            if info.num_actions > before:
-                break
-            assert time.monotonic() < deadline
-            await asyncio.sleep(0.05)
-        action = info.recent_actions[-1].action
-        assert isinstance(action, ScheduleActionExecutionStartWorkflow)
-        started: WorkflowHandle[Any, BankSweepResult] = self.client.get_workflow_handle(
-            action.workflow_id, result_type=BankSweepResult
-        )
-        return await started.result()
-
-    async def sweep_twice(self) -> BankSweepResult:
-        await self.sweep()
-        return await self.sweep()
 
     def file(self, content: bytes) -> WorkflowHandle[Any, BankFileView]:
         workflow_id = bank_workflow_id(ENTITY, sha256(content))
@@ -95,9 +65,6 @@ class Swept:
         )
         return view.state
 
-    def names(self, folder: str = "") -> set[str]:
-        return {item.name for item in (self.folder / folder).iterdir() if item.is_file()}
-
 
 @pytest.fixture
 async def swept(temporal_client: Client, sandbox: Sandbox, tmp_path: Path) -> AsyncIterator[Swept]:
@@ -105,14 +72,10 @@ async def swept(temporal_client: Client, sandbox: Sandbox, tmp_path: Path) -> As
         kind="folder", legal_entity=ENTITY, accounts={"BE68539007547034": "BNK1"}, folder=tmp_path
     )
     settings = settings_for(SandboxServer(sandbox)).model_copy(update={"bank": {"inbox": inbox}})
-    for name in ("done", "refused"):
-        (tmp_path / name).mkdir()
     namespace = await new_namespace(temporal_client, "bank-sweep")
-    await schedules.ensure_sweeps(namespace, settings)
-    for sweep in schedules.sweeps(settings):
-        await namespace.get_schedule_handle(sweep.id).pause()
+    place = await Swept.prepared(namespace, settings, "inbox", tmp_path)
     async with worker.running(namespace, settings):
-        yield Swept(namespace, tmp_path)
+        yield place
         await end_all(namespace)
 
 

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import threading
 import time
+import weakref
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
@@ -22,6 +23,7 @@ from gateways.secrets import Secret
 
 _IDLE_SECONDS = 20
 """Servers end connections that are idle; a new one is made before they do."""
+_CLOSED_WITHIN_SECONDS = 5
 _AGENT = ""
 """None is asked for keys."""
 _ALGORITHMS = (
@@ -63,9 +65,11 @@ class SftpSession:
             raise ValueError(f"host_keys: {error}") from None
         self._lock = threading.Lock()
         self._loop = asyncio.new_event_loop()
-        self._connection: asyncssh.SSHClientConnection | None = None
+        self._open: list[asyncssh.SSHClientConnection] = []
+        """The connection, if there is one."""
         self._client: asyncssh.SFTPClient | None = None
         self._used_at = 0.0
+        self._end = weakref.finalize(self, _end, self._loop, self._open)
 
     @property
     def place(self) -> str:
@@ -91,28 +95,32 @@ class SftpSession:
         timeout.reschedule(self._loop.time() + self._timeout)
 
     def close(self) -> None:
+        """It is closed by itself, too, at the latest when the process ends."""
         with self._lock:
-            if not self._loop.is_closed():
-                self._loop.run_until_complete(self._disconnect())
-                self._loop.close()
+            self._end()
 
     async def _run(self, work: Callable[[asyncssh.SFTPClient], Awaitable[T]]) -> T:
-        if time.monotonic() - self._used_at > _IDLE_SECONDS:
-            await self._disconnect()
-        with self._connecting():
-            client = self._client or await self._connect()
+        if self._client is None or time.monotonic() - self._used_at > _IDLE_SECONDS:
+            await _hang_up(self._open)
+            with self._connecting():
+                self._client = await self._connect()
+        client, self._client = self._client, None
         with self._working():
             try:
-                return await work(client)
-            except (OSError, asyncssh.DisconnectError, *_LOST):
-                # Answers may still come that nobody waits for: the connection is of no use.
-                await self._disconnect()
+                found = await work(client)
+            except (Gone, asyncssh.SFTPError) as error:
+                if not isinstance(error, _LOST):
+                    self._client = client
                 raise
+        # Where something else happens, answers may still come that nobody waits for: the
+        # connection is of no use any more.
+        self._client = client
+        return found
 
     async def _connect(self) -> asyncssh.SFTPClient:
         account, key, password = self._account, self._account.private_key, self._account.password
         client_keys = None if key is None else [asyncssh.import_private_key(key.reveal() + "\n")]
-        self._connection = await asyncssh.connect(
+        connection = await asyncssh.connect(
             account.host,
             account.port,
             username=account.user,
@@ -128,22 +136,14 @@ class SftpSession:
             connect_timeout=self._timeout,
             login_timeout=self._timeout,
         )
-        started = self._connection.start_sftp_client(path_encoding=None)
-        self._client = await self.ask(started)
-        return self._client
+        self._open.append(connection)
+        return await self.ask(connection.start_sftp_client(path_encoding=None))
 
     def _algorithms(self) -> list[str]:
         """Those of the configured keys first. With the others a server that has none of these keys
         shows what it has, and is told apart from one that is away."""
         own = {name.decode() for key in self._host_keys for name in key.sig_algorithms}
         return sorted(_ALGORITHMS, key=lambda name: name not in own)
-
-    async def _disconnect(self) -> None:
-        connection, self._connection, self._client = self._connection, None, None
-        if connection is not None:
-            connection.abort()
-            with contextlib.suppress(OSError, asyncssh.Error):
-                await self.ask(connection.wait_closed())
 
     # --- errors -----------------------------------------------------------------------------------
 
@@ -197,3 +197,16 @@ _LOST = (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection, asyncssh.SFTPBa
 
 def _words(error: Exception) -> str:
     return str(error) or ("no answer in time" if isinstance(error, TimeoutError) else repr(error))
+
+
+async def _hang_up(connections: list[asyncssh.SSHClientConnection]) -> None:
+    while connections:
+        connection = connections.pop()
+        connection.abort()
+        with contextlib.suppress(OSError, asyncssh.Error):
+            await asyncio.wait_for(connection.wait_closed(), _CLOSED_WITHIN_SECONDS)
+
+
+def _end(loop: asyncio.AbstractEventLoop, connections: list[asyncssh.SSHClientConnection]) -> None:
+    loop.run_until_complete(_hang_up(connections))
+    loop.close()
