@@ -24,7 +24,7 @@ from activities.odoo.bank_books import BankJournal
 from activities.odoo.bank_ledger import ITEM, MOVE, STATEMENT_LINE, Target, exact
 from activities.odoo.buttons import unless_done
 from activities.odoo.contexts import UNTRACKED
-from activities.odoo.needs import ACCOUNTING, BANK_STATEMENTS, Need
+from activities.odoo.needs import ACCOUNTING, BANK_STATEMENTS, UPSERT, Need
 from contracts.bank.statement import BankLine, BankStatement, StatementMark
 from contracts.money import Money
 from gateways.errors import FailureKind, GatewayError
@@ -48,10 +48,10 @@ _PLACE = ": "
 NEEDS = (
     Need(
         _STATEMENT,
-        names("name reference balance_start balance_end_real date journal_id"),
+        names("name reference balance_start balance_end_real journal_id"),
         access=BANK_STATEMENTS,
         only_for="banks' files",
-        rights=("create", "write"),
+        rights=UPSERT,
     ),
     Need(
         STATEMENT_LINE,
@@ -63,7 +63,7 @@ NEEDS = (
         ),
         access=BANK_STATEMENTS,
         only_for="banks' files",
-        rights=("create", "write"),
+        rights=UPSERT,
         methods=("action_undo_reconciliation",),
     ),
     Need(
@@ -73,7 +73,7 @@ NEEDS = (
             statement_line_id reconciled
         """),
         access=ACCOUNTING,
-        rights=("write",),
+        rights=UPSERT,
         methods=("reconcile", "remove_move_reconcile"),
     ),
     Need(MOVE, ("line_ids",), access=ACCOUNTING, rights=("write",)),

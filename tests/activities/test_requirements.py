@@ -67,6 +67,7 @@ from tests.activities.handed import ADA, PM, handed, log, one, template
 from tests.activities.mixed import mixed, taxed
 from tests.activities.recorder import Recorder, Uses, remember_activities, remember_callers
 from tests.activities.refusals import code, refused
+from tests.odoo.bank_books import Books, use_everything
 from tests.odoo.clearing_books import FEES, JOURNAL, TRANSFER, clearing_books
 from tests.servers import OdooServer
 from tests.world import contract_data, credit, single, unique
@@ -102,6 +103,7 @@ def test_each_module_declares_what_it_uses(
     _draft(recorded)
     _settle(recorded, recorder)
     _process(recorded)
+    use_everything(Books.of(recorded.odoo, recorded.client))
     _deliver(recorded, recorder)
     _sweep(recorded)
     assert len(called) > 20
