@@ -50,7 +50,7 @@ with workflow.unsafe.imports_passed_through():
         view,
     )
     from contracts.model import Message
-    from contracts.parking import Action, Responsible, StepException
+    from contracts.parking import Action, Responsible, StepException, waits_on
     from contracts.problems import Problem
     from workflows import options, search_attributes
     from workflows.board import upsert
@@ -388,7 +388,7 @@ class BankFileWorkflow(Inbox):
             self._shown = shown
         waiting = self._state.exceptions if not self._state.is_over else ()
         attributes: dict[Any, Any] = {
-            search_attributes.WAITING_ON: "exception" if waiting else None,
+            search_attributes.WAITING_ON: waits_on(waiting)[0] if waiting else None,
             search_attributes.WAITING_SINCE: min((it.since for it in waiting), default=None),
         }
         upsert(attributes)

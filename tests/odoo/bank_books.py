@@ -19,6 +19,7 @@ from tests.world import ENTITY, unique
 
 DIFFERENCES = "650000"
 ITEM, LINE = "account.move.line", "account.bank.statement.line"
+MOVE = "account.move"
 
 
 @dataclass(frozen=True)

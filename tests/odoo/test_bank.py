@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Any
 
@@ -19,10 +19,11 @@ from activities.odoo.payments import register_payment
 from contracts.bank.statement import Details, Notification
 from contracts.invoice.messages import PaymentReceived
 from contracts.money import Money
+from gateways.errors import GatewayError, transient
 from gateways.odoo import OdooClient
 from sandbox.bank_files import notification_file
 from tests.bank_source import ACCOUNT, paid
-from tests.odoo.bank_books import LINE, Books
+from tests.odoo.bank_books import ITEM, LINE, MOVE, Books
 from tests.odoo.helpers import COMPANY
 from tests.world import unique
 
@@ -201,6 +202,42 @@ def test_payments_that_an_entry_sums_come_with_a_notification(books: Books) -> N
     assert books.balances(whole)[0] == float(entry.amount.amount)
     assert len(books.balances(whole)) == 4
     assert books.settle(whole, three.number), "nothing of it is on suspense any more"
+
+
+@pytest.mark.parametrize("lost", [(LINE, "load"), (MOVE, "write"), (ITEM, "reconcile")])
+def test_an_attempt_that_is_lost_on_the_way_is_repeated_without_booking_twice(
+    books: Books, monkeypatch: pytest.MonkeyPatch, lost: tuple[str, str]
+) -> None:
+    """After each call that changes something its answer may be lost, with the worker."""
+    whole, part = books.invoice(), books.invoice()
+    lines = [
+        paid(str(whole.total.amount), whole.number, whole.customer),
+        paid("30.00", part.number, part.customer),
+    ]
+    file = books.file(*lines)
+    losing = [lost]
+
+    def answered(method: str, act: Callable[..., Any]) -> Callable[..., Any]:
+        def call(odoo: OdooClient, model: str, *arguments: Any, **named: Any) -> Any:
+            answer = act(odoo, model, *arguments, **named)
+            name = arguments[0] if method == "call" else method
+            if (model, name) in losing:
+                losing.remove((model, name))
+                raise transient("odoo", "no_answer", "the answer is lost")
+            return answer
+
+        return call
+
+    with monkeypatch.context() as patch:
+        for method in ("load", "call"):
+            patch.setattr(OdooClient, method, answered(method, getattr(OdooClient, method)))
+        with pytest.raises(GatewayError, match="lost"):
+            books.applied(file)
+    assert counted(books.applied(file)) == {"booked": 2}
+    assert whole.of(books.odoo) == ("paid", Money.zero("EUR"))
+    assert part.of(books.odoo) == ("partial", part.total - Money("30.00", "EUR"))
+    assert [len(books.balances(line)) for line in lines] == [2, 2]
+    assert all(item["reconciled"] for line in lines for item in books.items(line)[1:])
 
 
 def test_what_somebody_else_settles_in_the_same_moment_is_not_paid_twice(
