@@ -116,9 +116,10 @@ class DayExport:
     def discard(self) -> None:
         """Remove what is left of the export's own files; what cannot be removed now, a later export
         removes."""
-        with contextlib.suppress(NotWritten):
-            for file in self._files.values():
+        for file in self._files.values():
+            with contextlib.suppress(NotWritten, ValueError):  # pyarrow's, of what is half written
                 file.abandon()
+        with contextlib.suppress(NotWritten):
             self._place.remove_folder(self._staging)
 
     def _folder(self, file: _TableFile) -> str:

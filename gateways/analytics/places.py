@@ -153,7 +153,7 @@ def place_of(target: str, settings: AnalyticsSettings) -> Place:
         raise NotInstalled(
             f"pyarrow is not installed, which analytics requires: pip install '{EXTRA}'"
         ) from error
-    if "://" not in target:
+    if target and "://" not in target:
         root = str(Path(target).expanduser().absolute()).rstrip("/")
         return Place(fs.LocalFileSystem(), root, target, is_local=True)
     found = _BUCKET.fullmatch(target)

@@ -296,7 +296,7 @@ def test_a_value_that_does_not_fit_its_column_is_named(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("target", ["gs://bucket/x", "s3://", "s3:///x", "s3://A_B/x", "http://x"])
+@pytest.mark.parametrize("target", ["", "gs://bucket/x", "s3://", "s3:///x", "s3://A_B/x", "http://x"])
 def test_what_is_no_place_is_refused(target: str) -> None:
     with pytest.raises(BadPlace, match="neither a folder nor a bucket such as"):
         place_of(target, AnalyticsSettings())
