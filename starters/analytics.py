@@ -1,8 +1,8 @@
 """Reads what the analytics export says of one legal entity on one day, and hands it on in batches.
 
-Odoo's records are read in pages, one call at a time, and contracts in pages from Temporal; rows
-leave as soon as a page of them is there. What is kept until the end are sums and counts: by month,
-currency and employee, never by contract.
+Odoo's records are read in pages, two calls at a time at most, and contracts in pages from Temporal;
+rows leave as soon as a page of them is there, while the next is read. What is kept until the end
+are sums and counts: by month, currency and employee, never by contract.
 """
 
 from __future__ import annotations
@@ -138,9 +138,8 @@ class Export:
 
     async def _contracts(self) -> AsyncIterator[tuple[Table, Sequence[Row]]]:
         count = 0
-        async for page in contract_pages(
-            self.client, self.legal_entity, self._since, self._left_out
-        ):
+        pages = contract_pages(self.client, self.legal_entity, self._since, self._left_out)
+        async for page in _ahead(pages):
             count += len(page.pipeline) + len(page.facts)
             self.progress(f"{self.legal_entity}: {count} contracts")
             async for found in self._of_contracts(page):
@@ -232,7 +231,22 @@ def _each(items: Iterable[T], of: Callable[[T], Iterable[Row]]) -> list[Row]:
     return [row for item in items for row in of(item)]
 
 
-async def _paged(pages: Iterator[T]) -> AsyncIterator[T]:
+def _paged(pages: Iterator[T]) -> AsyncIterator[T]:
     """What a generator yields whose work would hold up the event loop."""
-    while (page := await asyncio.to_thread(next, pages, None)) is not None:
-        yield page
+
+    async def each() -> AsyncIterator[T]:
+        while (page := await asyncio.to_thread(next, pages, None)) is not None:
+            yield page
+
+    return _ahead(each())
+
+
+async def _ahead(pages: AsyncIterator[T]) -> AsyncIterator[T]:
+    """The same pages; while one is worked on, the next is read."""
+    following = asyncio.ensure_future(anext(pages, None))
+    try:
+        while (page := await following) is not None:
+            following = asyncio.ensure_future(anext(pages, None))
+            yield page
+    finally:
+        following.cancel()

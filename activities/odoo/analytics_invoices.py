@@ -23,13 +23,13 @@ from contracts.analytics.invoices import (
     usual_delay,
 )
 from contracts.analytics.tables import Forecast
+from contracts.billing.lines import rounded
 from contracts.identifiers import (
     contract_of,
     legal_entity_of,
     origins_of_entity,
     workflow_of_origin,
 )
-from contracts.money import Money
 from gateways.fields import names
 from gateways.odoo import OdooClient
 
@@ -292,4 +292,4 @@ def _back(settlement: Settlement) -> Settlement:
 
 
 def _amount(value: Any, currency: Sequence[Any]) -> Decimal:
-    return Money.rounded(value, currency[1]).amount
+    return rounded(Decimal(str(value)), currency[1])

@@ -24,8 +24,8 @@ from activities.odoo.needs import (
 )
 from activities.odoo.paging import pages_of
 from contracts.analytics.work import Employee, ProjectMonth, months_until
+from contracts.billing.lines import rounded
 from contracts.identifiers import contract_workflow_id, legal_entity_of
-from contracts.money import Money
 from gateways.fields import names
 from gateways.odoo import OdooClient
 
@@ -119,7 +119,7 @@ class OdooWork:
                         customer=payers.get(order["partner_id"][0], order["partner_id"][1]),
                         month=date.fromisoformat(row[_MONTH][0]),
                         part=part,
-                        amount=Money.rounded(row[_AMOUNT] or 0, project["currency_id"][1]).amount,
+                        amount=rounded(_number(row[_AMOUNT]), project["currency_id"][1]),
                         books=project["currency_id"][1],
                         hours=_number(row[_HOURS]) if part == "hours" else Decimal(0),
                     )

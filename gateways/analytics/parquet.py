@@ -9,8 +9,8 @@ also where it has no rows. The digest is of its bytes, and the same rows give th
 however they come in lists: exported again, a table that has not changed is left alone. Of one that
 has, the file of before is removed, and then the new one appears as a whole. So nobody who reads a
 file finds it changed, and nobody counts a row twice; only for that moment the table has no rows of
-the day. `_exports/<entity>/<day>.json` says that all tables of the day are there, and is
-removed before the first of them changes.
+the day. `_exports/<entity>/<day>.json` says that all tables of the day are there, and is removed
+before the first of them changes.
 """
 
 from __future__ import annotations
@@ -98,6 +98,10 @@ class DayExport:
         """Put the files that differ in their places."""
         for file in self._files.values():
             file.close()
+        with self._place.alone():
+            self._replace()
+
+    def _replace(self) -> None:
         place, manifest, said = self._place, self._manifest(), manifest_of(self._entity, self._day)
         there = {name: place.names(self._folder(file)) for name, file in self._files.items()}
         changed = [name for name, file in self._files.items() if there[name] != [file.name]]
@@ -191,6 +195,8 @@ class _TableFile:
     def add(self, rows: Sequence[Row]) -> None:
         import pyarrow as pa
 
+        if not rows:
+            return
         self._waiting.append(_batch(self.table, self._schema, rows))
         self.rows += len(rows)
         waiting = sum(batch.num_rows for batch in self._waiting)
@@ -199,13 +205,15 @@ class _TableFile:
             table = pa.Table.from_batches(self._waiting).combine_chunks()
             whole = waiting - waiting % _GROUP_ROWS
             self._write(table.slice(0, whole))
-            self._waiting = table.slice(whole).to_batches()
+            self._waiting = table.slice(whole).to_batches()  # of nothing, none
 
     def close(self) -> None:
         """Write the rest, and what makes it a file of Parquet."""
         import pyarrow as pa
 
-        stream = self._write(pa.Table.from_batches(self._waiting, self._schema).combine_chunks())
+        stream = self._opened()
+        if self._waiting:
+            self._write(pa.Table.from_batches(self._waiting).combine_chunks())
         with self._place.failures():
             self._writer.close()
             stream.close()
@@ -217,14 +225,17 @@ class _TableFile:
                 self._writer.close()
                 self._stream.close()
 
-    def _write(self, table: pa.Table) -> _Hashed:
+    def _write(self, table: pa.Table) -> None:
+        self._opened()
+        with self._place.failures():
+            self._writer.write_table(table, row_group_size=_GROUP_ROWS)
+
+    def _opened(self) -> _Hashed:
         import pyarrow.parquet as pq
 
         if self._stream is None:
             self._stream = _Hashed(self._place.open(self.path))
             self._writer = pq.ParquetWriter(self._stream, self._schema, compression="zstd")
-        with self._place.failures():
-            self._writer.write_table(table, row_group_size=_GROUP_ROWS)
         return self._stream
 
 
@@ -284,10 +295,11 @@ def _fits(column: Column, value: object) -> bool:
 def _batch(table: Table, schema: pa.Schema, rows: Sequence[Row]) -> pa.RecordBatch:
     import pyarrow as pa
 
-    columns: Iterable[tuple[Any, ...]] = zip(*rows, strict=True) if rows else ((),) * len(schema)
     arrays = [
         _array(table, column, field.type, values)
-        for column, field, values in zip(table.columns, schema, columns, strict=True)
+        for column, field, values in zip(
+            table.columns, schema, zip(*rows, strict=True), strict=True
+        )
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 

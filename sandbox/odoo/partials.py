@@ -20,7 +20,26 @@ def match(env: Env, move_id: int, other_id: int | None, amount: Decimal) -> None
             taken = min(amount, _left(env, part), _left(env, other))
             if taken > 0:
                 amount -= taken
-                add(env, part, other, taken)
+                debit, credit = (part, other) if exact(part["balance"]) > 0 else (other, part)
+                pair(env, debit["id"], credit["id"], taken)
+
+
+def pair(env: Env, debit: int, credit: int, amount: Decimal) -> None:
+    """A line settles so much of another, in their currency."""
+    lines = env["account.move.line"].rows([debit, credit])
+    moves = env["account.move"].rows(line["move_id"] for line in lines)
+    share = amount / abs(exact(lines[0]["amount_currency"]))
+    env[PARTIAL].add(
+        {
+            "debit_move_id": debit,
+            "credit_move_id": credit,
+            "debit_amount_currency": float(amount),
+            "credit_amount_currency": float(amount),
+            "amount": float(pricing.quantized(abs(exact(lines[0]["balance"])) * share, 2)),
+            "max_date": max(move["date"] for move in moves),
+            "company_id": moves[0]["company_id"],
+        }
+    )
 
 
 def unmatch(env: Env, move_id: int, other_id: int | None) -> None:
@@ -31,25 +50,6 @@ def unmatch(env: Env, move_id: int, other_id: int | None) -> None:
         partials.remove(
             partials.find([["debit_move_id", "in", debit], ["credit_move_id", "in", credit]])
         )
-
-
-def add(env: Env, part: Row, other: Row, amount: Decimal) -> None:
-    """One item settles so much of the other."""
-    debit, credit = (part, other) if exact(part["balance"]) > 0 else (other, part)
-    share = amount / abs(exact(part["amount_currency"]))
-    moves = env["account.move"].rows([part["move_id"], other["move_id"]])
-    booked = pricing.quantized(abs(exact(part["balance"])) * share, 2)
-    env[PARTIAL].add(
-        {
-            "debit_move_id": debit["id"],
-            "credit_move_id": credit["id"],
-            "debit_amount_currency": float(amount),
-            "credit_amount_currency": float(amount),
-            "amount": float(booked),
-            "max_date": max(move["date"] for move in moves),
-            "company_id": moves[0]["company_id"],
-        }
-    )
 
 
 def _receivables(env: Env, move_id: int) -> list[Row]:

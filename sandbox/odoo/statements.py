@@ -13,11 +13,12 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from sandbox.odoo import partials, settlements
+from sandbox.odoo import settlements
 from sandbox.odoo.companies import company_values
 from sandbox.odoo.entries import ALREADY, balanced, highest
 from sandbox.odoo.errors import UserError, ValidationError
 from sandbox.odoo.invoices import SALES, Move, MoveLine
+from sandbox.odoo.partials import PARTIAL, pair
 from sandbox.odoo.pricing import exact
 from sandbox.odoo.records import Env, Model, Row, Values, on_records
 
@@ -162,7 +163,7 @@ class BankItem(MoveLine):
 
     def before_write(self, ids: list[int], values: Values) -> None:
         mark = values.get("matching_number")
-        if mark and str(mark).startswith("I") and any(partials_of(self.env, item) for item in ids):
+        if mark and str(mark).startswith("I") and any(partials(self.env, item) for item in ids):
             raise ValidationError("A temporary number can not be used in a real matching")
         super().before_write(ids, values)
 
@@ -184,7 +185,7 @@ class BankItem(MoveLine):
     @on_records
     def remove_move_reconcile(self, ids: list[int]) -> None:
         self.check_access("write")
-        matched = [item for item in self.existing(ids) if partials_of(self.env, item)]
+        matched = [item for item in self.existing(ids) if partials(self.env, item)]
         unmatch(self.env, matched)
         others = [item for item in ids if item not in matched]
         if others:
@@ -236,15 +237,17 @@ def match(env: Env, ids: Sequence[int]) -> None:
 
 
 def _pair(env: Env, debit: int, credit: int, amount: Decimal) -> None:
-    """Match two items, and settle what they mean: an invoice, a credit note or a payment on the
-    customer's account."""
-    items, sides = (env[_ITEM].row(debit), env[_ITEM].row(credit)), _sides(env, debit, credit)
-    if sides is None:
-        partials.add(env, *items, amount)
-    else:
-        move, side, record = sides
-        settlements.settle(env, move, amount, items=items, **{side: record})
+    pair(env, debit, credit, amount)
+    _settlement(env, debit, credit, amount)
     _touch(env, (debit, credit))
+
+
+def _settlement(env: Env, debit: int, credit: int, amount: Decimal) -> None:
+    """What the pair means for an invoice, a credit note or a payment on the customer's account."""
+    sides = _sides(env, debit, credit)
+    if sides is not None:
+        move, side, record = sides
+        settlements.settle(env, move, amount, is_paired=True, **{side: record})
 
 
 def _sides(env: Env, debit: int, credit: int) -> tuple[int, settlements.Side, int] | None:
@@ -256,6 +259,8 @@ def _sides(env: Env, debit: int, credit: int) -> tuple[int, settlements.Side, in
         return owing["id"], "payment_id", paying["origin_payment_id"]
     if owing["move_type"] in SALES:
         return owing["id"], "refund_id", paying["id"]
+    if paying["move_type"] in SALES and owing["origin_payment_id"]:
+        return paying["id"], "payment_id", owing["origin_payment_id"]
     if paying["move_type"] in SALES:
         return paying["id"], "refund_id", owing["id"]
     return None
@@ -264,26 +269,28 @@ def _sides(env: Env, debit: int, credit: int) -> tuple[int, settlements.Side, in
 def unmatch(env: Env, ids: Iterable[int]) -> None:
     """Take back what is matched with these items."""
     for item in ids:
-        for row in partials_of(env, item):
+        for row in partials(env, item):
             sides = _sides(env, row["debit_move_id"], row["credit_move_id"])
             if sides is not None:
-                settlements.undo_one(env, *sides, exact(row["amount"]))
-            env[partials.PARTIAL].remove([row["id"]])
-            pair = (row["debit_move_id"], row["credit_move_id"])
-            _touch(env, pair)
+                settlements.undo_one(env, *sides, exact(row["debit_amount_currency"]))
+            env[PARTIAL].remove([row["id"]])
+            both = (row["debit_move_id"], row["credit_move_id"])
+            _touch(env, both)
             env.flush()
-            _number(env, pair)
+            _number(env, both)
 
 
-def partials_of(env: Env, item: int) -> list[Row]:
-    model = env[partials.PARTIAL]
+def partials(env: Env, item: int) -> list[Row]:
+    model = env[PARTIAL]
     either = ["|", ["debit_move_id", "=", item], ["credit_move_id", "=", item]]
     return model.rows(model.find(either))
 
 
 def matched(env: Env, row: Row) -> Decimal:
     """How much of an item is matched, with its sign."""
-    total = sum((exact(item["amount"]) for item in partials_of(env, row["id"])), Decimal(0))
+    total = sum(
+        (exact(item["debit_amount_currency"]) for item in partials(env, row["id"])), Decimal(0)
+    )
     return total if row["amount_currency"] > 0 else -total
 
 
@@ -291,7 +298,7 @@ def _number(env: Env, ids: Iterable[int]) -> None:
     """How the items are shown to be matched: in full, in part (P), or not."""
     items = env[_ITEM]
     for row in items.rows(ids):
-        found = partials_of(env, row["id"])
+        found = partials(env, row["id"])
         number = str(found[0]["id"]) if found else None
         if number and not row["reconciled"]:
             number = f"P{number}"
@@ -335,5 +342,5 @@ MODELS: dict[str, type[Model]] = {
     "account.bank.statement.line": StatementLine,
     "account.move": BankMove,
     "account.move.line": BankItem,
-    partials.PARTIAL: Partial,
+    PARTIAL: Partial,
 }

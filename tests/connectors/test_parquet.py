@@ -252,6 +252,31 @@ def test_whoever_reads_meanwhile_sees_one_export_or_no_file(tmp_path: Path) -> N
     assert seen <= {(count, sum(Decimal(n) / 4 for n in range(count))) for count in (3_000, 6_000)}
 
 
+def test_exports_at_the_same_time_leave_one(tmp_path: Path) -> None:
+    place = place_of(str(tmp_path), AnalyticsSettings())
+    counts = (1, 2, 3, 4)
+    both = [threading.Thread(target=export, args=(place, count)) for count in counts]
+    for thread in both:
+        thread.start()
+    for thread in both:
+        thread.join()
+    files = Somewhere(place).files()
+    last = counted(files)
+    assert last in counts
+    said = json.loads(files[manifest_of(ENTITY, DAY)])
+    assert said["tables"]["billed"]["rows"] == last
+    assert len(files) == len(TABLES) + 1
+
+
+def test_whole_groups_leave_no_empty_one(tmp_path: Path) -> None:
+    place = place_of(str(tmp_path), AnalyticsSettings())
+    for count, groups in ((10_000, [5_000, 5_000]), (0, [])):
+        export(place, count)
+        [file] = (tmp_path / folder_of(BILLED, ENTITY, DAY)).iterdir()
+        found = pq.read_metadata(file)
+        assert [found.row_group(n).num_rows for n in range(found.num_row_groups)] == groups
+
+
 def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
     place, batch, held = place_of(str(tmp_path), AnalyticsSettings()), rows(1_000), []
     with day_export(place, ENTITY, DAY, TABLES) as opened:

@@ -63,6 +63,8 @@ async def test_contracts_are_exported_as_they_stand(
     contract, wrong = _contract(), single(currency="XXX")
     workflow_id, parked = await world.active(contract), await world.start(wrong)
     await world.parked(parked)
+    [petra] = world.admin.search_read("hr.employee", [("work_email", "=", PETRA)], ["id"])
+    world.admin.write("hr.employee", [petra["id"]], {"hourly_cost": 50})
     await world.work(workflow_id, "care", "3.5", str(today()), by=PETRA)
     await world.reach(workflow_id, "design")
     await world.issue(workflow_id, 1)
@@ -111,7 +113,7 @@ def _as_told(folder: Path, contract: str, parked: str) -> None:
     assert asked("collected", "how, amount") == [("payment", Decimal(1000))]
     assert asked("aging", "bucket, open") == [("not due", Decimal("1999.70"))]
     assert asked("margin", "part, amount, hours") == [
-        ("hours", Decimal(0), Decimal("3.5")),
+        ("hours", Decimal("-175.00"), Decimal("3.5")),
         ("revenue", Decimal("2999.70"), Decimal(0)),
     ]
     forecast = asked("forecast", "what, subject, expected_on, amount")
