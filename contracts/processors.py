@@ -89,7 +89,10 @@ class ProcessorPayment(Value):
 
     def missing(self, unbooked: Collection[str]) -> list[str]:
         """The references of what is to be booked, where these are not: the payment, what undoes it,
-        and what makes good what undid it."""
+        and what makes good what undid it. One that was undone as a whole before it was booked is
+        nothing."""
+        if self.payment_id in unbooked and not self.rest.is_positive:
+            return []
         due = [item.id for item in self.reversals]
         due = [self.payment_id, *due] if due or self.rest.is_positive else due
         due += [restoring(item) for item in self.revoked if item not in unbooked]
@@ -102,11 +105,13 @@ def restoring(reference: str) -> str:
 
 
 class PayoutStatus(StrEnum):
-    """`failed` is one that the bank returned: the money is with the processor again."""
+    """`failed` is one that the bank returned: the money is with the processor again. One that is
+    `cancelled` was never sent."""
 
     PENDING = "pending"
     PAID = "paid"
     FAILED = "failed"
+    CANCELLED = "cancelled"
 
 
 class Payout(Value):

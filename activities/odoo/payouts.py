@@ -100,8 +100,7 @@ class OdooPayouts:
 
     @activity.defn
     def book_payout(self, request: PayoutRequest) -> Done:
-        """Book a payout that was paid, or the return of one that was booked and failed: once for
-        each payout."""
+        """Book a payout that was paid, or paid and returned: once for each payout."""
         book_payout(self._odoo, request, self._company(request.books.company))
         return Done()
 
@@ -149,20 +148,15 @@ class OdooPayouts:
 
 
 def book_payout(odoo: OdooClient, request: PayoutRequest, company: int) -> None:
-    """The entry of a payout, or of its return: fees are not given back with that."""
+    """The entry of a payout, and that of its return: fees are not given back with that. One that
+    was returned before anybody heard that it was paid has both: so has the bank statement."""
     payout = request.payout
     paid = f"Payout {payout.payout_id} of {request.system}"
     returned = f"Return of payout {payout.payout_id} of {request.system}"
-    if payout.status is PayoutStatus.FAILED:
-        if _has(odoo, company, paid):
-            _book(odoo, request, company, returned, -payout.net, Money.zero(payout.net.currency))
-    elif payout.status is PayoutStatus.PAID:
+    if payout.status in (PayoutStatus.PAID, PayoutStatus.FAILED):
         _book(odoo, request, company, paid, payout.net, payout.fees)
-
-
-def _has(odoo: OdooClient, company: int, ref: str) -> bool:
-    domain = [("ref", "=", ref), ("company_id", "=", company), ("state", "=", "posted")]
-    return bool(odoo.search_read("account.move", domain, ["id"], limit=1))
+    if payout.status is PayoutStatus.FAILED:
+        _book(odoo, request, company, returned, -payout.net, Money.zero(payout.net.currency))
 
 
 def _book(

@@ -247,7 +247,8 @@ class PaymentsConformance(GatewayConformance[R], WebhookConformance[R]):
         assert fees.is_positive
         assert abs(found.on - remote.now().date()) <= _DAY
         remote.return_payout(payout_id)
-        assert processor.read_payout(payout_id).status is PayoutStatus.FAILED
+        returned = processor.read_payout(payout_id)
+        assert (returned.status, returned.fees) == (PayoutStatus.FAILED, fees), "they are kept"
 
     # --- links ------------------------------------------------------------------------------------
 

@@ -20,13 +20,7 @@ from contracts.events import EventOutcome, EventRecord
 from contracts.invoice.state import InvoiceStage, InvoiceState
 from contracts.sweeps import ConnectorSweep, ConnectorSweepResult
 from gateways.payments.stripe import StripeSettings
-from sandbox.conformance.serving import served
-from sandbox.stripe import StripeStore, signed, stripe_app
-from starters.client import NotFound, events
-from starters.web.app import application
-from starters.web.senders import senders
-from tests.conftest import settings_for
-from tests.odoo.clearing_books import (
+from sandbox.clearing_books import (
     CLEARING,
     FEES,
     JOURNAL,
@@ -34,6 +28,12 @@ from tests.odoo.clearing_books import (
     ClearingBooks,
     clearing_books,
 )
+from sandbox.conformance.serving import served
+from sandbox.stripe import StripeStore, signed, stripe_app
+from starters.client import NotFound, events
+from starters.web.app import application
+from starters.web.senders import senders
+from tests.conftest import settings_for
 from tests.servers import OdooServer
 from tests.temporal import end_all, new_namespace
 from tests.world import ENTITY, World, eur, single, unique

@@ -18,7 +18,7 @@ from contracts.money import Money
 from contracts.processors import Payout, PayoutStatus
 from gateways.errors import GatewayError
 from gateways.odoo import OdooClient
-from tests.odoo.clearing_books import (
+from sandbox.clearing_books import (
     CLEARING,
     FEES,
     JOURNAL,
@@ -231,6 +231,28 @@ def test_a_payout_is_one_entry_of_net_and_fees(
         moved = book(payout.replace(status=PayoutStatus.FAILED))
     assert moved[TRANSFER] == 0
     assert moved[CLEARING] == -moved[FEES] < 0
+
+
+@in_the_stand_in
+def test_a_payout_that_is_returned_before_its_payment_is_heard_of_costs_its_fees(
+    odoo: OdooClient, books: ClearingBooks
+) -> None:
+    payout = Payout(
+        payout_id=unique("po"),
+        status=PayoutStatus.FAILED,
+        net=Money("97.13", "EUR"),
+        fees=Money("2.87", "EUR"),
+        on=ON,
+    )
+    accounts = PayoutBooks(
+        company="Northwind Consulting", journal=JOURNAL, fee_account=FEES, payout_account=TRANSFER
+    )
+    before = [books.balance(odoo, code) for code in (CLEARING, FEES, TRANSFER)]
+    for _ in range(2):
+        book_payout(odoo, PayoutRequest(system="stripe", payout=payout, books=accounts), COMPANY)
+    after = [books.balance(odoo, code) for code in (CLEARING, FEES, TRANSFER)]
+    moved = [round(now - then, 2) for now, then in zip(after, before, strict=True)]
+    assert moved == [-2.87, 2.87, 0.0]
 
 
 @in_the_stand_in

@@ -56,7 +56,7 @@ _NOT_TAKEN = (
 _PAYOUTS = {
     "paid": PayoutStatus.PAID,
     "failed": PayoutStatus.FAILED,
-    "canceled": PayoutStatus.FAILED,
+    "canceled": PayoutStatus.CANCELLED,
 }
 
 
@@ -141,11 +141,12 @@ class Stripe(Account[StripeApi]):
     def read_payout(self, payout_id: str) -> Payout:
         found = self._api.read("payouts", payout_id)
         status = _PAYOUTS.get(str(found.get("status")), PayoutStatus.PENDING)
-        if found.get("reconciliation_status") == "in_progress" and status is PayoutStatus.PAID:
+        is_sent = status in (PayoutStatus.PAID, PayoutStatus.FAILED)
+        if found.get("reconciliation_status") == "in_progress" and is_sent:
             status = PayoutStatus.PENDING  # Not all its fees are listed; another event says so.
         net = self._amount(found, "amount")
         fees = Money.zero(net.currency)
-        if status is PayoutStatus.PAID and found.get("automatic") is True:
+        if is_sent and found.get("automatic") is True:
             fees = self._fees(payout_id, net)
         return Payout(
             payout_id=payout_id,
