@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
 import pytest
@@ -22,7 +22,6 @@ def payment(**changed: Any) -> ProcessorPayment:
         "amount": Money("100.00", "EUR"),
         "is_money": True,
         "paid_on": ON,
-        "read_at": datetime(2026, 3, 2, tzinfo=UTC),
     }
     return ProcessorPayment(**(values | changed))
 
