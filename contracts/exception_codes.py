@@ -385,7 +385,7 @@ time_many_gone (operations): the system shows less than half of the entries of a
 time_entry_unreadable (operations): something of one entry cannot be read; it holds up no other, and
     its line stays as it is => correct the entry there
 time_week_uncompared (operations): the hours of a week cannot be compared with Odoo's lines; the
-    message says why, and other weeks are compared => mend that, and deliver the event again
+    message says why, and other weeks are compared => correct that, and deliver the event again
 time_too_many_lines (operations): a week has more hours than can be compared => set `open_days`
     lower; compare by hand
 time_access_limited (operations): reported by `c2c check`: the key sees the hours of its owner only
