@@ -22,7 +22,8 @@ from activities.odoo.bank_booking import BankBooking, Outcome, PlacedLine
 from activities.odoo.bank_books import bank_journal, refuse_closed
 from activities.odoo.bank_lines import KnownLine, place_of
 from activities.odoo.catalogue import Catalogue
-from contracts.bank.file import Counts, FileRef, ParkedLine, Proposal
+from activities.odoo.paging import fitting
+from contracts.bank.file import CANDIDATE_BYTES, Counts, FileRef, ParkedLine, Proposal
 from contracts.bank.ledger import Ledger
 from contracts.bank.matching import CannotApply
 from contracts.bank.statement import (
@@ -502,10 +503,17 @@ def _parked(placed: Sequence[PlacedLine], outcome: Outcome) -> list[ParkedLine]:
                 account=line.counterparty_iban,
                 text=said[:140],
                 problem=verdict.problem,
-                candidates=tuple(_proposal(it, outcome.ledger) for it in verdict.candidates),
+                candidates=tuple(_proposals(verdict, outcome.ledger)),
             )
         )
     return found
+
+
+def _proposals(verdict: Parked, ledger: Ledger) -> list[Proposal]:
+    """Without invoices that other lines of the page have paid."""
+    found = [_proposal(candidate, ledger) for candidate in verdict.candidates]
+    left = [item for item in found if item.undoes or item.open is None or not item.open.is_zero]
+    return left[: fitting(left, CANDIDATE_BYTES)]
 
 
 def _proposal(candidate: Candidate, ledger: Ledger) -> Proposal:

@@ -15,9 +15,11 @@ from contracts.money import Money
 from contracts.parking import Action, Responsible, StepException
 from contracts.problems import Problem, finding
 
-MAX_OPEN = 500
+MAX_OPEN = 400
 """Lines of a file that wait for a person at a time: with more, the next ones are not applied before
-some are decided. Each is about a kilobyte, and all of them are in the workflow's state."""
+some are decided. All of them are in the workflow's state, of which the engine takes 2 MB."""
+CANDIDATE_BYTES = 2_000
+"""What is kept of a line's candidates, the likeliest first."""
 AWAITED_FOR = timedelta(days=10)
 """How long the entries of a notification may be late; of most there never is a statement that sums
 them."""
