@@ -597,23 +597,37 @@ class Model:
     def formatted_read_group(
         self, domain: Domain, groupby: Sequence[str] = (), aggregates: Sequence[str] = ()
     ) -> list[Row]:
-        """Sums and counts of what a search finds, in groups by one many2one at most."""
+        """Sums and counts of what a search finds, in groups by many2ones and by months."""
         self.check_access("read")
-        groups: dict[Any, list[Row]] = {} if groupby else {None: []}
+        groups: dict[tuple[Any, ...], list[Row]] = {} if groupby else {(): []}
         for row in self.rows(self.visible(domain, None, None, 0)):
-            groups.setdefault(row[groupby[0]] if groupby else None, []).append(row)
-        return [
-            self._group(list(groupby), value, rows, aggregates) for value, rows in groups.items()
-        ]
+            values = tuple(self._group_value(row, name) for name in groupby)
+            groups.setdefault(values, []).append(row)
+        return [self._group(groupby, values, rows, aggregates) for values, rows in groups.items()]
+
+    def _group_value(self, row: Row, spec: str) -> Any:
+        name, _, granularity = spec.partition(":")
+        if granularity not in ("", "month"):
+            raise ValueError(f"{granularity!r} isn't a valid granularity")
+        value = row[self.field(name).name]
+        return f"{value[:7]}-01" if granularity and value else value
 
     def _group(
-        self, names: list[str], value: Any, rows: list[Row], aggregates: Sequence[str]
+        self,
+        specs: Sequence[str],
+        values: Sequence[Any],
+        rows: list[Row],
+        aggregates: Sequence[str],
     ) -> Row:
         found: Row = {"__extra_domain": [[1, "=", 1]]}
-        if names:
-            [name] = names
-            found[name] = self.env[self.field(name).relation].name_of(value)
-            found["__extra_domain"] = [[name, "=", value or False]]
+        for spec, value in zip(specs, values, strict=True):
+            name, _, granularity = spec.partition(":")
+            if granularity:
+                label = f"{date.fromisoformat(value):%B %Y}" if value else ""
+                found[spec] = [value, label] if value else False
+            else:
+                found[spec] = self.env[self.field(name).relation].name_of(value)
+                found["__extra_domain"] = [[name, "=", value or False]]
         for aggregate in aggregates:
             name, _, function = aggregate.partition(":")
             if aggregate == "__count":
