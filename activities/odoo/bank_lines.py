@@ -27,9 +27,10 @@ from activities.odoo.contexts import UNTRACKED
 from activities.odoo.needs import ACCOUNTING, BANK_STATEMENTS, UPSERT, Need
 from contracts.bank.statement import BankLine, BankStatement, StatementMark
 from contracts.money import Money
-from gateways.errors import FailureKind, GatewayError
+from gateways.errors import FailureKind, GatewayError, business
 from gateways.fields import names
 from gateways.odoo import OdooClient
+from gateways.odoo.errors import SYSTEM
 
 Row = Mapping[str, Any]
 T = TypeVar("T")
@@ -373,11 +374,17 @@ class BankLines:
             self._reconcile(item, share.target.item)
 
     def _reconcile(self, item: int, target: int) -> None:
+        """Match an item of a line with its target, all of it: refuses `payment_overtaken` where
+        less was open than the item is to settle."""
+
         def is_done() -> bool:
             [row] = self._odoo.read(ITEM, [item], ["reconciled"])
             return bool(row["reconciled"])
 
         unless_done(lambda: self._odoo.call(ITEM, "reconcile", [item, target]), is_done)
+        if not is_done():
+            text = "the invoice was settled by something else in the same moment"
+            raise business(SYSTEM, "payment_overtaken", text, field="amount")
 
 
 def _replacing(entry: Entry) -> Iterator[dict[str, Any]]:
