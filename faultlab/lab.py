@@ -48,6 +48,7 @@ from workflows import task_queues
 _SETTLEMENT = "settlement_days = 30"
 """As the stack's configuration has it. Here a paid invoice settles at once."""
 _SWEEP_SECONDS = 10
+BANK_ACCOUNT = "BE68539007547034"
 _LOOK_SECONDS = 0.4
 _SIGNS_OF_LIFE_SECONDS = 1.0
 _MAX_LISTED = 1_000
@@ -81,6 +82,11 @@ class Lab:
     odoo_mending: asyncio.Lock = field(default_factory=asyncio.Lock)
     temporal_mending: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a server is away, and by people who need it there."""
+
+    @property
+    def bank_files(self) -> Path:
+        """The folder that files of the bank are put into."""
+        return _bank_files(self.folder)
 
     @property
     def c2c(self) -> C2C:
@@ -238,6 +244,7 @@ async def running(
         webhooks = Webhooks(gateway.url, folder)
         environment = _environment(folder, temporal, sandbox, odoo, odoo_proxy, crm_proxy)
         environment |= _of_webhooks(webhooks, gateway)
+        environment |= _of_bank(folder)
         settings = _settings(environment)
         await asyncio.to_thread(_prepare_crm, settings)
         await schedules.ensure_sweeps(client, settings)
@@ -320,10 +327,28 @@ def _of_webhooks(webhooks: Webhooks, gateway: GatewayServer) -> dict[str, str]:
     }
 
 
+def _bank_files(folder: Path) -> Path:
+    return folder / "bank"
+
+
+def _of_bank(folder: Path) -> dict[str, str]:
+    """A folder that a bank's files are put into."""
+    for name in ("done", "refused"):
+        (_bank_files(folder) / name).mkdir(parents=True)
+    inbox = {
+        "kind": "folder",
+        "legal_entity": "northwind",
+        "folder": str(_bank_files(folder)),
+        "accounts": {BANK_ACCOUNT: "BNK1"},
+    }
+    return {"C2C_BANK": json.dumps({"inbox": inbox})}
+
+
 def _settings(environment: Mapping[str, str]) -> Settings:
     with _environ(environment):
         settings = load_settings()
-    sweeps = SweepSettings(odoo_seconds=_SWEEP_SECONDS, crm_seconds=_SWEEP_SECONDS)
+    every = _SWEEP_SECONDS
+    sweeps = SweepSettings(odoo_seconds=every, crm_seconds=every, bank_seconds=every)
     return settings.model_copy(update={"sweeps": sweeps})
 
 
