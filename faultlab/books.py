@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -16,6 +17,7 @@ from sandbox.real_odoo import RealOdoo
 CUSTOMER, PAYMENT = "Acme ", "gw-"
 """How the names of the campaign's customers, and the references of its payments, begin."""
 _CENT = Decimal("0.01")
+_POSTED = "state NOT IN ('draft', 'canceled', 'rejected')"
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,15 @@ class Move:
     def signed(self) -> Decimal:
         """Without tax, a credit note negative."""
         return -self.untaxed if self.kind == "out_refund" else self.untaxed
+
+
+@dataclass(frozen=True)
+class PostedPayment:
+    """A payment that was not taken back; `way` is inbound or outbound."""
+
+    reference: str
+    way: str
+    amount: Decimal
 
 
 class Database(Protocol):
@@ -127,9 +138,37 @@ class Books:
         """How many payments stand under a reference; those taken back do not count."""
         return self._counted(
             "SELECT memo AS name, count(*) AS number FROM account_payment "
-            f"WHERE memo LIKE '{PAYMENT}%' "
-            "AND state NOT IN ('draft', 'canceled', 'rejected') GROUP BY memo"
+            f"WHERE memo LIKE '{PAYMENT}%' AND {_POSTED} GROUP BY memo"
         )
+
+    def processor_payments(self, journal: int) -> list[PostedPayment]:
+        """The payments of a journal."""
+        return [
+            PostedPayment(row["memo"], row["payment_type"], _money(row["amount"]))
+            for row in self._database.rows(
+                "SELECT memo, payment_type, amount FROM account_payment "
+                f"WHERE journal_id = {journal:d} AND {_POSTED}"
+            )
+        ]
+
+    def entries(self, journal: int) -> Counter[str]:
+        """How many posted entries of a journal have a reference."""
+        return Counter(
+            self._counted(
+                "SELECT ref AS name, count(*) AS number FROM account_move "
+                f"WHERE journal_id = {journal:d} AND state = 'posted' AND ref IS NOT NULL "
+                "GROUP BY ref"
+            )
+        )
+
+    def balance(self, account: int) -> Decimal:
+        """What stands on an account, in the company's currency."""
+        [row] = self._database.rows(
+            "SELECT sum(l.balance) AS balance FROM account_move_line l "
+            "JOIN account_move m ON m.id = l.move_id "
+            f"WHERE l.account_id = {account:d} AND m.state = 'posted'"
+        )
+        return _money(row["balance"])
 
     def audit_records(self) -> dict[str, int]:
         """How many audit records have a file name."""

@@ -21,6 +21,7 @@ from faultlab.invariants import Findings, HistorySummary, examine, histories_of,
 from faultlab.lab import Lab
 from faultlab.ledger import patiently
 from faultlab.network_faults import CUT_AND_HELD, Loss, LostAnswers, NetworkFaults
+from faultlab.online import wrong_books
 from faultlab.process_kills import Boundaries, Boundary, Kill, RandomKills, remote_activities
 from faultlab.scenario import EVERYDAY, MOST_SECONDS, Habits, Scenario, ScenarioResult
 from faultlab.stall_monitor import StallMonitor
@@ -89,7 +90,12 @@ class Outcome:
 
     def lost_by(self, seed: int) -> list[Loss]:
         """The answers that a scenario did not get."""
-        ids = {s.workflow_id for s in self.scenarios if s.generated.seed == seed}
+        ids = {
+            workflow_id
+            for s in self.scenarios
+            if s.generated.seed == seed
+            for workflow_id in (s.workflow_id, *s.events)
+        }
         return [loss for loss, carrier in self.lost.hit if carrier.contract in ids]
 
     @property
@@ -161,6 +167,7 @@ class _Campaign:
             SqliteRows(self._lab.sandbox.crm_database),
             self._lab.webhooks.kept,
             self._scenarios,
+            partial(wrong_books, self._lab.stripe, self._lab.books, self._lab.clearing),
         )
         findings.events, findings.deliveries = len(inbound.kept), sum(inbound.kept.values())
         for seed, text in wrong:
@@ -207,7 +214,8 @@ class _Campaign:
         await asyncio.gather(*(one(seed) for seed in ordered(self._plan.seeds)))
 
     def _named(self, result: ScenarioResult) -> None:
-        self._seeds[result.workflow_id] = result.generated.seed
+        for workflow_id in (result.workflow_id, *result.events):
+            self._seeds[workflow_id] = result.generated.seed
 
     def _families_of(self, seed: int) -> frozenset[str]:
         """Which faults of calls a scenario meets: a third loses answers, a third has faults of the

@@ -69,19 +69,9 @@ class Books:
 
     def in_dollars(self, admin: OdooClient) -> Books:
         """The same firm's account in dollars, with a journal of its own."""
-        [bank] = self.odoo.search_read(
-            "account.journal",
-            [("code", "=", "BNK1"), ("company_id", "=", COMPANY)],
-            ["suspense_account_id"],
-        )
-        [dollar] = self.odoo.search_read("res.currency", [("name", "=", "USD")], ["id"])
-        account = {"name": "Dollars", "code": "101990", "account_type": "asset_cash"}
-        books = admin.with_company(COMPANY)
-        [own] = books.create("account.account", [account | {"company_ids": [(6, 0, [COMPANY])]}])
-        journal = {"name": "Dollars", "type": "bank", "code": "BUSD", "company_id": COMPANY}
-        journal |= {"currency_id": dollar["id"], "default_account_id": own}
-        journal |= {"suspense_account_id": bank["suspense_account_id"][0]}
-        books.create("account.journal", [journal])
+        own = [("code", "=", "BUSD"), ("company_id", "=", COMPANY)]
+        if not self.odoo.search_read("account.journal", own, ["id"]):
+            _make_dollar_journal(admin.with_company(COMPANY))
         return Books.of(self.odoo, account=Account(compact(unique("usd")), "USD"), journal="BUSD")
 
     def invoice(self, price: str = "100.00", of: Open | None = None, currency: str = "EUR") -> Open:
@@ -125,6 +115,18 @@ class Books:
 
     def balances(self, line: BankLine) -> list[float]:
         return [item["balance"] for item in self.items(line)]
+
+
+def _make_dollar_journal(books: OdooClient) -> None:
+    euros = [("code", "=", "BNK1"), ("company_id", "=", COMPANY)]
+    [bank] = books.search_read("account.journal", euros, ["suspense_account_id"])
+    [dollar] = books.search_read("res.currency", [("name", "=", "USD")], ["id"])
+    account = {"name": "Dollars", "code": "101990", "account_type": "asset_cash"}
+    [own] = books.create("account.account", [account | {"company_ids": [(6, 0, [COMPANY])]}])
+    journal = {"name": "Dollars", "type": "bank", "code": "BUSD", "company_id": COMPANY}
+    journal |= {"currency_id": dollar["id"], "default_account_id": own}
+    journal |= {"suspense_account_id": bank["suspense_account_id"][0]}
+    books.create("account.journal", [journal])
 
 
 def use_everything(books: Books) -> None:
