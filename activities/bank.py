@@ -177,17 +177,20 @@ class BankActivities:
                 value=first.value,
                 problems=problems[:50],
             )
+        bookings = {item.account: self._booking(file, item) for item in statements}
+        # A statement of this very file is there where an attempt before has begun.
+        marks = {key: it.lines.marks(but_of=file.sha256) for key, it in bookings.items()}
         repeated, notices = [], []
         for place, statement in enumerate(statements):
-            booking = self._booking(file, statement)
-            # A statement of this very file is there where an attempt before has begun.
-            marks = booking.lines.marks(but_of=file.sha256)
-            if is_repeat(statement, marks):
+            known = marks[statement.account]
+            if is_repeat(statement, known):
                 repeated.append(place)
                 continue
             before = [item.mark for item in statements[:place]]
-            notices += sequence_problems(statement, [*marks, *before])
+            notices += sequence_problems(statement, [*known, *before])
         new = [item for place, item in enumerate(statements) if place not in repeated]
+        for statement in new:
+            _refuse_closed(bookings[statement.account], statement.lines)
         return FileRead(
             lines=sum(len(item.lines) for item in new),
             repeated=repeated,
@@ -203,7 +206,7 @@ class BankActivities:
         new = [item for place, item in enumerate(statements) if place not in page.repeated]
         for statement, numbered in _on_page(new, page.first, page.count):
             booking = self._booking(page.file, statement)
-            refuse_closed(booking.journal, (line.booked_on for _, line in numbered))
+            _refuse_closed(booking, [line for _, line in numbered])
             record = booking.lines.load_statement(statement, page.file.sha256)
             firsts = _first_of_entries(statement)
             placed = [
@@ -453,6 +456,13 @@ class _KeptFiles:
             while len(self._files) > _KEPT_FILES:
                 self._files.popitem(last=False)
         return found
+
+
+def _refuse_closed(booking: BankBooking, lines: Sequence[BankLine]) -> None:
+    """Refuse lines in a closed period, but those that Odoo has: they come with later files, too."""
+    closed = [line for line in lines if line.booked_on <= booking.journal.closed_until]
+    known = booking.lines.known([line.key for line in closed]) if closed else {}
+    refuse_closed(booking.journal, (line.booked_on for line in closed if line.key not in known))
 
 
 def _on_page(

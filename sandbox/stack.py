@@ -238,7 +238,7 @@ async def running(
             environment=_configuration(f"127.0.0.1:{port}", namespace, remote, sandbox),
         )
         local.environment.update(_gateway_configuration(folder, gateway))
-        local.environment.update(_bank_configuration(local.bank_files))
+        local.environment.update(_bank_configuration(local.bank_files, keep_data=keep_data))
         os.environ.update(local.environment)
         stack.callback(local.stop_workers)
         stack.callback(local.stop_gateway)
@@ -304,8 +304,10 @@ def _gateway_configuration(folder: Path, url: str) -> dict[str, str]:
     }
 
 
-def _bank_configuration(folder: Path) -> dict[str, str]:
+def _bank_configuration(folder: Path, *, keep_data: bool) -> dict[str, str]:
     """A folder that a bank's files are put into."""
+    if not keep_data:
+        shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(exist_ok=True)
     inbox = {
         "kind": "folder",

@@ -83,13 +83,14 @@ def paid(
     id: str = "",
     returned: str = "",
     on: date = FIRST_DAY,
+    own: str = ACCOUNT,
 ) -> BankLine:
     """A line of a bank reference that nobody used before."""
-    key = f"{ACCOUNT}/{on}/{unique('ref')}"
+    key = f"{own}/{on}/{unique('ref')}"
     return BankLine(
         key=f"{key}/0",
         entry_key=key,
-        account=ACCOUNT,
+        account=own,
         booked_on=on,
         amount=Money(amount, currency),
         counterparty=payer,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
 from temporalio import activity
 
@@ -186,7 +187,11 @@ class BankBooking:
                 else:
                     self._fill(entry, shares)
             elif isinstance(verdict, Returned):
-                self._fill(entry, [Share(it, it.whole) for it in returned.get(verdict.undoes, ())])
+                # The line that it takes back may be of the same round, and not be loaded yet.
+                if targets := returned.get(verdict.undoes):
+                    self._fill(entry, [Share(it, it.whole) for it in targets])
+                else:
+                    overtaken.add(key)
             entries.append(entry)
         return entries, overtaken
 
@@ -295,18 +300,28 @@ class BankBooking:
     def learn(self, found: Iterable[LearnedIban | None]) -> None:
         """Keep the accounts of payers; one that Odoo refuses is asked about again next time."""
         pairs = {(item.partner, item.iban) for item in found if item is not None}
-        for partner, number in sorted(pairs):
-            row = {
+        rows = [
+            {
                 "id": external_ids.partner_account_id(partner, number),
                 "acc_number": number,
                 "partner_id/.id": partner,
             }
-            try:
-                self._odoo.load("res.partner.bank", [row], create_once=True)
-            except GatewayError as error:
-                if error.kind is not FailureKind.BUSINESS:
-                    raise
-                activity.logger.warning("account of partner %d is not kept: %s", partner, error)
+            for partner, number in sorted(pairs)
+        ]
+        for some in batches(rows, LINES_A_CALL):
+            self._load_accounts(some)
+
+    def _load_accounts(self, rows: Sequence[dict[str, Any]]) -> None:
+        try:
+            self._odoo.load("res.partner.bank", rows, create_once=True)
+        except GatewayError as error:
+            if error.kind is not FailureKind.BUSINESS:
+                raise
+            if len(rows) > 1:
+                for row in rows:
+                    self._load_accounts([row])
+            else:
+                activity.logger.warning("an account is not kept: %s: %s", rows[0], error)
 
 
 def _overtaken(key: str) -> Parked:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from fnmatch import fnmatchcase
 from itertools import pairwise
@@ -103,9 +104,10 @@ class Drop:
         if problems := self._lacking():
             told = "; ".join(f"{item.field}: expected {item.expected}" for item in problems)
             raise self._incomplete(told)
-        return heapq.nsmallest(
-            MAX_LISTED, self._found(), key=lambda item: (item.modified, item.name)
-        )
+        with self._there():
+            return heapq.nsmallest(
+                MAX_LISTED, self._found(), key=lambda item: (item.modified, item.name)
+            )
 
     def _found(self) -> Iterator[SourceFile]:
         for count, (raw, entry) in enumerate(self._files.names(), start=1):
@@ -159,11 +161,21 @@ class Drop:
         there = self._content(path, name)
         if there is None:
             written = b".%s.part" % _sha256(content).encode()
-            self._files.write(written, content)
-            self._files.rename(written, path)
+            with self._there():
+                self._files.write(written, content)
+                self._files.rename(written, path)
         elif there != content:
             told = f"there is another file {name} in {self._files.place}"
             raise business(self._system, "bank_file_exists", told, value=name)
+
+    @contextmanager
+    def _there(self) -> Iterator[None]:
+        """For what needs the folders: one may vanish at any time, as a disk does."""
+        try:
+            yield
+        except Gone:
+            told = f"{self._files.place} lacks a folder, or is not there any more"
+            raise self._incomplete(told) from None
 
     def _incomplete(self, told: str) -> GatewayError:
         return business(self._system, "bank_source_incomplete", told)
@@ -195,7 +207,8 @@ class Drop:
         target = self._put_away(name, _REFUSED, sha256)
         if target is not None:
             text = f"{name} was refused and nothing of it was booked.\n\n{reason.strip()}\n"
-            self._files.write(target + b".txt", text.encode())
+            with self._there():
+                self._files.write(target + b".txt", text.encode())
 
     def _put_away(self, name: str, folder: bytes, sha256: str) -> bytes | None:
         """Where the file is now; None where no file with these bytes is there any more.
@@ -279,19 +292,23 @@ class Drop:
         """A file of our own goes the way that bank files go: nothing else proves that it can."""
         way = [_OWN, b"%s/%s" % (_DONE, _OWN), b"%s/%s" % (_REFUSED, _OWN)]
         try:
-            next(iter(self._files.names()), None)
-            for left in filter(self._is_there, way):  # by a check that was broken off
-                self._files.remove(left)
-            self._files.write(_OWN, b"c2c check looks whether it may write here.\n")
-            for old, new in pairwise(way):
-                self._files.rename(old, new)
-            self._files.remove(way[-1])
+            with self._there():
+                self._send_own(way)
         except GatewayError as error:
             if error.kind is not FailureKind.BUSINESS:
                 raise
             right = "the right to read, write and rename here, in done/ and in refused/"
             return [self._problem("folder", self._files.place, f"{right}: {error.message}")]
         return []
+
+    def _send_own(self, way: Sequence[bytes]) -> None:
+        next(iter(self._files.names()), None)
+        for left in filter(self._is_there, way):  # by a check that was broken off
+            self._files.remove(left)
+        self._files.write(way[0], b"c2c check looks whether it may write here.\n")
+        for old, new in pairwise(way):
+            self._files.rename(old, new)
+        self._files.remove(way[-1])
 
     def _problem(self, field: str, value: str, expected: str) -> Problem:
         return finding("bank_source_incomplete", field, value, expected)

@@ -9,12 +9,12 @@ from activities.bank import BankActivities, BankSetup, LineRequest, PageApplied,
 from activities.odoo.catalogue import Catalogue
 from activities.odoo.payments import register_payment
 from contracts.bank.file import FileRef
-from contracts.bank.statement import BankLine
+from contracts.bank.statement import BankLine, compact
 from contracts.invoice.messages import PaymentReceived
 from contracts.money import Money
 from gateways.odoo import OdooClient
-from tests.bank_source import ACCOUNT, BANK, Account, FilesInMemory, paid
-from tests.odoo.helpers import customer, invoice, the
+from tests.bank_source import BANK, Account, FilesInMemory, paid
+from tests.odoo.helpers import COMPANY, customer, invoice, the
 from tests.world import ENTITY, unique
 
 DIFFERENCES = "650000"
@@ -47,29 +47,42 @@ class Books:
     account: Account = field(default_factory=Account)
 
     @classmethod
-    def of(cls, odoo: OdooClient, acting: OdooClient | None = None) -> Books:
+    def of(
+        cls,
+        odoo: OdooClient,
+        acting: OdooClient | None = None,
+        account: Account | None = None,
+        journal: str = "BNK1",
+    ) -> Books:
         """With `acting` the activities have a client of their own."""
-        acting = acting or odoo
+        acting, account = acting or odoo, account or Account()
         source = FilesInMemory()
         setup = BankSetup(
             legal_entity=ENTITY,
             company="Northwind Consulting",
-            accounts={ACCOUNT: "BNK1"},
+            accounts={account.number: journal},
             tolerance=(Money("1.00", "EUR"),),
             difference_account=DIFFERENCES,
         )
         activities = BankActivities({BANK: source}, {BANK: setup}, acting, Catalogue(acting))
-        return cls(odoo, source, activities)
+        return cls(odoo, source, activities, account)
 
-    def invoice(self, price: str = "100.00", of: Open | None = None) -> Open:
+    def in_dollars(self, admin: OdooClient) -> Books:
+        """The same firm's account in dollars, with a journal of its own."""
+        own = [("code", "=", "BUSD"), ("company_id", "=", COMPANY)]
+        if not self.odoo.search_read("account.journal", own, ["id"]):
+            _make_dollar_journal(admin.with_company(COMPANY))
+        return Books.of(self.odoo, account=Account(compact(unique("usd")), "USD"), journal="BUSD")
+
+    def invoice(self, price: str = "100.00", of: Open | None = None, currency: str = "EUR") -> Open:
         """Of a new customer, or of the one who has this one."""
-        move = invoice(self.odoo, price=price)
+        move = invoice(self.odoo, currency, price)
         if of is not None:
             customer = the(self.odoo, "account.move", of.id, "partner_id")["partner_id"][0]
             self.odoo.write("account.move", [move], {"partner_id": customer})
         self.odoo.press("account.move", "action_post", [move])
         row = the(self.odoo, "account.move", move, "name", "partner_id", "amount_total")
-        total = Money.rounded(row["amount_total"], "EUR")
+        total = Money.rounded(row["amount_total"], currency)
         return Open(move, row["name"], row["partner_id"][1], total)
 
     def file(self, *lines: BankLine) -> FileRef:
@@ -102,6 +115,18 @@ class Books:
 
     def balances(self, line: BankLine) -> list[float]:
         return [item["balance"] for item in self.items(line)]
+
+
+def _make_dollar_journal(books: OdooClient) -> None:
+    euros = [("code", "=", "BNK1"), ("company_id", "=", COMPANY)]
+    [bank] = books.search_read("account.journal", euros, ["suspense_account_id"])
+    [dollar] = books.search_read("res.currency", [("name", "=", "USD")], ["id"])
+    account = {"name": "Dollars", "code": "101990", "account_type": "asset_cash"}
+    [own] = books.create("account.account", [account | {"company_ids": [(6, 0, [COMPANY])]}])
+    journal = {"name": "Dollars", "type": "bank", "code": "BUSD", "company_id": COMPANY}
+    journal |= {"currency_id": dollar["id"], "default_account_id": own}
+    journal |= {"suspense_account_id": bank["suspense_account_id"][0]}
+    books.create("account.journal", [journal])
 
 
 def use_everything(books: Books) -> None:

@@ -123,6 +123,12 @@ def test_a_payment_that_came_back_opens_its_invoices_again(books: Books) -> None
     again = paid(str(one.total.amount), one.number, one.customer)
     assert counted(books.apply(again)) == {"booked": 1}
     assert one.of(books.odoo)[0] == "paid"
+    same_day = books.invoice()
+    there = paid(str(same_day.total.amount), same_day.number, same_day.customer, id=unique("e2e"))
+    back_at_once = paid(str(-there.amount.amount), id=there.end_to_end_id, returned="AC04")
+    applied = books.apply(there, back_at_once)
+    assert (counted(applied), codes(applied)) == ({"booked": 1, "returned": 1}, [])
+    assert same_day.of(books.odoo) == ("not_paid", same_day.total)
     twice = paid(str(-both.amount.amount), "returned", id=id, returned="AM04")
     assert codes(books.apply(twice)) == ["return_unidentified"]
 
@@ -238,6 +244,33 @@ def test_an_attempt_that_is_lost_on_the_way_is_repeated_without_booking_twice(
     assert part.of(books.odoo) == ("partial", part.total - Money("30.00", "EUR"))
     assert [len(books.balances(line)) for line in lines] == [2, 2]
     assert all(item["reconciled"] for line in lines for item in books.items(line)[1:])
+
+
+def test_an_account_in_another_currency_pays_invoices_of_that_currency(
+    books: Books, admin_odoo: OdooClient
+) -> None:
+    dollars = books.in_dollars(admin_odoo)
+    one = dollars.invoice("70.00", currency="USD")
+    two = dollars.invoice("33.33", currency="USD", of=one)
+    both = paid(
+        str((one.total + two.total).amount),
+        f"{one.number} {two.number}",
+        one.customer,
+        currency="USD",
+        own=dollars.account.number,
+    )
+    euros = books.invoice()
+    wrong = paid(
+        str(euros.total.amount),
+        euros.number,
+        euros.customer,
+        currency="USD",
+        own=dollars.account.number,
+    )
+    applied = dollars.apply(both, wrong)
+    assert (counted(applied), codes(applied)) == ({"booked": 1}, ["payment_currency_differs"])
+    assert [it.of(books.odoo) for it in (one, two)] == [("paid", Money.zero("USD"))] * 2
+    assert sum(dollars.balances(both)) == pytest.approx(0)
 
 
 def test_what_somebody_else_settles_in_the_same_moment_is_not_paid_twice(

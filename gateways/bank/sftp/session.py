@@ -108,7 +108,7 @@ class SftpSession:
         with self._working():
             try:
                 found = await work(client)
-            except (Gone, asyncssh.SFTPError) as error:
+            except asyncssh.SFTPError as error:
                 if not isinstance(error, _LOST):
                     self._client = client
                 raise
