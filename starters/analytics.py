@@ -140,6 +140,7 @@ class Export:
         count = 0
         pages = contract_pages(self.client, self.legal_entity, self._since, self._left_out)
         async for page in _ahead(pages):
+            self._refuse_too_many_unreadable()
             count += len(page.pipeline) + len(page.facts)
             self.progress(f"{self.legal_entity}: {count} contracts")
             async for found in self._of_contracts(page):
@@ -172,10 +173,13 @@ class Export:
 
     def _left_out(self, workflow_id: str, error: Exception) -> None:
         self.unreadable[workflow_id] = str(error)
+
+    def _refuse_too_many_unreadable(self) -> None:
         if len(self.unreadable) > MOST_UNREADABLE:
+            *_, last = self.unreadable.values()
             raise TooManyUnreadable(
-                f"more than {MOST_UNREADABLE} contracts gave no answer, the last: {error}"
-            ) from error
+                f"more than {MOST_UNREADABLE} contracts gave no answer, the last: {last}"
+            )
 
     # --- work -----------------------------------------------------------------------------------
 

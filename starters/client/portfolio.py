@@ -6,6 +6,7 @@ each, some at a time, which a worker answers.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -14,6 +15,7 @@ from temporalio.client import Client
 
 from contracts.analytics.contract import ContractFacts
 from contracts.contract.state import ENDED, UNSIGNED, ContractStage
+from contracts.identifiers import contract_workflow_id
 from starters.client import calls
 from starters.client.calls import Unreadable
 from starters.client.listing import ContractRow, conditions, contract_row
@@ -22,6 +24,7 @@ from starters.client.names import CONTRACT_WORKFLOW, INVOICE_WORKFLOW
 from workflows import search_attributes
 
 PAGE_CONTRACTS = 200
+_AGAIN_AFTER_SECONDS = 2
 
 PIPELINE = UNSIGNED | {ContractStage.PROVISIONING}
 """The stages of a contract that does not run yet."""
@@ -82,8 +85,26 @@ def _where(legal_entity: str, ended_since: date) -> str:
 async def _page(client: Client, rows: list[ContractRow], unreadable: Unreadable) -> ContractPage:
     pipeline = [row for row in rows if row.stage in PIPELINE]
     asked = [row.workflow_id for row in rows if row.stage not in PIPELINE]
-    facts = await calls.each(asked, lambda item: calls.query(client, item, FACTS), unreadable)
+    facts = await _facts(client, asked, unreadable)
     return ContractPage(pipeline, [item for item in facts if _counts(item)])
+
+
+async def _facts(client: Client, asked: list[str], unreadable: Unreadable) -> list[ContractFacts]:
+    """What these contracts tell, in their order."""
+
+    async def ask(contract: str) -> list[ContractFacts]:
+        return await calls.query(client, contract, FACTS)
+
+    late: list[str] = []
+    found = await calls.each(asked, ask, lambda contract, _: late.append(contract))
+    if late:
+        # Workers are there and were busy: now that the others are through, once more.
+        await asyncio.sleep(_AGAIN_AFTER_SECONDS)
+        found += await calls.each(late, ask, unreadable)
+    place = {workflow_id: number for number, workflow_id in enumerate(asked)}
+    return sorted(
+        found, key=lambda one: place[contract_workflow_id(one.legal_entity, one.contract_id)]
+    )
 
 
 def _counts(facts: ContractFacts) -> bool:

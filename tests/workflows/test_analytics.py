@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 
 from contracts.analytics.tables import TABLES
 from contracts.model import JsonObject
+from starters import analytics
 from starters.cli import app
 from starters.cli.errors import ExitCode
 from starters.client import Refused, calls
@@ -157,6 +158,24 @@ async def test_a_contract_that_gives_no_answer_is_left_out_and_named(
     wanted = tmp_path / "contracts"
     sql = f"SELECT contract FROM read_parquet('{wanted}/**/*.parquet')"
     assert (contract["contract_id"],) not in duckdb.execute(sql).fetchall()
+
+
+async def test_an_export_without_workers_is_none(
+    world: World, c2c: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contract = single()
+    await world.active(contract)
+    await _listed(world, contract["contract_id"])
+
+    async def refused(*_: Any) -> Any:
+        raise Refused("no worker answered")
+
+    monkeypatch.setattr(calls, "query", refused)
+    monkeypatch.setattr(analytics, "MOST_UNREADABLE", 0)
+    done = await asyncio.to_thread(c2c, "--to", str(tmp_path), "--entity", ENTITY)
+    assert done.exit_code == ExitCode.UNREACHABLE
+    assert "no worker answered" in json.loads(done.stdout)["error"]["message"]
+    assert list(tmp_path.rglob("*.parquet")) == []
 
 
 async def test_a_wrong_entity_or_day_is_refused(
