@@ -64,12 +64,13 @@ from contracts.timesheets.mapping import Target
 from contracts.timesheets.payroll import Period
 from gateways.errors import GatewayError
 from gateways.odoo import OdooClient
+from sandbox.clearing_books import FEES, JOURNAL, TRANSFER, clearing_books
 from tests.activities.firm import APPROVED_FIELD, INVOICE_ON, Firm, Ordered
 from tests.activities.handed import ADA, PM, handed, log, one, template
 from tests.activities.mixed import mixed, taxed
 from tests.activities.recorder import Recorder, Uses, remember_activities, remember_callers
 from tests.activities.refusals import code, refused
-from tests.odoo.clearing_books import FEES, JOURNAL, TRANSFER, clearing_books
+from tests.odoo.bank_books import Books, use_everything
 from tests.servers import OdooServer
 from tests.world import contract_data, credit, single, unique
 
@@ -104,6 +105,7 @@ def test_each_module_declares_what_it_uses(
     _draft(recorded)
     _settle(recorded, recorder)
     _process(recorded)
+    use_everything(Books.of(recorded.odoo, recorded.client))
     _deliver(recorded, recorder)
     _sweep(recorded)
     _export(recorded)

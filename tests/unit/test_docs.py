@@ -241,13 +241,15 @@ def _returned_code(node: ast.Return) -> Iterator[str]:
 
 
 def _values(node: ast.expr, constants: dict[str, str], where: str) -> Iterator[str]:
-    text = ast.unparse(node)
     if isinstance(node, ast.Constant):
         yield str(node.value)
-    elif isinstance(node, ast.IfExp):
+        return
+    if isinstance(node, ast.IfExp):
         yield from _values(node.body, constants, where)
         yield from _values(node.orelse, constants, where)
-    elif text in _COMPOSED:
+        return
+    text = ast.unparse(node)
+    if text in _COMPOSED:
         yield from _COMPOSED[text]
     elif text in constants:
         yield constants[text]
