@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 LAYOUT = 1
 """Of the folders and of the file that says what is there; not of the tables' columns."""
 
-_GROUP_ROWS = 5_000
+_GROUP_ROWS = 2_000
 """So many rows of a table are in memory at most, besides the list that is being written."""
 
 

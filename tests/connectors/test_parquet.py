@@ -270,7 +270,7 @@ def test_exports_at_the_same_time_leave_one(tmp_path: Path) -> None:
 
 def test_whole_groups_leave_no_empty_one(tmp_path: Path) -> None:
     place = place_of(str(tmp_path), AnalyticsSettings())
-    for count, groups in ((10_000, [5_000, 5_000]), (0, [])):
+    for count, groups in ((4_000, [2_000, 2_000]), (0, [])):
         export(place, count)
         [file] = (tmp_path / folder_of(BILLED, ENTITY, DAY)).iterdir()
         found = pq.read_metadata(file)
