@@ -44,7 +44,7 @@ READING = frozenset(
 
 APART = frozenset({"read_burn", "read_portfolio"})
 """What no scenario comes to: what the sweep of each day and people ask for."""
-_OTHER_QUEUES = (task_queues.ESIGN, task_queues.TIMESHEETS)
+_OTHER_QUEUES = (task_queues.ESIGN, task_queues.TIMESHEETS, task_queues.BANK)
 
 
 def remote_activities(settings: Settings) -> list[str]:
