@@ -58,6 +58,15 @@ def room(ledger: Ledger, plan: str) -> Decimal:
     return max(_cap_change(ledger, plan, ()), ZERO)
 
 
+def room_in_the_end(ledger: Ledger, plan: str) -> Decimal:
+    """The same once every open invoice is issued, as far as it is known today: what those cut off
+    is then given back, too."""
+    above, terms = above_cap(ledger, plan), ledger.index.terms.get(plan)
+    if terms is None or not terms.is_alive or terms.cap is None:
+        return max(above, ZERO)
+    return max(min(_change(ledger, plan, terms.cap, ZERO, firm=False), above), ZERO)
+
+
 def above_cap(ledger: Ledger, plan: str) -> Decimal:
     """How much of what a plan bills is cut off by its cap."""
     return -ledger.account(keys.cap(plan)).amount
@@ -81,13 +90,13 @@ def _cap_change(ledger: Ledger, plan: str, drafts: Sequence[Draft]) -> Decimal:
     change = above_cap(ledger, plan)
     if terms is not None and terms.is_alive and terms.cap is not None:
         new = amount_of(drafts)
-        change = min(_change(ledger, plan, terms.cap, new, firm) for firm in (False, True))
+        change = min(_change(ledger, plan, terms.cap, new, firm=firm) for firm in (False, True))
     if change > 0:
         return min(change, _cut_for_good(ledger, plan))
     return max(change, -sum((max(draft.amount, ZERO) for draft in drafts), ZERO))
 
 
-def _change(ledger: Ledger, plan: str, cap: Decimal, new: Decimal, firm: bool) -> Decimal:
+def _change(ledger: Ledger, plan: str, cap: Decimal, new: Decimal, *, firm: bool) -> Decimal:
     """The change, with all that is billed; or (`firm`) without what open invoices take back: they
     may still be refused. What was credited for good is not billed again in its place."""
     key = keys.cap(plan)

@@ -78,7 +78,7 @@ def _value(ledger: Ledger) -> Decimal:
             planned = target(key, item.amount.amount, account._replace(refused=ZERO))
             value += max(planned - (ledger.target(key) or ZERO), ZERO)
     for plan in ledger.index.terms:
-        value += caps.room(ledger, plan) - caps.above_cap(ledger, plan)
+        value += caps.room_in_the_end(ledger, plan) - caps.above_cap(ledger, plan)
     value += target(keys.DEDUCTED, -deposits.deposit(ledger), ledger.account(keys.DEDUCTED))
     refused = sum((_refused(ledger, number) for number in ledger.state.invoices), ZERO)
     return value - refused - _forfeited(ledger)

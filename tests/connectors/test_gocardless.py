@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import gocardless_pro
 import pytest
 from gocardless_pro import webhooks
+from starlette.applications import Starlette
 
 from contracts.money import Money
 from contracts.processors import LinkRequest, ObjectKind, minor_units, of_minor_units
@@ -20,17 +20,18 @@ from gateways.payments.gocardless import CONNECTOR
 from gateways.payments.gocardless.api import PAGE
 from gateways.payments.objects import INVOICE_FIELD
 from sandbox.conformance.gateway import built
-from sandbox.conformance.payments import PaymentsConformance, PaymentsRemote
+from sandbox.conformance.payments import PaymentsConformance
 from sandbox.conformance.remote import Answer, Delivery
 from sandbox.conformance.serving import served
 from sandbox.gocardless import GoCardlessStore, gocardless_app, signed
 from sandbox.proxy import Request
+from tests.connectors.processors import ProcessorRemote
 from tests.standins.recorder import Recorder
 
 TOKEN, WRONG = "sandbox_kit", "sandbox_wrong"
 
 
-class GoCardlessRemote(PaymentsRemote):
+class GoCardlessRemote(ProcessorRemote[GoCardlessStore]):
     connector = CONNECTOR
     page_size = PAGE
     cannot: ClassVar = {
@@ -38,41 +39,19 @@ class GoCardlessRemote(PaymentsRemote):
         "inquire": "banks that only ask are not told of",
     }
 
-    def __init__(self, address: str, store: GoCardlessStore) -> None:
-        self._address, self.store = address, store
+    key, wrong = TOKEN, WRONG
+    denied: ClassVar = {"payouts"}
 
     @classmethod
-    @contextmanager
-    def running(cls) -> Iterator[Self]:
+    def stand_in(cls) -> tuple[GoCardlessStore, Starlette]:
         store = GoCardlessStore(TOKEN)
-        with served(gocardless_app(store)) as address:
-            yield cls(address, store)
-
-    @property
-    def address(self) -> str:
-        return self._address
-
-    def settings(self, address: str) -> dict[str, Any]:
-        books = {"journal": "PSP", "fee_account": "652900", "payout_account": "101960"}
-        return {"url": address, "api_key": TOKEN, **books}
-
-    def wrong_settings(self, address: str) -> dict[str, Any]:
-        return {**self.settings(address), "api_key": WRONG}
-
-    def secrets(self) -> list[str]:
-        return [TOKEN, WRONG]
+        return store, gocardless_app(store)
 
     def rate_limited(self, seconds: int, request: Request) -> Answer:
         until = self.now() + timedelta(seconds=seconds)
         body = {"error": {"type": "invalid_api_usage", "code": 429, "message": "Rate limit"}}
         headers = {"ratelimit-reset": format_datetime(until, usegmt=True)}
         return Answer(429, headers, json.dumps(body).encode())
-
-    @contextmanager
-    def without_setup(self) -> Iterator[Self]:
-        with type(self).running() as bare:
-            bare.store.denied = {"payouts"}
-            yield bare
 
     def webhook(self, record_id: str, secret: str) -> Delivery:
         body, headers = signed([self.store.event(record_id)], secret)
@@ -113,9 +92,6 @@ class GoCardlessRemote(PaymentsRemote):
 
     def return_payout(self, payout_id: str) -> None:
         self.store.bounce(payout_id)
-
-    def pay_link(self, url: str) -> str:
-        return self.store.pay(url.rpartition("/")[2])
 
 
 class TestGoCardless(PaymentsConformance[GoCardlessRemote]):

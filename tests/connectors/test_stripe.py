@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import pytest
 import stripe
+from starlette.applications import Starlette
 
 from contracts.money import Money
 from contracts.processors import LinkRequest, ObjectKind, minor_units, of_minor_units
@@ -22,17 +22,18 @@ from gateways.payments.stripe.payments import SPECIAL
 from gateways.webhooks import schemes
 from gateways.webhooks.schemes import SignedRequest
 from sandbox.conformance.gateway import built
-from sandbox.conformance.payments import PaymentsConformance, PaymentsRemote
+from sandbox.conformance.payments import PaymentsConformance
 from sandbox.conformance.remote import Answer, Delivery
 from sandbox.conformance.serving import served
 from sandbox.proxy import Request
 from sandbox.stripe import StripeStore, signed, stripe_app
+from tests.connectors.processors import ProcessorRemote
 from tests.standins.recorder import Recorder
 
 KEY, WRONG = "rk_test_kit", "rk_test_wrong"
 
 
-class StripeRemote(PaymentsRemote):
+class StripeRemote(ProcessorRemote[StripeStore]):
     connector = CONNECTOR
     page_size = PAGE
     cannot: ClassVar = {
@@ -40,39 +41,17 @@ class StripeRemote(PaymentsRemote):
         "fail": "a payment that fails later has a dispute",
     }
 
-    def __init__(self, address: str, store: StripeStore) -> None:
-        self._address, self.store = address, store
+    key, wrong = KEY, WRONG
+    denied: ClassVar = {"payouts", "disputes"}
 
     @classmethod
-    @contextmanager
-    def running(cls) -> Iterator[Self]:
+    def stand_in(cls) -> tuple[StripeStore, Starlette]:
         store = StripeStore(KEY)
-        with served(stripe_app(store)) as address:
-            yield cls(address, store)
-
-    @property
-    def address(self) -> str:
-        return self._address
-
-    def settings(self, address: str) -> dict[str, Any]:
-        books = {"journal": "PSP", "fee_account": "652900", "payout_account": "101960"}
-        return {"url": address, "api_key": KEY, **books}
-
-    def wrong_settings(self, address: str) -> dict[str, Any]:
-        return {**self.settings(address), "api_key": WRONG}
-
-    def secrets(self) -> list[str]:
-        return [KEY, WRONG]
+        return store, stripe_app(store)
 
     def rate_limited(self, seconds: int, request: Request) -> Answer:
         body = {"error": {"type": "invalid_request_error", "code": "rate_limit"}}
         return Answer(429, {"Retry-After": str(seconds)}, json.dumps(body).encode())
-
-    @contextmanager
-    def without_setup(self) -> Iterator[Self]:
-        with type(self).running() as bare:
-            bare.store.denied = {"payouts", "disputes"}
-            yield bare
 
     def webhook(self, record_id: str, secret: str) -> Delivery:
         body, headers = signed(self.store.event(record_id), secret)
@@ -119,9 +98,6 @@ class StripeRemote(PaymentsRemote):
 
     def return_payout(self, payout_id: str) -> None:
         self.store.fail_payout(payout_id)
-
-    def pay_link(self, url: str) -> str:
-        return self.store.pay(url.rpartition("/")[2])
 
 
 @pytest.fixture(scope="class")

@@ -403,6 +403,20 @@ def test_a_cut_line_says_so() -> None:
     )
 
 
+def test_what_an_open_invoice_cuts_off_counts_once_the_cap_is_raised() -> None:
+    """It is billed as soon as that invoice is issued."""
+    desk = Desk(time=[CAPPED])
+    desk.works(1, "2026-01-10", "12")
+    desk.on("2026-02-01").lets_cap_pass()
+    first = desk.proposes()
+    assert desk.sums.value == euros(1000)
+    desk.adopts(time=[{**CAPPED, "cap": "1150"}])
+    assert desk.sums.value == euros(1150)
+    desk.billing = account.issued(desk.billing, first.number)
+    assert desk.sums.value == euros(1150)
+    assert desk.on("2026-03-01").bills_all() == euros(1150)
+
+
 def test_each_plan_has_a_cap_of_its_own() -> None:
     desk = Desk(time=[CAPPED, {**OPS, "cap": "450"}])
     desk.works(1, "2026-01-10", "8")
