@@ -250,7 +250,7 @@ def _model(odoo: OdooClient, need: Need) -> Iterator[Finding]:
         yield _if_needed(found, need) if need.only_for else found
         return
     granted = {right: _has_right(odoo, model, right) for right in need.rights}
-    refused = [right for right, has in granted.items() if has is False]
+    refused = sorted(right for right, has in granted.items() if has is False)
     if refused:
         detail = f"the user may not {' or '.join(refused)}"
         remedy = f"give the service user the group {need.access.group}"
