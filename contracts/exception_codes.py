@@ -614,6 +614,7 @@ payment_details_differ: the payments that the bank lists do not add up to the en
 payment_overtaken: the invoices were settled by something else in the same moment, three times in a
     row => look what is open of them, then settle the line
 line_not_parked: no such line of the file waits => see `c2c bank lines`
+line_split: the line sums payments that came with a notification and wait one by one => settle those
 line_gone: the line was deleted in Odoo => book it there, then ignore it here
 line_not_returnable: no booked line of this key is there, or it was taken back already => choose
     another

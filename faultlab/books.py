@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -195,6 +196,29 @@ class Books:
             "JOIN project_project p ON p.id = a.res_id "
             f"WHERE m.model = 'project.project' GROUP BY {name}, a.summary) versions GROUP BY name"
         )
+
+    def bank_lines(self) -> dict[str, int]:
+        """How many lines of bank statements stand under a key."""
+        return self._counted(
+            "SELECT l.ref AS name, count(*) AS number FROM account_bank_statement_line x "
+            "JOIN account_move l ON l.id = x.move_id GROUP BY l.ref"
+        )
+
+    def on_suspense(self) -> dict[str, int]:
+        """How many items of a bank line's are on the suspense account, by the line's key."""
+        return self._counted(
+            "SELECT l.ref AS name, count(*) AS number FROM account_bank_statement_line x "
+            "JOIN account_move l ON l.id = x.move_id "
+            "JOIN account_journal j ON j.id = l.journal_id "
+            "JOIN account_move_line i ON i.move_id = l.id "
+            "AND i.account_id = j.suspense_account_id GROUP BY l.ref"
+        )
+
+    def open_of(self, invoices: Sequence[int]) -> dict[int, Decimal]:
+        """What these invoices have open, by their ids in Odoo."""
+        ids = ", ".join(map(str, invoices))
+        sql = f"SELECT id, amount_residual FROM account_move WHERE id IN ({ids})"
+        return {row["id"]: _money(row["amount_residual"]) for row in self._database.rows(sql)}
 
     def _counted(self, sql: str) -> dict[str, int]:
         return {row["name"]: int(row["number"]) for row in self._database.rows(sql)}

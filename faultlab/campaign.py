@@ -13,6 +13,7 @@ from random import Random
 
 from contracts.identifiers import contract_of
 from faultlab import lab as labs
+from faultlab.bank_files import BankFiles
 from faultlab.books import SqliteRows
 from faultlab.contract_generator import Flavour, drawn
 from faultlab.inbound import look
@@ -56,7 +57,8 @@ class Plan:
     families: frozenset[str] = ALL
     at_once: int = AT_ONCE
     boundaries: bool = False
-    """Whether the worker has to be killed at every boundary of every activity."""
+    """Whether the worker has to be killed at every boundary of every activity; then files of a bank
+    come, too."""
     mutation: str | None = None
     losses: tuple[Kind, ...] = CUT_AND_HELD
     """How the answers to writes are lost."""
@@ -132,6 +134,7 @@ class _Campaign:
         killing = plan.families - ({"F1"} if plan.boundaries else set())
         every = 8.0 if plan.real else 4.0
         calls = len(plan.seeds) * _CALLS_OF_A_SCENARIO // _KILLS
+        self._bank_files = BankFiles(lab)
         self._random_kills = RandomKills(
             lab,
             killing,
@@ -142,12 +145,14 @@ class _Campaign:
 
     async def run(self) -> Outcome:
         began = time.monotonic()
+        if self._plan.boundaries:
+            await self._bank_files.prepare()
         for proxy in self._lab.proxies:
             proxy.fate_of, proxy.watch = self._network_faults, self._boundaries.watch
         killing = asyncio.create_task(self._kill_at_random())
         saying = asyncio.create_task(self._show_progress())
         watching = asyncio.create_task(self._stall_monitor.watch())
-        await self._run_all()
+        await asyncio.gather(self._run_all(), self._bank_files.run())
         for task in (killing, saying, watching):
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -167,6 +172,8 @@ class _Campaign:
         findings.events, findings.deliveries = len(inbound.kept), sum(inbound.kept.values())
         for seed, text in wrong:
             findings.add(seed, text)
+        for text in await self._bank_files.examine():
+            findings.add(-1, text)
         await self._recoveries(summaries, findings)
         for workflow_id, text in self._stall_monitor.wrong.items():
             findings.add(self._seeds.get(contract_of(workflow_id), -1), text)

@@ -53,6 +53,7 @@ from workflows import task_queues
 _SETTLEMENT = "settlement_days = 30"
 """As the stack's configuration has it. Here a paid invoice settles at once."""
 _SWEEP_SECONDS = 10
+BANK_ACCOUNT = "BE68539007547034"
 _LOOK_SECONDS = 0.4
 _SIGNS_OF_LIFE_SECONDS = 1.0
 _MAX_LISTED = 1_000
@@ -90,6 +91,11 @@ class Lab:
     odoo_mending: asyncio.Lock = field(default_factory=asyncio.Lock)
     temporal_mending: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a server is away, and by people who need it there."""
+
+    @property
+    def bank_files(self) -> Path:
+        """The folder that files of the bank are put into."""
+        return _bank_files(self.folder)
 
     @property
     def c2c(self) -> C2C:
@@ -244,6 +250,7 @@ async def running(
         webhooks = Webhooks(gateway.url, folder)
         environment = _environment(folder, temporal, sandbox, odoo, odoo_proxy, crm_proxy)
         environment |= _of_webhooks(webhooks, gateway)
+        environment |= _of_bank(folder)
         environment["C2C_PAYMENTS"] = json.dumps(_of_stripe(webhooks, stripe_proxy, stripe))
         settings = _settings(environment)
         await asyncio.to_thread(_prepare_crm, settings)
@@ -331,6 +338,23 @@ def _of_webhooks(webhooks: Webhooks, gateway: GatewayServer) -> dict[str, str]:
     }
 
 
+def _bank_files(folder: Path) -> Path:
+    return folder / "bank"
+
+
+def _of_bank(folder: Path) -> dict[str, str]:
+    """A folder that a bank's files are put into."""
+    for name in ("done", "refused"):
+        (_bank_files(folder) / name).mkdir(parents=True)
+    inbox = {
+        "kind": "folder",
+        "legal_entity": "northwind",
+        "folder": str(_bank_files(folder)),
+        "accounts": {BANK_ACCOUNT: "BNK1"},
+    }
+    return {"C2C_BANK": json.dumps({"inbox": inbox})}
+
+
 def _of_stripe(webhooks: Webhooks, proxy: Proxy, stripe: StripeStore) -> dict[str, Any]:
     """The payment processor, by whose links every invoice can be paid."""
     table = {
@@ -350,10 +374,9 @@ def _of_stripe(webhooks: Webhooks, proxy: Proxy, stripe: StripeStore) -> dict[st
 def _settings(environment: Mapping[str, str]) -> Settings:
     with _environ(environment):
         settings = load_settings()
+    every = _SWEEP_SECONDS
     sweeps = SweepSettings(
-        odoo_seconds=_SWEEP_SECONDS,
-        crm_seconds=_SWEEP_SECONDS,
-        payments_seconds=_SWEEP_SECONDS,
+        odoo_seconds=every, crm_seconds=every, payments_seconds=every, bank_seconds=every
     )
     return settings.model_copy(update={"sweeps": sweeps})
 

@@ -33,6 +33,8 @@ READING = frozenset(
         "is_due",
         # Odoo sets a credit note off by itself when it is posted: what is left is to look.
         "reconcile_credit",
+        "read_bank_file",
+        "still_open",
         "read_payment",
         "read_payout",
         "changed_payments",
@@ -42,9 +44,19 @@ READING = frozenset(
 )
 """Activities that write nothing: their worker is killed at any call, that of others at a write."""
 
-APART = frozenset({"read_burn", "read_portfolio"})
-"""What no scenario comes to: what the sweep of each day and people ask for."""
-_OTHER_QUEUES = (task_queues.ESIGN, task_queues.TIMESHEETS, task_queues.BANK)
+APART = frozenset(
+    {
+        "read_burn",
+        "read_portfolio",
+        "look_for_bank_files",
+        "take_bank_files",
+        "put_away_bank_file",
+        "refuse_bank_file",
+    }
+)
+"""What no scenario comes to: what the sweep of each day and people ask for; and what is done in a
+folder, where no call is."""
+_OTHER_QUEUES = (task_queues.ESIGN, task_queues.TIMESHEETS)
 
 
 def remote_activities(settings: Settings) -> list[str]:

@@ -34,6 +34,7 @@ from pydantic_settings import (
 from contracts.model import Key
 from contracts.policy import LegalEntity
 from contracts.problems import expectation
+from gateways.analytics.settings import AnalyticsSettings
 from gateways.connectors import Group, UnknownConnector, connector
 from gateways.settings import (
     ENTITIES,
@@ -239,6 +240,7 @@ class Settings(BaseSettings):
     sweeps: SweepSettings = SweepSettings()
     web: WebSettings = WebSettings()
     vies: ViesSettings = ViesSettings()
+    analytics: AnalyticsSettings = AnalyticsSettings()
 
     def connectors(self, group: Group) -> Mapping[str, ConnectorSettings | SenderSettings]:
         """The configured connectors of a group, by name."""
