@@ -61,13 +61,16 @@ with workflow.unsafe.imports_passed_through():
     from workflows.board import upsert
     from workflows.messages import Inbox, signal
     from workflows.received import receive
-    from workflows.shell import failed, is_lasting
+    from workflows.shell import failed
     from workflows.sweeps import BALANCE, REACHED, UNREACHED, signalled, start_contract
 
 _MOST_SHOWN, _MOST_SHOWN_OF_A_REMEDY = 300, 600
 _READ_AGAIN_AFTER = timedelta(minutes=15)
 _GONE = "envelope_not_found"
 DELIVER_AGAIN = "deliver_again"
+_FAILED = {"business": EventOutcome.REFUSED, "defect": EventOutcome.PARKED}
+"""By the kind of failure. What nobody understands may be something between us and the remote: it is
+listed at once, and tried by itself all the same."""
 _NOT_DUE = "the deal is not won, or had its contract before"
 
 
@@ -193,8 +196,9 @@ class EventWorkflow(Inbox):
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
-            outcome = EventOutcome.REFUSED if is_lasting(error) else EventOutcome.WAITING
-            return Delivery(outcome=outcome, why=failed(error).message[:_MOST_SHOWN])
+            found = failed(error)
+            outcome = _FAILED.get(found.kind, EventOutcome.WAITING)
+            return Delivery(outcome=outcome, why=found.message[:_MOST_SHOWN])
 
     async def _for_contract(self, task: ForContract) -> Delivery:
         return await workflow.execute_activity(

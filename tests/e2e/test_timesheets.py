@@ -195,7 +195,7 @@ async def test_a_week_that_cannot_be_compared_holds_up_no_later_one(
     with monkeypatch.context() as patch:
         patch.setattr(harvest, "entries", without_an_id)
         await world.time_sweep()
-        waiting = await world.event(f"days-{monday}", EventOutcome.REFUSED)
+        waiting = await world.event(f"days-{monday}", EventOutcome.PARKED)
         assert "a time entry without an id" in waiting.delivery.why
     assert set(world.lines(gone, broken)) == {broken}, "the later week was compared"
     await events.deliver_again(world.client, f"harvest/days-{monday}")
