@@ -1,4 +1,4 @@
-"""The connection to Temporal, by its standard environment configuration only."""
+"""The connection to Temporal, by its standard environment configuration, payloads encrypted."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import re
 from collections.abc import Sequence
 
 from temporalio.client import Client, Interceptor
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.runtime import Runtime
+
+from wiring import encryption
+from wiring.settings import load_protection
 
 
 class TemporalUnreachable(Exception):
@@ -30,14 +32,15 @@ async def connect(
 ) -> Client:
     """Connect as TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, ... or a TOML profile say.
 
-    With `lazy` it connects once it is used. Raises TemporalUnreachable.
+    Payloads are encrypted as the configuration says, wherever the connection is used. With `lazy`
+    it connects once it is used. Raises TemporalUnreachable, and ConfigurationError.
     """
     config = ClientConfig.load_client_connect_config()
     address = config.setdefault("target_host", "localhost:7233")
     try:
         return await Client.connect(
             **config,
-            data_converter=pydantic_data_converter,
+            data_converter=encryption.converter(load_protection(), address),
             interceptors=interceptors,
             runtime=runtime,
             lazy=lazy,

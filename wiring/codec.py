@@ -1,0 +1,101 @@
+"""The codec of Temporal's payloads: sealed under the key of the contract that they belong to.
+
+What is clear, from before encryption was turned on, is passed on as it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Self
+
+from google.protobuf.message import DecodeError
+from temporalio.api.common.v1 import Payload
+from temporalio.converter import PayloadCodec, SerializationContext, WithSerializationContext
+
+from gateways import errors
+from gateways.encryption.keys import SHARED, DataKey, KeyRing, scope_of
+from gateways.encryption.masters import SYSTEM, unavailable
+from gateways.encryption.sealing import seal, unseal
+
+ENCODING, SEALED = "encoding", b"binary/encrypted"
+KEY_ID, ALGORITHM = "encryption-key-id", "encryption-algorithm"
+
+
+class SealingCodec(PayloadCodec, WithSerializationContext):
+    """Seals payloads, and opens those that are sealed.
+
+    With `seals` off it only opens: so histories stay readable once encryption is turned off.
+    """
+
+    def __init__(self, keys: KeyRing, *, scope: str = SHARED, seals: bool = True) -> None:
+        self._keys, self._scope, self._seals = keys, scope, seals
+
+    def with_context(self, context: SerializationContext) -> Self:
+        """The same for the workflow that payloads are for, or come from."""
+        scope = scope_of(getattr(context, "workflow_id", None))
+        return self if scope == self._scope else self.for_scope(scope)
+
+    def for_scope(self, scope: str) -> Self:
+        return type(self)(self._keys, scope=scope, seals=self._seals)
+
+    async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        """Raises GatewayError where the scope's key cannot be had."""
+        if not payloads or not self._seals:
+            return list(payloads)
+        key = self._keys.kept_for(self._scope)
+        if key is None:  # the record store is read, beside the event loop
+            key = await asyncio.to_thread(self._keys.key_for, self._scope)
+        return [_sealed(key, payload) for payload in payloads]
+
+    async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        """Raises GatewayError where the key that a payload names cannot be had."""
+        return [await self._opened(item) if is_sealed(item) else item for item in payloads]
+
+    async def _opened(self, payload: Payload) -> Payload:
+        key_id = key_id_of(payload)
+        key = self._keys.kept(key_id)
+        if key is None:
+            key = await asyncio.to_thread(self._keys.key, key_id)
+        algorithm = payload.metadata.get(ALGORITHM, b"").decode(errors="replace")
+        try:
+            return Payload.FromString(unseal(key, algorithm, payload.data))
+        except DecodeError:
+            text = f"What was sealed under the key {key_id} is no payload."
+            raise errors.defect(SYSTEM, "payload_unreadable", text) from None
+
+
+class NoKeysCodec(PayloadCodec):
+    """Where no master is configured: passes on what is clear, and says of what is sealed why it
+    cannot be read."""
+
+    async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        return list(payloads)
+
+    async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        for payload in filter(is_sealed, payloads):
+            raise unavailable(
+                f"the key {key_id_of(payload)} is needed, and no master key is configured here: "
+                "add [encryption] and [records] to the configuration, as the workers have them"
+            )
+        return list(payloads)
+
+
+def is_sealed(payload: Payload) -> bool:
+    return payload.metadata.get(ENCODING) == SEALED
+
+
+def key_id_of(payload: Payload) -> str:
+    """The id of the key that a sealed payload names."""
+    return payload.metadata.get(KEY_ID, b"").decode(errors="replace")
+
+
+def key_ids(payloads: Iterable[Payload]) -> list[str]:
+    """The keys that payloads are sealed under, each once."""
+    return sorted({key_id_of(item) for item in payloads if is_sealed(item)})
+
+
+def _sealed(key: DataKey, payload: Payload) -> Payload:
+    algorithm, data = seal(key, payload.SerializeToString())
+    metadata = {ENCODING: SEALED, KEY_ID: key.id.encode(), ALGORITHM: algorithm.encode()}
+    return Payload(metadata=metadata, data=data)

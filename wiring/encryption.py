@@ -1,0 +1,84 @@
+"""Encryption as configured: one place for workers, commands, the web gateway and everything else.
+
+It is part of the connection to Temporal. Whoever connects gets it, by the configuration alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
+
+from gateways.encryption.settings import EncryptionSettings, RecordsSettings
+from gateways.http import is_loopback
+from wiring.settings import ConfigurationError, Protection
+
+if TYPE_CHECKING:
+    from gateways.encryption.keys import KeyRing
+
+_SEE = "see docs/encryption.md"
+
+
+def is_on(settings: EncryptionSettings, address: str) -> bool:
+    """Whether payloads are encrypted for a Temporal at this address (`host:port`).
+
+    Raises ConfigurationError where nothing is said of it and the address is beyond this machine.
+    """
+    if settings.enabled is not None:
+        return settings.enabled
+    if settings.masters:
+        return True
+    if is_loopback(_host(address)):
+        return False
+    raise ConfigurationError(
+        f"Temporal at {address} is beyond this machine, and all payloads would be readable there: "
+        "configure [encryption] with a master key (c2c keys new-master), or say "
+        f"encryption.enabled = false; {_SEE}"
+    )
+
+
+def converter(protection: Protection, address: str) -> DataConverter:
+    """What turns values into payloads, for a Temporal at this address. Raises ConfigurationError.
+
+    Keys are read when they are first needed.
+    """
+    on = is_on(protection.encryption, address)
+    if not protection.encryption.masters:
+        from wiring.codec import NoKeysCodec
+
+        return dataclasses.replace(pydantic_data_converter, payload_codec=NoKeysCodec())
+    from wiring.codec import SealingCodec  # late: cryptography comes with it
+
+    codec = SealingCodec(key_ring(protection.encryption, protection.records), seals=on)
+    plain = dataclasses.replace(pydantic_data_converter, payload_codec=codec)
+    if not on:
+        return plain
+    # Messages and stack traces of failures would stay readable.
+    return dataclasses.replace(
+        plain, failure_converter_class=DefaultFailureConverterWithEncodedAttributes
+    )
+
+
+def key_ring(encryption: EncryptionSettings, records: RecordsSettings) -> KeyRing:
+    """The keys as configured. Raises ConfigurationError where masters or the store are not."""
+    from gateways.encryption.keys import KeyRing  # late, as above
+    from gateways.encryption.masters import LocalMasters
+    from gateways.record_store.folder import FolderStore
+
+    if not encryption.masters:
+        raise ConfigurationError(f"no master key is configured under [encryption]; {_SEE}")
+    if records.folder is None:
+        raise ConfigurationError(
+            "encryption needs records.folder, where the keys of contracts are kept, wrapped; "
+            f"{_SEE}"
+        )
+    secrets = {name: item.secret for name, item in encryption.masters.items()}
+    masters = LocalMasters(secrets, encryption.active_master)
+    return KeyRing(FolderStore(records.folder.expanduser()), masters)
+
+
+def _host(address: str) -> str:
+    """The host of `host:port`, of an IPv6 address in brackets too."""
+    return address.rpartition(":")[0].strip("[]") or address
