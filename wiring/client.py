@@ -12,6 +12,8 @@ from temporalio.runtime import Runtime
 from wiring import encryption
 from wiring.settings import load_protection
 
+_DEFAULT_ADDRESS = "localhost:7233"
+
 
 class TemporalUnreachable(Exception):
     """Temporal could not be reached; the message says where it was looked for."""
@@ -36,7 +38,7 @@ async def connect(
     it connects once it is used. Raises TemporalUnreachable, and ConfigurationError.
     """
     config = ClientConfig.load_client_connect_config()
-    address = config.setdefault("target_host", "localhost:7233")
+    address = config.setdefault("target_host", _DEFAULT_ADDRESS)
     try:
         return await Client.connect(
             **config,
@@ -50,6 +52,11 @@ async def connect(
             f"no Temporal server answers at {address} ({error}); "
             "start one (c2c dev) or set TEMPORAL_ADDRESS"
         ) from error
+
+
+def address() -> str:
+    """Where Temporal is, by its environment configuration."""
+    return ClientConfig.load_client_connect_config().get("target_host", _DEFAULT_ADDRESS)
 
 
 def place_of(client: Client) -> str:

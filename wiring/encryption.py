@@ -11,13 +11,20 @@ from typing import TYPE_CHECKING
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
 
-from gateways.encryption.settings import EncryptionSettings, RecordsSettings
+from gateways.encryption.settings import EncryptionSettings
+from gateways.errors import GatewayError
 from gateways.http import is_loopback
-from wiring.settings import ConfigurationError, Protection
+from wiring.settings import ConfigurationError, Protection, Settings
 
 if TYPE_CHECKING:
     from gateways.encryption.keys import KeyRing
+    from gateways.encryption.masters import LocalMasters
+    from gateways.record_store.protocol import RecordStore
 
+Protected = Protection | Settings
+"""Either says how payloads are protected."""
+
+_LOOPBACK = "127.0.0.1:0"
 _SEE = "see docs/encryption.md"
 
 
@@ -39,7 +46,12 @@ def is_on(settings: EncryptionSettings, address: str) -> bool:
     )
 
 
-def converter(protection: Protection, address: str) -> DataConverter:
+def reading(protection: Protected) -> DataConverter:
+    """What reads payloads, sealed or clear, with no Temporal at hand. Raises ConfigurationError."""
+    return converter(protection, _LOOPBACK)
+
+
+def converter(protection: Protected, address: str) -> DataConverter:
     """What turns values into payloads, for a Temporal at this address. Raises ConfigurationError.
 
     Keys are read when they are first needed.
@@ -51,7 +63,7 @@ def converter(protection: Protection, address: str) -> DataConverter:
         return dataclasses.replace(pydantic_data_converter, payload_codec=NoKeysCodec())
     from wiring.codec import SealingCodec  # late: cryptography comes with it
 
-    codec = SealingCodec(key_ring(protection.encryption, protection.records), seals=on)
+    codec = SealingCodec(key_ring(protection), seals=on)
     plain = dataclasses.replace(pydantic_data_converter, payload_codec=codec)
     if not on:
         return plain
@@ -61,22 +73,54 @@ def converter(protection: Protection, address: str) -> DataConverter:
     )
 
 
-def key_ring(encryption: EncryptionSettings, records: RecordsSettings) -> KeyRing:
+def key_ring(protection: Protected) -> KeyRing:
     """The keys as configured. Raises ConfigurationError where masters or the store are not."""
     from gateways.encryption.keys import KeyRing  # late, as above
+
+    return KeyRing(record_store(protection), masters(protection))
+
+
+def masters(protection: Protected) -> LocalMasters:
+    """The master keys as configured; nothing is read yet. Raises ConfigurationError."""
     from gateways.encryption.masters import LocalMasters
+
+    configured = protection.encryption
+    if not configured.masters:
+        raise ConfigurationError(f"no master key is configured under [encryption]; {_SEE}")
+    secrets = {name: item.secret for name, item in configured.masters.items()}
+    return LocalMasters(secrets, configured.active_master)
+
+
+def record_store(protection: Protected) -> RecordStore:
+    """Where records are kept. Raises ConfigurationError."""
     from gateways.record_store.folder import FolderStore
 
-    if not encryption.masters:
-        raise ConfigurationError(f"no master key is configured under [encryption]; {_SEE}")
-    if records.folder is None:
+    if protection.records.folder is None:
         raise ConfigurationError(
             "encryption needs records.folder, where the keys of contracts are kept, wrapped; "
             f"{_SEE}"
         )
-    secrets = {name: item.secret for name, item in encryption.masters.items()}
-    masters = LocalMasters(secrets, encryption.active_master)
-    return KeyRing(FolderStore(records.folder.expanduser()), masters)
+    return FolderStore(protection.records.folder.expanduser())
+
+
+def check_keys(protection: Protected, *, make: bool = True) -> None:
+    """Read every master, and open the shared key, which is made where there is none and `make`
+    says so: a process that cannot would fail with each payload.
+
+    Nothing without masters. Raises ConfigurationError.
+    """
+    if not protection.encryption.masters:
+        return
+    from gateways.encryption.keys import SHARED, KeyRing
+
+    try:
+        found = masters(protection)
+        found.check()
+        ring = KeyRing(record_store(protection), found)
+        if make or next(ring.wrapped(SHARED), None) is not None:
+            ring.key_for(SHARED)
+    except GatewayError as error:
+        raise ConfigurationError(f"payloads cannot be encrypted: {error.message} {_SEE}") from None
 
 
 def _host(address: str) -> str:

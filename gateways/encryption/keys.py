@@ -146,9 +146,10 @@ class KeyRing:
 
     def _sealing(self, scope: str) -> DataKey:
         self._refuse_erased(scope)
-        usable = [item for item in self.wrapped(scope) if item.master in self._masters.ids]
-        if usable:
-            return self._opened(usable[0].key_id)
+        there = list(self.wrapped(scope))
+        usable = [item for item in there if item.master in self._masters.ids]
+        if there:  # where none is usable, it is said which master is missing
+            return self._opened((usable or there)[0].key_id)
         return self._made(scope)
 
     def _made(self, scope: str) -> DataKey:
@@ -224,6 +225,11 @@ class KeyRing:
         read = json.loads(content)
         return Erasure(**{**read, "keys": tuple(read["keys"])})
 
+    def erasures(self) -> list[Erasure]:
+        """What is recorded of all that was erased."""
+        scopes = [name.removeprefix(_ERASED) for name in self._names(_ERASED)]
+        return [item for item in map(self.erasure, scopes) if item is not None]
+
     def _refuse_erased(self, scope: str) -> None:
         erased = self.erasure(scope)
         if erased is not None:
@@ -252,10 +258,13 @@ class KeyRing:
                 raise
 
     def _records(self, prefix: str) -> Iterator[WrappedKey]:
+        return map(WrappedKey, self._names(prefix))
+
+    def _names(self, prefix: str) -> Iterator[str]:
         after = ""
         while True:
             page = self._store.names(prefix, after=after, limit=MAX_PAGE)
-            yield from map(WrappedKey, page)
+            yield from page
             if len(page) < MAX_PAGE:
                 return
             after = page[-1]

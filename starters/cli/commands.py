@@ -35,6 +35,7 @@ _PLACES = {
     "exceptions": _Place("exceptions", "app", "Parked steps that need a person."),
     "events": _Place("events", "app", "What other systems sent, and what became of it."),
     "payroll": _Place("payroll", "app", "Approved time for the payroll."),
+    "keys": _Place("keys", "app", "Keys of encryption: masters, and those of contracts."),
     "worker": _Place("system", "worker"),
     "serve": _Place("serving", "serve"),
     "setup": _Place("system", "setup"),

@@ -67,6 +67,9 @@ def _log(scope: Scope, state: dict[str, Any], status: int, seconds: float) -> No
         "client": (scope.get("client") or [None])[0],
         "events": state.get("events"),
         "new": state.get("new"),
+        "who": state.get("who"),
+        "keys": state.get("keys"),
+        "payloads": state.get("payloads"),
         "why": state.get("why"),
     }
     known = {name: value for name, value in line.items() if value is not None}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from gateways.encryption import keys as module
 from gateways.encryption.keys import KEEP_SECONDS, SHARED, KeyRing, scope_of
 from gateways.encryption.masters import LocalMasters, new_master
 from gateways.encryption.sealing import seal, unseal
@@ -49,7 +50,7 @@ def test_a_scope_keeps_its_key(tmp_path: Path) -> None:
 
 def test_no_record_holds_a_key_in_clear(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clear = b"k" * 32
-    monkeypatch.setattr(module.os, "urandom", lambda size: clear[:size])
+    monkeypatch.setattr(os, "urandom", lambda size: clear[:size])
     key_ring(tmp_path).key_for(CONTRACT)
     [record] = tmp_path.rglob("*.record")
     assert b"k" * 5 not in record.read_bytes()
@@ -150,13 +151,18 @@ def test_erased_keys_are_gone_for_good_and_others_are_not(tmp_path: Path) -> Non
     gone, other = ring.key_for(CONTRACT), ring.key_for("contract/northwind/C-2")
     erased = ring.erase(CONTRACT, by="ana", reason="asked for it", at=NOW)
     assert erased.keys == (gone.id,)
-    for attempt in (lambda: ring.key(gone.id), lambda: ring.key_for(CONTRACT)):
+    attempts: list[Callable[[], object]] = [
+        lambda: ring.key(gone.id),
+        lambda: ring.key_for(CONTRACT),
+    ]
+    for attempt in attempts:
         with pytest.raises(GatewayError) as caught:
             attempt()
         assert (caught.value.kind, caught.value.code) == (FailureKind.BUSINESS, "key_erased")
         assert "2026-11-30T12:00:00+00:00 by ana (asked for it)" in caught.value.message
     assert ring.key(other.id) is not None
     assert ring.erasure(CONTRACT) == erased
+    assert ring.erasures() == [erased]
     assert ring.erase(CONTRACT, by="bob", reason="again", at=NOW) == erased
 
 
