@@ -46,6 +46,12 @@ def is_on(settings: EncryptionSettings, address: str) -> bool:
     )
 
 
+def redacts_logs(protection: Protected, address: str) -> bool:
+    """Whether logs leave out what failures say. Raises ConfigurationError."""
+    configured = protection.encryption
+    return is_on(configured, address) and not configured.readable_logs
+
+
 def reading(protection: Protected) -> DataConverter:
     """What reads payloads, sealed or clear, with no Temporal at hand. Raises ConfigurationError."""
     return converter(protection, _LOOPBACK)

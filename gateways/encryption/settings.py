@@ -67,13 +67,15 @@ class EncryptionSettings(Section):
 
     Left out, `enabled` is true where there are masters, and false only on the loopback: a Temporal
     beyond this machine needs masters, or a plain `enabled = false`. `active` names the master that
-    new keys are wrapped by; the others open what they wrapped.
+    new keys are wrapped by; the others open what they wrapped. Logs leave out what failures say,
+    unless `readable_logs` is true.
     """
 
     enabled: bool | None = None
     active: MasterId | None = None
     masters: dict[MasterId, MasterSettings] = Field(default_factory=dict, max_length=20)
     codec: CodecSettings = CodecSettings()
+    readable_logs: bool = False
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

@@ -41,6 +41,7 @@ from tests.servers import SandboxServer
 from tests.webhooks import gateway_over
 from tests.world import World, single
 from wiring.codec import SealingCodec, is_sealed
+from wiring.logs import FORMAT, Redacting
 from wiring.settings import Settings, WebSettings
 from workers import worker
 from workers.replays import replayed
@@ -73,7 +74,7 @@ def marked() -> JsonObject:
 def log() -> Iterator[list[str]]:
     """Every line that the worker logs, tracebacks included."""
     lines: list[str] = []
-    formatter = logging.Formatter("%(levelname)s %(name)s %(message)s")
+    formatter = Redacting(FORMAT)
 
     class Keeper(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
@@ -266,16 +267,21 @@ async def typed(sealed: Sealed, *arguments: str, auth: str = "Bearer ana's", url
     done = await asyncio.to_thread(
         subprocess.run, command, capture_output=True, text=True, timeout=60
     )
-    return done.stdout + done.stderr
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 async def test_the_temporal_command_reads_through_the_codec_server(
     sealed: Sealed, closed: str, codec_url: str
 ) -> None:
     show = ("workflow", "show", "--workflow-id", closed, "--output", "json")
-    assert leaks((await typed(sealed, *show)).encode()) == set()
-    shown = await typed(sealed, *show, url=codec_url)
-    assert "Zyxname" in shown, shown[:3000]
+    sealed_text, clear_text = await typed(sealed, *show), await typed(sealed, *show, url=codec_url)
+    assert leaks(raw(WorkflowHistory.from_json(closed, sealed_text))) == set()
+    # All of it, failures and empty lists included.
+    clear = raw(WorkflowHistory.from_json(closed, clear_text))
+    assert b"binary/encrypted" not in clear
+    for mark in (b"Zyxname", b"zyxrequester", b"ZYXCODE", b"zyxamended"):
+        assert mark in clear
     decoded = [
         json.loads(content)
         for name in FolderStore(sealed.records).names("decodes/")
