@@ -11,12 +11,21 @@ from typing import Self
 
 from google.protobuf.message import DecodeError
 from temporalio.api.common.v1 import Payload
-from temporalio.converter import PayloadCodec, SerializationContext, WithSerializationContext
+from temporalio.api.failure.v1 import Failure
+from temporalio.converter import (
+    DefaultFailureConverter,
+    DefaultFailureConverterWithEncodedAttributes,
+    PayloadCodec,
+    PayloadConverter,
+    SerializationContext,
+    WithSerializationContext,
+)
 
 from gateways import errors
-from gateways.encryption.keys import SHARED, DataKey, KeyRing, scope_of
+from gateways.encryption.keys import ERASED, SHARED, DataKey, KeyRing, scope_of
 from gateways.encryption.masters import SYSTEM, unavailable
 from gateways.encryption.sealing import seal, unseal
+from gateways.errors import GatewayError
 
 ENCODING, SEALED = "encoding", b"binary/encrypted"
 KEY_ID, ALGORITHM = "encryption-key-id", "encryption-algorithm"
@@ -45,8 +54,20 @@ class SealingCodec(PayloadCodec, WithSerializationContext):
             return list(payloads)
         key = self._keys.kept_for(self._scope)
         if key is None:  # the record store is read, beside the event loop
-            key = await asyncio.to_thread(self._keys.key_for, self._scope)
+            key = await asyncio.to_thread(self._key)
         return [_sealed(key, payload) for payload in payloads]
+
+    def _key(self) -> DataKey:
+        """The scope's key, or the shared one for a contract that was erased.
+
+        A sweep that has news for it must not stop there for all others; nothing reads it.
+        """
+        try:
+            return self._keys.key_for(self._scope)
+        except GatewayError as error:
+            if error.code != ERASED:
+                raise
+        return self._keys.key_for(SHARED)
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
         """Raises GatewayError where the key that a payload names cannot be had."""
@@ -79,6 +100,24 @@ class NoKeysCodec(PayloadCodec):
                 "add [encryption] and [records] to the configuration, as the workers have them"
             )
         return list(payloads)
+
+
+class SealedFailures(DefaultFailureConverterWithEncodedAttributes):
+    """Failures whose words are sealed, but for those of keys: who cannot read the rest reads these.
+
+    They name keys and masters, and nobody.
+    """
+
+    def to_failure(
+        self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure
+    ) -> None:
+        if isinstance(exception, GatewayError) and exception.system == SYSTEM:
+            _CLEAR_FAILURES.to_failure(exception, payload_converter, failure)
+        else:
+            super().to_failure(exception, payload_converter, failure)
+
+
+_CLEAR_FAILURES = DefaultFailureConverter()
 
 
 def is_sealed(payload: Payload) -> bool:

@@ -9,7 +9,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
+from temporalio.converter import DataConverter
 
 from gateways.encryption.settings import EncryptionSettings
 from gateways.errors import GatewayError
@@ -67,16 +67,14 @@ def converter(protection: Protected, address: str) -> DataConverter:
         from wiring.codec import NoKeysCodec
 
         return dataclasses.replace(pydantic_data_converter, payload_codec=NoKeysCodec())
-    from wiring.codec import SealingCodec  # late: cryptography comes with it
+    from wiring.codec import SealedFailures, SealingCodec  # late: cryptography comes with it
 
     codec = SealingCodec(key_ring(protection), seals=on)
     plain = dataclasses.replace(pydantic_data_converter, payload_codec=codec)
     if not on:
         return plain
     # Messages and stack traces of failures would stay readable.
-    return dataclasses.replace(
-        plain, failure_converter_class=DefaultFailureConverterWithEncodedAttributes
-    )
+    return dataclasses.replace(plain, failure_converter_class=SealedFailures)
 
 
 def key_ring(protection: Protected) -> KeyRing:
@@ -123,7 +121,8 @@ def check_keys(protection: Protected, *, make: bool = True) -> None:
         found = masters(protection)
         found.check()
         ring = KeyRing(record_store(protection), found)
-        if make or next(ring.wrapped(SHARED), None) is not None:
+        ring.check()
+        if make:
             ring.key_for(SHARED)
     except GatewayError as error:
         raise ConfigurationError(f"payloads cannot be encrypted: {error.message} {_SEE}") from None

@@ -31,6 +31,8 @@ from gateways.record_store.protocol import MAX_PAGE, RecordStore
 
 SHARED = "shared"
 """The scope of what belongs to no single contract."""
+ERASED = "key_erased"
+"""The code of a scope that was erased."""
 KEEP_SECONDS = 300.0
 """So long a key is used from memory: where it was erased elsewhere, this process notices then."""
 MAX_KEPT = 10_000
@@ -146,10 +148,9 @@ class KeyRing:
 
     def _sealing(self, scope: str) -> DataKey:
         self._refuse_erased(scope)
-        there = list(self.wrapped(scope))
-        usable = [item for item in there if item.master in self._masters.ids]
-        if there:  # where none is usable, it is said which master is missing
-            return self._opened((usable or there)[0].key_id)
+        for item in self.wrapped(scope):
+            if item.master in self._masters.ids:
+                return self._opened(item.key_id)
         return self._made(scope)
 
     def _made(self, scope: str) -> DataKey:
@@ -186,6 +187,12 @@ class KeyRing:
         )
 
     # --- for people -----------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Open the first shared key, if there is one; where that cannot be, no other can."""
+        first = next(self.wrapped(SHARED), None)
+        if first is not None:
+            self.key(first.key_id)
 
     def wrapped(self, scope: str = "") -> Iterator[WrappedKey]:
         """The records of a scope's keys, or of all, in order."""
@@ -235,7 +242,7 @@ class KeyRing:
         if erased is not None:
             raise errors.business(
                 SYSTEM,
-                "key_erased",
+                ERASED,
                 f"The keys of {scope} were erased on {erased.at} by {erased.by} "
                 f"({erased.reason}): what was under them cannot be read any more.",
             )

@@ -17,6 +17,7 @@ from temporalio.common import SearchAttributeKey
 
 from contracts.identifiers import KEY, contract_of
 from contracts.money import Money
+from gateways.errors import GatewayError
 from starters.client.names import CONTRACT_WORKFLOW, INVOICE_WORKFLOW, MAX_LISTED
 from starters.client.references import BadReference
 from workflows import search_attributes
@@ -122,7 +123,10 @@ async def _amounts_due(client: Client, contracts: Sequence[WorkflowExecution]) -
 
 async def _row(item: WorkflowExecution, due: float) -> ContractRow:
     known = item.typed_search_attributes
-    name = await item.memo_value(search_attributes.CUSTOMER_NAME, "")
+    try:
+        name = await item.memo_value(search_attributes.CUSTOMER_NAME, "")
+    except GatewayError:  # its key was erased, or is missing: the others are listed by name
+        name = ""
     return ContractRow(
         workflow_id=item.id,
         contract_id=_text(item, search_attributes.CONTRACT_ID),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from temporalio.api.common.v1 import Payload
+from temporalio.api.failure.v1 import Failure
+from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import (
     ActivitySerializationContext,
     SerializationContext,
@@ -13,12 +16,14 @@ from temporalio.converter import (
 )
 
 from gateways.encryption import sealing
+from gateways.encryption.masters import unavailable
 from gateways.errors import GatewayError
 from tests.unit.encryption.stores import CONTRACT, key_ring
 from wiring.codec import (
     ALGORITHM,
     KEY_ID,
     NoKeysCodec,
+    SealedFailures,
     SealingCodec,
     is_sealed,
     key_id_of,
@@ -75,6 +80,27 @@ async def test_what_is_clear_is_passed_on(tmp_path: Path) -> None:
     codec = SealingCodec(key_ring(tmp_path))
     [sealed] = await codec.encode([SMALL])
     assert await codec.decode([LARGE, sealed, SMALL]) == [LARGE, SMALL, SMALL]
+
+
+async def test_what_is_for_an_erased_contract_is_under_the_shared_key(tmp_path: Path) -> None:
+    """A sweep that has news for it goes on with the others."""
+    ring = key_ring(tmp_path)
+    [before] = await SealingCodec(ring).with_context(INVOICE).encode([SMALL])
+    key_ring(tmp_path).erase(CONTRACT, by="ana", reason="asked", at=datetime.now(UTC))
+    codec = SealingCodec(key_ring(tmp_path)).with_context(INVOICE)
+    [after] = await codec.encode([SMALL])
+    assert key_id_of(after).startswith("shared/")
+    with pytest.raises(GatewayError, match="erased"):
+        await codec.decode([before])
+
+
+def test_failures_are_sealed_but_for_those_of_keys() -> None:
+    converter, values = SealedFailures(), pydantic_data_converter.payload_converter
+    secret, key = Failure(), Failure()
+    converter.to_failure(ValueError("Acme Industries"), values, secret)
+    converter.to_failure(unavailable("the key shared/5f3c9a10 is gone"), values, key)
+    assert "Acme" not in secret.message + secret.stack_trace
+    assert "shared/5f3c9a10" in key.message
 
 
 async def test_nothing_to_seal_makes_no_key(tmp_path: Path) -> None:

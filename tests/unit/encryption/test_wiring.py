@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
-from temporalio.converter import DefaultFailureConverterWithEncodedAttributes
 
 from gateways.encryption.masters import new_master
 from gateways.encryption.settings import EncryptionSettings, RecordsSettings
 from wiring import client, encryption
-from wiring.codec import NoKeysCodec, SealingCodec
+from wiring.codec import NoKeysCodec, SealedFailures, SealingCodec
 from wiring.settings import ConfigurationError, Protection, load_protection
 
 HERE, ELSEWHERE = "127.0.0.1:7233", "temporal.northwind.example:7233"
@@ -41,7 +40,7 @@ def test_beyond_it_something_must_be_said(address: str) -> None:
 def test_a_master_turns_it_on(tmp_path: Path, address: str) -> None:
     converter = encryption.converter(protection(tmp_path, masters=MASTER), address)
     assert isinstance(converter.payload_codec, SealingCodec)
-    assert converter.failure_converter_class is DefaultFailureConverterWithEncodedAttributes
+    assert converter.failure_converter_class is SealedFailures
 
 
 async def test_turned_off_with_masters_it_opens_only(tmp_path: Path) -> None:
@@ -49,11 +48,24 @@ async def test_turned_off_with_masters_it_opens_only(tmp_path: Path) -> None:
     on = encryption.converter(protection(tmp_path, masters=MASTER), ELSEWHERE)
     assert await off.decode(await on.encode(["Acme"])) == ["Acme"]
     assert b"Acme" in (await off.encode(["Acme"]))[0].data
-    assert off.failure_converter_class is not DefaultFailureConverterWithEncodedAttributes
+    assert off.failure_converter_class is not SealedFailures
 
 
 def test_without_masters_sealed_payloads_are_told_of() -> None:
     assert isinstance(encryption.converter(Protection(), HERE).payload_codec, NoKeysCodec)
+
+
+def test_a_process_without_the_master_of_the_shared_key_does_not_start(tmp_path: Path) -> None:
+    made = protection(tmp_path, masters=MASTER)
+    encryption.check_keys(made, make=False)
+    assert list(tmp_path.iterdir()) == []
+    encryption.check_keys(made)
+    encryption.check_keys(made)
+    assert len(list(tmp_path.rglob("*.record"))) == 1
+    for wrong in ({"2027": {"key": new_master()}}, {"2026": {"key": new_master()}}):
+        with pytest.raises(ConfigurationError, match="payloads cannot be encrypted"):
+            encryption.check_keys(protection(tmp_path, masters=wrong))
+    encryption.check_keys(Protection())
 
 
 def test_masters_without_a_store_are_refused() -> None:
