@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import queue
 import re
 from collections.abc import Callable, Mapping
@@ -15,6 +14,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
+from contracts.addresses import is_loopback
 from gateways import deadline, errors
 from gateways.errors import GatewayError
 
@@ -237,14 +237,6 @@ def _date(text: str) -> datetime | None:
     except ValueError:
         return None
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine itself, by address or as `localhost`."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _user_agent() -> str:

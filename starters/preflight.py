@@ -31,11 +31,10 @@ from starters.findings import Area, Finding, Verdict
 from starters.web import checks as gateway
 from wiring import client as temporal
 from wiring import encryption, remotes
+from wiring.config_file import CONFIG_VARIABLE, config_path
 from wiring.settings import (
-    CONFIG_VARIABLE,
     ConfigurationError,
     Settings,
-    config_path,
 )
 from workflows import task_queues
 

@@ -6,11 +6,13 @@ import re
 from collections.abc import Sequence
 
 from temporalio.client import Client, Interceptor
+from temporalio.converter import DataConverter
 from temporalio.envconfig import ClientConfig
 from temporalio.runtime import Runtime
 
-from wiring import encryption
-from wiring.settings import load_protection
+from contracts.addresses import host_of, is_loopback
+from wiring.config_file import speaks_of
+from wiring.sealed import CLEAR
 
 _DEFAULT_ADDRESS = "localhost:7233"
 
@@ -42,7 +44,7 @@ async def connect(
     try:
         return await Client.connect(
             **config,
-            data_converter=encryption.converter(load_protection(), address),
+            data_converter=_converter(address),
             interceptors=interceptors,
             runtime=runtime,
             lazy=lazy,
@@ -52,6 +54,17 @@ async def connect(
             f"no Temporal server answers at {address} ({error}); "
             "start one (c2c dev) or set TEMPORAL_ADDRESS"
         ) from error
+
+
+def _converter(address: str) -> DataConverter:
+    """What turns values into payloads. Most commands on one machine need no more than the first:
+    what reads configurations, and cryptography, would double the time they take to start."""
+    if is_loopback(host_of(address)) and not speaks_of("encryption"):
+        return CLEAR
+    from wiring import encryption
+    from wiring.settings import load_protection
+
+    return encryption.converter(load_protection(), address)
 
 
 def address() -> str:

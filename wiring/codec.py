@@ -6,7 +6,7 @@ What is clear, from before encryption was turned on, is passed on as it is.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Self
 
 from google.protobuf.message import DecodeError
@@ -23,12 +23,10 @@ from temporalio.converter import (
 
 from gateways import errors
 from gateways.encryption.keys import ERASED, SHARED, DataKey, KeyRing, scope_of
-from gateways.encryption.masters import SYSTEM, unavailable
+from gateways.encryption.masters import SYSTEM
 from gateways.encryption.sealing import seal, unseal
 from gateways.errors import GatewayError
-
-ENCODING, SEALED = "encoding", b"binary/encrypted"
-KEY_ID, ALGORITHM = "encryption-key-id", "encryption-algorithm"
+from wiring.sealed import ALGORITHM, ENCODING, KEY_ID, SEALED, is_sealed, key_id_of
 
 
 class SealingCodec(PayloadCodec, WithSerializationContext):
@@ -86,22 +84,6 @@ class SealingCodec(PayloadCodec, WithSerializationContext):
             raise errors.defect(SYSTEM, "payload_unreadable", text) from None
 
 
-class NoKeysCodec(PayloadCodec):
-    """Where no master is configured: passes on what is clear, and says of what is sealed why it
-    cannot be read."""
-
-    async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        return list(payloads)
-
-    async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        for payload in filter(is_sealed, payloads):
-            raise unavailable(
-                f"the key {key_id_of(payload)} is needed, and no master key is configured here: "
-                "add [encryption] and [records] to the configuration, as the workers have them"
-            )
-        return list(payloads)
-
-
 class SealedFailures(DefaultFailureConverterWithEncodedAttributes):
     """Failures whose words are sealed, but for those of keys: who cannot read the rest reads these.
 
@@ -118,20 +100,6 @@ class SealedFailures(DefaultFailureConverterWithEncodedAttributes):
 
 
 _CLEAR_FAILURES = DefaultFailureConverter()
-
-
-def is_sealed(payload: Payload) -> bool:
-    return payload.metadata.get(ENCODING) == SEALED
-
-
-def key_id_of(payload: Payload) -> str:
-    """The id of the key that a sealed payload names."""
-    return payload.metadata.get(KEY_ID, b"").decode(errors="replace")
-
-
-def key_ids(payloads: Iterable[Payload]) -> list[str]:
-    """The keys that payloads are sealed under, each once."""
-    return sorted({key_id_of(item) for item in payloads if is_sealed(item)})
 
 
 def _sealed(key: DataKey, payload: Payload) -> Payload:

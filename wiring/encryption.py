@@ -8,12 +8,12 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter
 
+from contracts.addresses import host_of, is_loopback
 from gateways.encryption.settings import EncryptionSettings
 from gateways.errors import GatewayError
-from gateways.http import is_loopback
+from wiring.sealed import CLEAR
 from wiring.settings import ConfigurationError, Protection, Settings
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def is_on(settings: EncryptionSettings, address: str) -> bool:
         return settings.enabled
     if settings.masters:
         return True
-    if is_loopback(_host(address)):
+    if is_loopback(host_of(address)):
         return False
     raise ConfigurationError(
         f"Temporal at {address} is beyond this machine, and all payloads would be readable there: "
@@ -64,13 +64,11 @@ def converter(protection: Protected, address: str) -> DataConverter:
     """
     on = is_on(protection.encryption, address)
     if not protection.encryption.masters:
-        from wiring.codec import NoKeysCodec
-
-        return dataclasses.replace(pydantic_data_converter, payload_codec=NoKeysCodec())
+        return CLEAR
     from wiring.codec import SealedFailures, SealingCodec  # late: cryptography comes with it
 
     codec = SealingCodec(key_ring(protection), seals=on)
-    plain = dataclasses.replace(pydantic_data_converter, payload_codec=codec)
+    plain = dataclasses.replace(CLEAR, payload_codec=codec)
     if not on:
         return plain
     # Messages and stack traces of failures would stay readable.
@@ -126,8 +124,3 @@ def check_keys(protection: Protected, *, make: bool = True) -> None:
             ring.key_for(SHARED)
     except GatewayError as error:
         raise ConfigurationError(f"payloads cannot be encrypted: {error.message} {_SEE}") from None
-
-
-def _host(address: str) -> str:
-    """The host of `host:port`, of an IPv6 address in brackets too."""
-    return address.rpartition(":")[0].strip("[]") or address

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -49,9 +48,7 @@ from gateways.settings import (
     TimesheetSettings,
 )
 from gateways.vies_settings import ViesSettings
-
-CONFIG_VARIABLE = "C2C_CONFIG"
-DEFAULT_CONFIG = Path("c2c.toml")
+from wiring.config_file import CONFIG_VARIABLE, config_path
 
 
 class ConfigurationError(Exception):
@@ -337,15 +334,6 @@ class _Environment(EnvSettingsSource):
     def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
         decoded = super().decode_complex_value(field_name, field, value)
         return decoded if isinstance(decoded, (dict, list)) else value
-
-
-def config_path() -> Path:
-    return Path(os.environ.get(CONFIG_VARIABLE, DEFAULT_CONFIG))
-
-
-def is_configured() -> bool:
-    """Whether there is a configuration to read, or somebody says there is."""
-    return CONFIG_VARIABLE in os.environ or config_path().is_file()
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -17,7 +17,6 @@ from temporalio.common import SearchAttributeKey
 
 from contracts.identifiers import KEY, contract_of
 from contracts.money import Money
-from gateways.errors import GatewayError
 from starters.client.names import CONTRACT_WORKFLOW, INVOICE_WORKFLOW, MAX_LISTED
 from starters.client.references import BadReference
 from workflows import search_attributes
@@ -125,7 +124,7 @@ async def _row(item: WorkflowExecution, due: float) -> ContractRow:
     known = item.typed_search_attributes
     try:
         name = await item.memo_value(search_attributes.CUSTOMER_NAME, "")
-    except GatewayError:  # its key was erased, or is missing: the others are listed by name
+    except Exception:  # its key was erased, or is missing: the others are listed by name
         name = ""
     return ContractRow(
         workflow_id=item.id,

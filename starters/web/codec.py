@@ -21,16 +21,17 @@ from fastapi import APIRouter, Request, Response
 from google.protobuf import json_format
 from temporalio.api.common.v1 import Payload, Payloads
 
+from contracts.addresses import is_loopback
 from contracts.identifiers import contract_scope
 from gateways.encryption.keys import SHARED
 from gateways.encryption.settings import CodecSettings
 from gateways.errors import FailureKind, GatewayError
-from gateways.http import is_loopback
 from gateways.record_store.protocol import RecordStore
 from gateways.secrets import Secret
 from starters.web.limits import RateLimit, read_body
 from starters.web.problems import HttpProblem, documented
-from wiring.codec import SealingCodec, key_ids
+from wiring.codec import SealingCodec
+from wiring.sealed import key_ids
 from wiring.settings import WebSettings
 
 MAX_BODY_BYTES = 20_000_000

@@ -8,7 +8,7 @@ import sys
 
 import uvicorn
 
-from gateways.http import is_loopback
+from contracts.addresses import is_loopback
 from starters.web import codec
 from starters.web.app import application
 from starters.web.codec import CodecServer

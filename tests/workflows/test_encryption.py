@@ -40,8 +40,9 @@ from tests.sealed import NAMESPACE, Sealed
 from tests.servers import SandboxServer
 from tests.webhooks import gateway_over
 from tests.world import World, single
-from wiring.codec import SealingCodec, is_sealed
+from wiring.codec import SealingCodec
 from wiring.logs import FORMAT, Redacting
+from wiring.sealed import is_sealed
 from wiring.settings import Settings, WebSettings
 from workers import worker
 from workers.replays import replayed

@@ -19,16 +19,8 @@ from gateways.encryption import sealing
 from gateways.encryption.masters import unavailable
 from gateways.errors import GatewayError
 from tests.unit.encryption.stores import CONTRACT, key_ring
-from wiring.codec import (
-    ALGORITHM,
-    KEY_ID,
-    NoKeysCodec,
-    SealedFailures,
-    SealingCodec,
-    is_sealed,
-    key_id_of,
-    key_ids,
-)
+from wiring.codec import SealedFailures, SealingCodec
+from wiring.sealed import ALGORITHM, KEY_ID, NoKeysCodec, is_sealed, key_id_of, key_ids
 
 SMALL = Payload(metadata={"encoding": b"json/plain"}, data=b'"Acme Industries"')
 LARGE = Payload(metadata={"encoding": b"json/plain"}, data=b'"Acme Industries"' * 1_000)

@@ -19,7 +19,8 @@ from gateways.record_store.folder import FolderStore
 from starters.web import codec
 from starters.web.app import application
 from tests.unit.encryption.stores import CONTRACT, key_ring
-from wiring.codec import KEY_ID, SealingCodec
+from wiring.codec import SealingCodec
+from wiring.sealed import KEY_ID
 from wiring.settings import WebSettings
 
 CLEAR = Payload(metadata={"encoding": b"json/plain"}, data=b'"Acme Industries"')

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from gateways.encryption.masters import new_master
 from gateways.encryption.settings import EncryptionSettings, RecordsSettings
 from wiring import client, encryption
-from wiring.codec import NoKeysCodec, SealedFailures, SealingCodec
+from wiring.codec import SealedFailures, SealingCodec
+from wiring.sealed import NoKeysCodec
 from wiring.settings import ConfigurationError, Protection, load_protection
 
 HERE, ELSEWHERE = "127.0.0.1:7233", "temporal.northwind.example:7233"
