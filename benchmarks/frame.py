@@ -64,6 +64,7 @@ MODULES = (
     "won_deals",
     "write_back",
     "time_import",
+    "bank_file",
     "cash_application",
     "command_line",
     "peers.comparison",

@@ -540,6 +540,11 @@ bank_file_unknown: the file holds neither a CAMT.053 nor a CAMT.054 => choose on
     at the bank; 052 says nothing that is final
 bank_file_too_large: the file has more than 100 MB, 1,000 statements or 50,000 payments in one =>
     ask the bank for files of single days
+bank_file_missing: no file of this name, or with this content, is where the bank's files are => look
+    there, and put it there again
+bank_source_incomplete (operations): the place of the files lacks a folder or a right, or there is
+    no such place => `c2c setup --connectors`, then what it says
+bank_file_exists: another file of this name is there => give it another name
 bank_value_malformed: an amount, currency, date or account cannot be read; the message says where
     => get the file from the bank again
 statement_totals_differ: the opening balance and the lines do not make the closing balance =>
@@ -553,6 +558,20 @@ statement_gap: the statement opens with another balance than the one before clos
 statement_skipped: the balance fits, and the number of a statement was skipped => ask the bank
     whether there is one
 statement_changed: a statement of this id was read with other lines => ask the bank which counts
+bank_not_configured (operations): the workers' configuration has no bank of this name => add it,
+    restart them, then `c2c bank retry`
+bank_account_unknown (operations): the file is about an account that `accounts` does not name => add
+    it with the code of its journal, or refuse the file
+bank_journal_unknown (operations): Odoo has no single bank journal of this code in the company =>
+    correct `accounts`
+bank_account_missing (operations): the journal lacks its own account or its suspense account => set
+    both in Odoo
+bank_currency_differs (operations): the account and its journal are in different currencies =>
+    correct `accounts`, or the journal's currency
+bank_period_locked: lines lie in a period that is closed in Odoo, which would date them today =>
+    open the period, then `c2c bank retry`; or refuse the file and book it by hand
+bank_ledger_too_large (operations): Odoo has more open invoices or accounts than lines are compared
+    with => settle or archive what is old
 """,
     default="finance",
 )
@@ -585,6 +604,17 @@ payment_details_awaited: the entry sums several payments, and the bank's notific
     has not come => wait for it, or ask the bank
 payment_details_differ: the payments that the bank lists do not add up to the entry => ask the
     bank, and book it in Odoo
+payment_overtaken: the invoices were settled by something else in the same moment, three times in a
+    row => look what is open of them, then settle the line
+line_not_parked: no such line of the file waits => see `c2c bank lines`
+line_gone: the line was deleted in Odoo => book it there, then ignore it here
+line_not_returnable: no booked line of this key is there, or it was taken back already => choose
+    another
+settlement_unclear: not exactly one of invoices, a line to undo and a reason to ignore is given, or
+    an invoice twice => give one
+invoice_number_unknown: no single posted invoice has this number => see the candidates
+nothing_to_accept: nothing was noticed of the file => nothing
+file_applied: something of the file is applied already, so it cannot be refused => settle its lines
 return_unidentified: a payment came back, and not one booked line is found that it undoes =>
     choose the line
 """,
@@ -618,6 +648,8 @@ and later every 15 minutes, so a good key is enough; `retry` only makes it soone
 
 api_key_refused (operations): Odoo refuses the key: it is wrong, withdrawn or expired => write a
     new key into the file
+host_key_differs (operations): the SFTP server shows another host key than it should: the bank has a
+    new one, or it is not the bank => ask the bank, and write its key into `host_keys`
 credentials_refused (operations): the connector's remote refuses the key or the token, or does not
     let the app in; the message says why => write a new one into the file, or correct the app
 consent_required (operations): nobody has agreed yet that c2c acts for the DocuSign user => open
@@ -664,6 +696,7 @@ unreachable: there is no connection to the remote => start the remote
 no_answer: the call was sent and no answer came, so it may be done => nothing: the retry finds
     its own record
 unavailable: the remote is starting, overloaded or down => look at the remote
+bank_file_changing: a bank's file is being written => nothing
 conflict: two writers met in Odoo or the CRM => nothing
 locked: the CRM keeps the record locked for a moment => nothing
 rate_limited: the remote asks for fewer calls; the wait it asks for is kept => nothing

@@ -10,6 +10,7 @@ KEY = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 workflow id, a path and an Odoo external id."""
 
 _PREFIX = "contract/"
+BANK_PREFIX = "bank/"
 _INVOICE = re.compile(rf"{_PREFIX}([^/]+)/([^/]+)/invoice/([0-9]+)")
 _OF_CONTRACT = re.compile(
     rf"({_PREFIX}[A-Za-z0-9][A-Za-z0-9_-]{{0,63}}/[A-Za-z0-9][A-Za-z0-9_-]{{0,63}})(?:/|\Z)"
@@ -75,10 +76,15 @@ def contract_scope(workflow_id: str) -> str:
 
 
 def legal_entity_of(workflow_id: str) -> str:
-    """The legal entity a contract's or an invoice's workflow belongs to; empty for any other."""
-    if not workflow_id.startswith(_PREFIX):
-        return ""
-    return workflow_id.removeprefix(_PREFIX).partition("/")[0]
+    """The legal entity that the workflow of a contract, an invoice or a bank's file belongs to;
+    empty for any other."""
+    kind, _, rest = workflow_id.partition("/")
+    return rest.partition("/")[0] if f"{kind}/" in (_PREFIX, BANK_PREFIX) else ""
+
+
+def bank_workflow_id(legal_entity: str, sha256: str) -> str:
+    """`bank/<legal entity>/<hash of the file>`: the same bytes twice are one file."""
+    return f"{BANK_PREFIX}{legal_entity}/{sha256}"
 
 
 def deal_contract_id(system: str, deal_id: str) -> str:

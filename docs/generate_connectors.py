@@ -19,18 +19,20 @@ from pydantic.fields import FieldInfo
 
 from gateways.connectors import Connector, Group
 from gateways.settings import (
+    BankSettings,
     ConnectorSettings,
     CrmSettings,
     PaymentsSettings,
     SenderSettings,
     TimesheetSettings,
 )
-from starters.connectors import in_words
+from starters.connectors import reach
 
 FOLDER = Path(__file__).parent
 PAGE = FOLDER / "connectors.md"
 
 COMMON: dict[Group, type[BaseModel]] = {
+    Group.BANK: BankSettings,
     Group.CRM: CrmSettings,
     Group.ESIGN: ConnectorSettings,
     Group.PAYMENTS: PaymentsSettings,
@@ -76,7 +78,7 @@ def _table(found: list[tuple[Group, Connector[Any, Any]]]) -> str:
                 f"[`{group.section}`, `{item.kind}`](#{item.kind})",
                 item.about,
                 "yes" if item.webhook else "",
-                _sweep(item),
+                reach(item.sweep) if item.sweep else "",
                 "not tried" if item.live else "",
             ]
         )
@@ -84,13 +86,6 @@ def _table(found: list[tuple[Group, Connector[Any, Any]]]) -> str:
     ]
     head = [_line(["group, kind", "what it is", "webhooks", "sweep", "live"]), _line(["---"] * 5)]
     return "\n".join([*head, *rows, ""])
-
-
-def _sweep(item: Connector[Any, Any]) -> str:
-    if item.sweep is None:
-        return ""
-    nightly = f", {in_words(item.sweep.nightly)} once a day" if item.sweep.nightly else ""
-    return f"{in_words(item.sweep.overlap)} back{nightly}"
 
 
 def _section(group: Group, item: Connector[Any, Any]) -> str:

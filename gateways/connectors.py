@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # what these import takes long, and few commands need it
 class Group(StrEnum):
     """The kinds of connectors, and the groups of entry points that they are found in."""
 
+    BANK = "c2c.bank"
     CRM = "c2c.crm"
     ESIGN = "c2c.esign"
     PAYMENTS = "c2c.payments"
@@ -49,6 +50,7 @@ class Group(StrEnum):
 
 
 _LABELS = {
+    Group.BANK: "Bank",
     Group.CRM: "CRM",
     Group.ESIGN: "E-signature",
     Group.PAYMENTS: "Payments",

@@ -16,7 +16,9 @@ from pydantic import (
     model_validator,
 )
 
-from contracts.model import Email, Key
+from contracts.bank.statement import AccountNumber
+from contracts.model import Email, Key, Text
+from contracts.money import Money
 from contracts.timesheets.mapping import MAX_MAPPED, Place, TimeMapping
 from gateways.secrets import Secret
 
@@ -179,6 +181,34 @@ class PaymentsSettings(ConnectorSettings):
         min_length=1,
         max_length=100,
         description="what that link says in the mail",
+    )
+
+
+class BankSettings(ConnectorSettings):
+    """A place where a bank's files are, and where the accounts in them are booked in Odoo.
+
+    `accounts` are those that its files may be about, each with the code of its journal. Payments
+    that differ from what is open by no more than `tolerance` settle it, and the difference goes to
+    `difference_account`; without one nothing is tolerated.
+    """
+
+    accounts: dict[AccountNumber, Text] = Field(
+        min_length=1,
+        max_length=1_000,
+        description="account = code of its journal in Odoo: "
+        '`"BE68539007547034" = "BNK1"`. A file about another account is refused',
+    )
+    tolerance: tuple[Money, ...] = Field(
+        (),
+        max_length=200,
+        description="up to how much more or less than what is open still settles an invoice, one "
+        'amount a currency: `["1.00 EUR"]`',
+    )
+    difference_account: str = Field(
+        "",
+        max_length=64,
+        description="the code of the account that such a difference goes to; left out, nothing is "
+        "tolerated",
     )
 
 

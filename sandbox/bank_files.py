@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
+from typing import Any
 from xml.etree.ElementTree import Element, SubElement, register_namespace, tostring
 
 import stdnum.iban
@@ -269,3 +270,32 @@ def _code(parent: Element, code: str) -> None:
     inner = SubElement(outer, "Fmly")
     _text(inner, "Cd", family)
     _text(inner, "SubFmlyCd", sub_family)
+
+
+# --- what is written ------------------------------------------------------------------------------
+
+
+def made_line(account: str, on: date, reference: str, amount: Money, **facts: Any) -> BankLine:
+    """A payment of an entry of its own, by the bank's reference; `facts` are of BankLine."""
+    entry = f"{account}/{on}/{reference}"
+    return BankLine(
+        key=f"{entry}/0", entry_key=entry, account=account, booked_on=on, amount=amount, **facts
+    )
+
+
+def made_statement(
+    statement_id: str, lines: Sequence[BankLine], opening: Money, *, sequence: int | None = None
+) -> BankStatement:
+    """A statement of these lines, of one account and in order, which adds up."""
+    moved = Money.total((line.amount for line in lines), opening.currency)
+    return BankStatement(
+        statement_id=statement_id,
+        account=lines[0].account,
+        currency=opening.currency,
+        sequence=sequence,
+        from_date=lines[0].booked_on,
+        to_date=lines[-1].booked_on,
+        opening=opening,
+        closing=opening + moved,
+        lines=tuple(lines),
+    )

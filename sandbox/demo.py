@@ -17,6 +17,7 @@ from contracts.contract.state import money_table
 from gateways.errors import GatewayError
 from sandbox import clock
 from sandbox.accounts import prepare
+from sandbox.demo_bank import PAYMENTS, bank_report
 from sandbox.demo_driver import ACCOUNTANT, DemoDriver, DemoError
 from sandbox.expected_totals import Scenario, differences, totals_in_odoo, unsettled
 from sandbox.scenarios import scenarios
@@ -66,13 +67,32 @@ class Demo:
                 self._console.print(f"[red]{escape(scenario.customer)}: {escape(str(error))}[/]")
             elif isinstance(error, BaseException):
                 raise error
-        return failures + await self._report([scenario for scenario, _ in both])
+        failures += await self._report([scenario for scenario, _ in both])
+        return failures + await self._bank()
 
     def _demo_settings(self) -> Settings:
-        """A quick sweep of Odoo, and none of the others: the scenarios sign their deals, and
-        DocuSign's stand-in reports what is signed."""
+        """A quick sweep of Odoo, that of the bank's files, which the scenarios ask for, and none of
+        the others: they sign their deals, and DocuSign's stand-in reports what is signed."""
         changed = {"crm": {}, "esign": {}, "sweeps": SweepSettings(odoo_seconds=_SWEEP_SECONDS)}
         return self._settings.model_copy(update=changed)
+
+    async def _bank(self) -> int:
+        """What the bank's file came to, and what a person would decide; returns what is wrong with
+        that: nothing waits at the end but one line of it."""
+        try:
+            state = await self._driver.bank.state()
+        except NotFound:
+            self._console.print("[red]the bank's file was not applied[/]")
+            return 1
+        self._console.print()
+        for text in bank_report(state):
+            self._console.print(escape(text))
+        found = (await self._driver.c2c.exceptions()).items
+        others = [it for it in found if it.workflow_id != self._driver.bank.workflow_id]
+        for item in others:
+            self._console.print(f"[red]{item.workflow_id}: {escape(item.exception.message)}[/]")
+        as_meant = (state.counts.booked, len(state.parked)) == (PAYMENTS - 1, 1)
+        return len(others) + (not as_meant)
 
     async def _report(self, ran: list[Scenario]) -> int:
         """The table of what happened, with Odoo's own figures; returns the differences."""

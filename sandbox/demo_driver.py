@@ -26,6 +26,7 @@ from contracts.parking import StepException
 from gateways.odoo import connect as connect_odoo
 from gateways.secrets import Secret
 from sandbox import clock, people
+from sandbox.demo_bank import BankDay
 from sandbox.expected_totals import Scenario
 from sandbox.stack import Stack
 from starters import schedules
@@ -66,6 +67,7 @@ class DemoDriver:
         self.kill_worker = kill_worker
         self.began = time.monotonic()
         self.today = datetime.now(UTC).date()
+        self.bank = BankDay(self.client, stack.bank_files, self.today)
 
     def on(self, scenario: Scenario) -> ContractClient:
         """The contract of a scenario."""
@@ -323,6 +325,33 @@ class DemoDriver:
         )
         if state.stage is not InvoiceStage.SETTLED:
             await clock.forward(self.time, self.invoice_workflow(scenario, number), _SETTLED_AFTER)
+
+    async def pay_by_bank(self, scenario: Scenario, payer: str, text: str, *numbers: int) -> None:
+        """The customer transfers what is open of these invoices; the bank's file of the day says
+        so. `text` has their numbers in Odoo."""
+        states = [
+            await self.invoice(scenario, number, "to be posted", lambda it: it.balance is not None)
+            for number in numbers
+        ]
+        balances = [state.balance for state in states if state.balance]
+        paid = Money.total((it.residual for it in balances), scenario.billed.currency)
+        told = text.format(*(it.number for it in balances))
+        self.say(scenario, f'transfers {paid}: "{told}"')
+        try:
+            await self.bank.pay(payer, paid, told)
+        except TimeoutError:
+            raise DemoError("the bank's file was not applied in time") from None
+
+    async def settled_by_bank(self, scenario: Scenario, *numbers: int) -> None:
+        """The bank's file has settled these invoices."""
+        states = [
+            await self.invoice(
+                scenario, number, "to be settled by the bank's file", lambda it: it.stage in CLEARED
+            )
+            for number in numbers
+        ]
+        settled = ", ".join(state.balance.number for state in states if state.balance)
+        self.say(scenario, f"settled by the bank's file: {settled}")
 
     # --- waiting ----------------------------------------------------------------------------
 

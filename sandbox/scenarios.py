@@ -3,11 +3,15 @@
 Alder Instruments   an opportunity of Salesforce that waits for its envelope in DocuSign
 Harbour Logistics   fixed price: milestones, approved in one go or by rule, paid on time, closed
 Meridian Partners   the deal has a wrong VAT number and an unknown service: parked, amended
-Castellan Group     pays late and partially, after two reminders; the rest stays open
+Castellan Group     pays late and partially, after two reminders; what is transferred then names
+                    nothing, so that the rest stays open until a person decides
 Osprey Robotics     hours up to a cap, expenses, a deposit and retainage beside milestones
 Lumen Energy        a managed service for three months: included hours, usage, a service
                     credit, a dispute that is partly accepted, notice instead of renewal
 Thames Insight      the British company: pounds, VAT, a change order, an early end
+
+Four invoices of the first three are settled by the bank's file of the day; all others are paid by
+payments that an accountant registers.
 """
 
 from __future__ import annotations
@@ -89,8 +93,8 @@ async def signed_envelope(driver: DemoDriver, scenario: Scenario) -> None:
     await driver.opportunity_shows(scenario, deal_id, invoiced="5000.00 EUR")
     await driver.reach(scenario, acceptance)
     await driver.issue(scenario, 2, BOB)
-    for number in (1, 2):
-        await driver.pay(scenario, number)
+    await driver.pay_by_bank(scenario, "Alder Instruments NV", "invoices {} and {}", 1, 2)
+    await driver.settled_by_bank(scenario, 1, 2)
     await driver.settle(scenario, (1, 2))
     await driver.opportunity_shows(scenario, deal_id, stage="closed", invoiced="12500.00 EUR")
 
@@ -116,9 +120,13 @@ async def fixed_price(driver: DemoDriver, scenario: Scenario) -> None:
             await driver.proposed(scenario, number)
     await driver.issue(scenario, numbers[-1])
     await driver.approve_all(scenario, len(numbers) - 1, ANA)
+    *others, last = numbers
     for number in numbers:
         await driver.delivered(scenario, number)
+    for number in others:
         await driver.pay(scenario, number)
+    await driver.pay_by_bank(scenario, scenario.customer, "your invoice {}, thank you", last)
+    await driver.settled_by_bank(scenario, last)
     await driver.settle(scenario, numbers)
 
 
@@ -135,7 +143,10 @@ async def parked_and_amended(driver: DemoDriver, scenario: Scenario) -> None:
     for number, milestone in zip(numbers, state.milestones, strict=True):
         await driver.reach(scenario, milestone)
         await driver.issue(scenario, number, BOB)
-        await driver.pay(scenario, number)
+    first, last = numbers
+    await driver.pay(scenario, first)
+    await driver.pay_by_bank(scenario, "MERIDIAN PARTNERS", "payment of {}", last)
+    await driver.settled_by_bank(scenario, last)
     await driver.settle(scenario, numbers)
 
 
@@ -158,6 +169,8 @@ async def paid_late(driver: DemoDriver, scenario: Scenario) -> None:
         lambda found: found.balance is not None and found.balance.residual == scenario.open,
     )
     driver.say(scenario, f"paid a part; {scenario.open} stays open and is dunned on")
+    # They name nothing, and pay from an account that nobody knows: a person has to decide.
+    await driver.pay_by_bank(scenario, "Castellan Group AG", "thank you", 1)
 
 
 _HOURS_AND_COSTS = """

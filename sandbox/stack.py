@@ -46,6 +46,8 @@ WEB_URL, WEBHOOK_SENDER, CONNECT_PATH = (
     "events",
     "/webhooks/docusign",
 )
+BANK, BANK_ACCOUNT = "inbox", "BE68539007547034"
+"""The folder for files of the bank, as it is configured, and the account that they are about."""
 _START_SECONDS = 30
 
 DYNAMIC_CONFIG = (
@@ -168,6 +170,11 @@ class Stack:
             self.workers.pop().stop()
 
     @property
+    def bank_files(self) -> Path:
+        """The folder that files of the bank are put into."""
+        return self.folder / "bank"
+
+    @property
     def workflows_page(self) -> str:
         """The page of this stack's workflows in Temporal's UI."""
         return f"{self.ui}/namespaces/{self.namespace}/workflows"
@@ -233,6 +240,7 @@ async def running(
         )
         local.environment.update(_gateway_configuration(folder, gateway))
         local.environment.update(_encryption(folder, local.ui, keep_data=keep_data))
+        local.environment.update(_bank_configuration(local.bank_files))
         os.environ.update(local.environment)
         stack.callback(local.stop_workers)
         stack.callback(local.stop_gateway)
@@ -316,6 +324,18 @@ def _encryption(folder: Path, ui: str, *, keep_data: bool) -> dict[str, str]:
             }
         ),
     }
+
+
+def _bank_configuration(folder: Path) -> dict[str, str]:
+    """A folder that a bank's files are put into."""
+    folder.mkdir(exist_ok=True)
+    inbox = {
+        "kind": "folder",
+        "legal_entity": "northwind",
+        "folder": str(folder),
+        "accounts": {BANK_ACCOUNT: "BNK1"},
+    }
+    return {"C2C_BANK": json.dumps({BANK: inbox})}
 
 
 def webhook_secret(folder: Path) -> Path:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from gateways.connectors import Group, UnknownConnector, connector, kinds
+from gateways.connectors import Group, Sweep, UnknownConnector, connector, kinds
 from wiring.settings import Settings
 
 
@@ -62,8 +62,15 @@ def sweep_text(group: Group, kind: str, settings: Settings | None) -> str:
         return ""
     seconds = getattr(settings.sweeps, f"{group.section}_seconds", None) if settings else None
     every = f"every {in_words(timedelta(seconds=seconds))}, " if seconds else ""
-    nightly = f", {in_words(declared.nightly)} once a day" if declared.nightly else ""
-    return f"{every}{in_words(declared.overlap)} back{nightly}"
+    return f"{every}{reach(declared)}"
+
+
+def reach(sweep: Sweep) -> str:
+    """How far back a sweep looks, in words. One that does not looks at whatever is there."""
+    if not sweep.overlap:
+        return "all that is there"
+    nightly = f", {in_words(sweep.nightly)} once a day" if sweep.nightly else ""
+    return f"{in_words(sweep.overlap)} back{nightly}"
 
 
 def in_words(span: timedelta) -> str:

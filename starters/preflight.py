@@ -26,7 +26,7 @@ from contracts.validation import Problem
 from gateways.connectors import Group, Preparable
 from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import OdooClient
-from starters import keys, processor_books, schedules
+from starters import bank_journals, keys, processor_books, schedules
 from starters.findings import Area, Finding, Verdict
 from starters.web import checks as gateway
 from wiring import client as temporal
@@ -227,6 +227,7 @@ def _check_odoo(odoo: OdooClient, settings: Settings) -> list[Finding]:
     for key, entity in settings.entities.items():
         found += _entity(odoo, key, entity)
     found += processor_books.check(odoo, settings)
+    found += bank_journals.check(odoo, settings)
     return found
 
 
@@ -279,7 +280,8 @@ def _model(odoo: OdooClient, need: Need) -> Iterator[Finding]:
     if refused:
         detail = f"the user may not {' or '.join(refused)}"
         remedy = f"give the service user the group {need.access.group}"
-        yield _ODOO.missing(model, detail, remedy)
+        missing = _ODOO.missing(model, detail, remedy)
+        yield _if_needed(missing, need) if need.only_for else missing
     elif None in granted.values():
         detail = "Odoo did not say whether the user may create and change"
         yield _ODOO.warn(model, detail, f"see that it has {need.access.group}")

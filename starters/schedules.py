@@ -35,6 +35,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from contracts.sweeps import ConnectorSweep
 from gateways.connectors import Group, connector
 from starters.client.names import (
+    BANK_SWEEP_WORKFLOW,
     BURN_SWEEP_WORKFLOW,
     CRM_SWEEP_WORKFLOW,
     ESIGN_SWEEP_WORKFLOW,
@@ -50,6 +51,7 @@ ODOO_SWEEP = "c2c-odoo-sweep"
 BURN_SWEEP = "c2c-burn-sweep"
 
 _CONNECTOR_SWEEPS: dict[Group, str] = {
+    Group.BANK: BANK_SWEEP_WORKFLOW,
     Group.CRM: CRM_SWEEP_WORKFLOW,
     Group.ESIGN: ESIGN_SWEEP_WORKFLOW,
     Group.TIMESHEETS: TIMESHEET_SWEEP_WORKFLOW,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateways.bank.protocol import BankSource
 from gateways.connectors import Group, Surroundings, connector
 from gateways.crm.protocol import Crm
 from gateways.esign.protocol import Esign
@@ -15,7 +16,7 @@ from gateways.payments.protocol import Processor
 from gateways.timesheets.protocol import Timesheets
 from wiring.settings import ConfigurationError, Settings
 
-BUILT = (Group.CRM, Group.ESIGN, Group.PAYMENTS, Group.TIMESHEETS)
+BUILT = (Group.BANK, Group.CRM, Group.ESIGN, Group.PAYMENTS, Group.TIMESHEETS)
 """The groups whose connectors are spoken to; the others only send."""
 
 
@@ -28,6 +29,7 @@ class Gateways:
     esign: Mapping[str, Esign] = field(default_factory=dict)
     timesheets: Mapping[str, Timesheets] = field(default_factory=dict)
     payments: Mapping[str, Processor] = field(default_factory=dict)
+    bank: Mapping[str, BankSource] = field(default_factory=dict)
 
 
 def odoo(settings: Settings, on_call: OnCall | None = None) -> OdooClient:

@@ -38,6 +38,7 @@ from gateways.encryption.settings import EncryptionSettings, RecordsSettings
 from gateways.settings import (
     ENTITIES,
     SIGNATURES,
+    BankSettings,
     Configured,
     ConnectorSettings,
     Credential,
@@ -129,6 +130,7 @@ class SweepSettings(Section):
     crm_seconds: int = Field(default=300, ge=5, le=86_400)
     esign_seconds: int = Field(default=300, ge=5, le=86_400)
     timesheets_seconds: int = Field(default=300, ge=5, le=86_400)
+    bank_seconds: int = Field(default=60, ge=5, le=86_400)
     payments_seconds: int = Field(default=300, ge=5, le=86_400)
     burn_seconds: int = Field(default=86_400, ge=60, le=7 * 86_400)
 
@@ -194,8 +196,9 @@ class Settings(BaseSettings):
     """Everything but the connection to Temporal.
 
     `default_entity` is the legal entity that commands mean where none is stated and several are
-    configured. `esign`, `crm`, `payments`, `sender` and `timesheets` are the connectors by the name
-    that each is configured under; what a table may say is declared by the connector of its kind.
+    configured. `bank`, `esign`, `crm`, `payments`, `sender` and `timesheets` are the connectors by
+    the name that each is configured under; what a table may say is declared by the connector of
+    its kind.
     """
 
     model_config = SettingsConfigDict(
@@ -225,6 +228,9 @@ class Settings(BaseSettings):
             TimesheetSettings, BeforeValidator(_configured(Group.TIMESHEETS, TimesheetSettings))
         ],
     ] = Field(default_factory=dict)
+    bank: dict[
+        Key, Annotated[BankSettings, BeforeValidator(_configured(Group.BANK, BankSettings))]
+    ] = Field(default_factory=dict)
     default_entity: Key | None = None
     worker: WorkerSettings = WorkerSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
@@ -239,7 +245,7 @@ class Settings(BaseSettings):
         found: Mapping[str, ConnectorSettings | SenderSettings] = getattr(self, group.section)
         return found
 
-    @field_validator("esign", "crm", "payments", "sender", "timesheets", mode="before")
+    @field_validator("bank", "esign", "crm", "payments", "sender", "timesheets", mode="before")
     @classmethod
     def _kind_by_name(cls, tables: Any) -> Any:
         """A table that names no kind is of the kind that it is named after."""

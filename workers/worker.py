@@ -22,6 +22,8 @@ from temporalio.worker import (
 )
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from activities.bank import BankActivities, BankSetup
+from activities.bank_sources import BankSourceActivities, bank_file_standing
 from activities.crm import CrmActivities
 from activities.esign import EsignActivities, SignedDeals
 from activities.events import refresh_contract, report_signature, update_contract
@@ -60,6 +62,8 @@ from wiring.settings import Settings, WorkerSettings
 from workers.query_cache_guard import keep_behind
 from workers.slow_tasks import be_patient
 from workflows import task_queues
+from workflows.bank_file import BankFileWorkflow
+from workflows.bank_sweep import BankSweepWorkflow
 from workflows.burn_sweep import BurnSweepWorkflow
 from workflows.contract import ContractWorkflow
 from workflows.esign_sweep import EsignSweepWorkflow
@@ -73,11 +77,13 @@ WORKFLOWS = [
     ContractWorkflow,
     InvoiceWorkflow,
     EventWorkflow,
+    BankFileWorkflow,
     OdooSweepWorkflow,
     CrmSweepWorkflow,
     EsignSweepWorkflow,
     TimesheetSweepWorkflow,
     PaymentsSweepWorkflow,
+    BankSweepWorkflow,
     BurnSweepWorkflow,
 ]
 
@@ -120,6 +126,8 @@ def activities_of(queue: str, settings: Settings, gateways: Gateways) -> list[Ca
     logged = TimesheetActivities(
         _time_systems(settings, gateways), odoo, catalogue, settings.odoo.time_approved_field
     )
+    bank = BankActivities(gateways.bank, _bank_setups(settings), odoo, catalogue)
+    places = BankSourceActivities(gateways.bank)
     hosted: dict[str, list[Callable[..., Any]]] = {
         task_queues.CONTRACTS: [
             policies.entity_policy,
@@ -127,6 +135,7 @@ def activities_of(queue: str, settings: Settings, gateways: Gateways) -> list[Ca
             update_contract,
             refresh_contract,
             report_signature,
+            bank_file_standing,
         ],
         task_queues.CRM: [crm.is_due, crm.read_deal, crm.write_status, crm.won_deals],
         task_queues.ESIGN: [
@@ -145,6 +154,16 @@ def activities_of(queue: str, settings: Settings, gateways: Gateways) -> list[Ca
             processors.read_payout,
             processors.changed_payments,
             processors.create_payment_link,
+        ],
+        task_queues.BANK: [
+            places.look_for_bank_files,
+            places.take_bank_files,
+            bank.read_bank_file,
+            bank.apply_bank_lines,
+            bank.settle_bank_line,
+            bank.still_open,
+            bank.put_away_bank_file,
+            bank.refuse_bank_file,
         ],
         task_queues.ODOO_MASTER: [
             OdooValidation(catalogue, policies).validate_contract,
@@ -228,6 +247,20 @@ def _processor_setups(settings: Settings) -> dict[str, ProcessorSetup]:
     }
 
 
+def _bank_setups(settings: Settings) -> dict[str, BankSetup]:
+    """By place of a bank's files: whose they are, and where their accounts are booked."""
+    return {
+        name: BankSetup(
+            legal_entity=item.legal_entity,
+            company=settings.entities[item.legal_entity].odoo_company,
+            accounts=item.accounts,
+            tolerance=item.tolerance,
+            difference_account=item.difference_account,
+        )
+        for name, item in settings.bank.items()
+    }
+
+
 @contextlib.asynccontextmanager
 async def running(
     client: Client,
@@ -291,6 +324,7 @@ def _activities_at_once(queue: str, limits: WorkerSettings) -> int:
         task_queues.ESIGN: 20,
         task_queues.TIMESHEETS: 5,
         task_queues.PAYMENTS: 20,
+        task_queues.BANK: 5,
         task_queues.ODOO_MAIL: MAX_MAILS,
     }
     return min(limits.activities, fewer.get(queue, limits.activities))

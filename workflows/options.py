@@ -108,6 +108,19 @@ def payment_link(summary: str) -> ActivityConfig:
     return config
 
 
+def bank(summary: str, calls: int, urgency: Urgency = Urgency.ONWARD) -> ActivityConfig:
+    """For what reads a bank's file and writes its lines to Odoo: `calls` in a row. An attempt that
+    was lost may still write in Odoo; the next one leaves that time to appear."""
+    return _remote(task_queues.BANK, summary, urgency, _HEARTBEAT_OF_LOOKING, calls)
+
+
+def bank_decision(summary: str, calls: int) -> ActivityConfig:
+    """A person waits for it: where it cannot be done soon, they are told so."""
+    config = bank(summary, calls, Urgency.AWAITED)
+    config["schedule_to_close_timeout"] = _START_TO_CLOSE
+    return config
+
+
 def odoo_master(
     summary: str, urgency: Urgency = Urgency.ONWARD, *, calls: int = 1
 ) -> ActivityConfig:

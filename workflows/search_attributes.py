@@ -57,6 +57,11 @@ def at_start(contract_id: str, legal_entity: str) -> TypedSearchAttributes:
     )
 
 
+def of_bank_file(legal_entity: str) -> TypedSearchAttributes:
+    """What is known when a bank's file is received."""
+    return TypedSearchAttributes([SearchAttributePair(LEGAL_ENTITY, legal_entity)])
+
+
 def of_event(contract_workflow_id: str) -> TypedSearchAttributes:
     """What is known when an event is received; `contract_workflow_id` is empty where it is not
     known yet which contract it is for."""

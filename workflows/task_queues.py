@@ -12,6 +12,8 @@ TIMESHEETS = "timesheets"
 """Calls to time systems, and their hours, which go on to Odoo."""
 PAYMENTS = "payments"
 """Calls to payment processors."""
+BANK = "bank"
+"""Calls to the places of a bank's files, and their lines, which go on to Odoo."""
 ODOO_MASTER = "odoo-master"
 """Customers, projects and milestones in Odoo."""
 ODOO_FINANCE = "odoo-finance"
@@ -19,5 +21,5 @@ ODOO_FINANCE = "odoo-finance"
 ODOO_MAIL = "odoo-mail"
 """What Odoo mails to customers: a PDF takes seconds, and postings must not wait behind it."""
 
-REMOTES = (CRM, ESIGN, TIMESHEETS, PAYMENTS, ODOO_MASTER, ODOO_FINANCE, ODOO_MAIL)
+REMOTES = (CRM, ESIGN, TIMESHEETS, PAYMENTS, BANK, ODOO_MASTER, ODOO_FINANCE, ODOO_MAIL)
 ALL = (CONTRACTS, *REMOTES)

@@ -15,7 +15,7 @@ from activities.done import Done
 from activities.failures import BusinessRefusal, after_effect
 from activities.odoo import external_ids
 from activities.odoo.chatter import mailed, post_once
-from activities.odoo.needs import ACCOUNTING, CONTACTS, MAIL, UPSERT, USER, Need
+from activities.odoo.needs import ACCOUNTING, CONTACTS, MAIL, UPSERT, Need
 from activities.odoo.partner_search import ARCHIVED_TOO
 from activities.odoo.partners import partner_of
 from activities.odoo.people import users_by_email
@@ -45,7 +45,7 @@ _MAILS = (
     ),
     Need("res.partner", ("email", "display_name"), access=CONTACTS),
     Need("account.payment.term", ("display_name",), access=ACCOUNTING),
-    Need("res.partner.bank", ("display_name",), access=USER),
+    Need("res.partner.bank", ("display_name",), access=CONTACTS),
     Need("mail.message", ("notification_ids",), access=MAIL),
     Need(
         "mail.notification",

@@ -60,6 +60,13 @@ audit_id = partial(external_id, "audit")
 signed_id = partial(external_id, "signed")
 """(entity, contract): the signed document"""
 
+bank_statement_id = partial(external_id, "bank-statement")
+"""(the journal's id in Odoo, the digest of its content)"""
+bank_line_id = partial(external_id, "bank-line")
+"""(the journal's id in Odoo, the line's key)"""
+partner_account_id = partial(external_id, "partner-account")
+"""(the partner's id in Odoo, the account's number)"""
+
 
 def time_line_id(system: str, entry_id: str) -> str:
     """The timesheet line of an entry of a time system."""

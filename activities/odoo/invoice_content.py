@@ -62,7 +62,7 @@ NEEDS = (
     Need("res.partner", _CUSTOMER, access=CONTACTS),
     *(Need(model, ("display_name",), access=ACCOUNTING) for model in _NAMED_BY_ACCOUNTING),
     Need("res.currency", ("display_name",), access=USER),
-    Need("res.partner.bank", ("display_name",), access=USER),
+    Need("res.partner.bank", ("display_name",), access=CONTACTS),
     Need("product.product", ("display_name",), access=SALES),
 )
 

@@ -14,6 +14,7 @@ class Access:
 
 
 ACCOUNTING = Access("account", "Accounting / Invoicing")
+BANK_STATEMENTS = Access("account", "Basic (account.group_account_basic, which Odoo hides)")
 CONTACTS = Access("base", "Contact Creation")
 EMPLOYEES = Access("hr", "Internal User")
 EXPENSES = Access("hr_expense", "Expenses / All Approver")

@@ -163,6 +163,10 @@ class Ledger:
     def items(self, moves: Iterable[int]) -> tuple[OpenItem, ...]:
         return tuple(self._items[move] for move in dict.fromkeys(moves))
 
+    def numbered(self, number: str) -> tuple[OpenItem, ...]:
+        """Those of exactly this number, however it is spaced."""
+        return self.items(self._by_number.get(squashed(number), ()))
+
     def by_reference(self, line: BankLine, words: Words) -> tuple[OpenItem, ...]:
         """Those that a structured reference names: in its field, or in the text."""
         forms = [form for text in line.references for form in references.forms(text)]

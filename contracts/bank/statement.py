@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Collection
 from datetime import date
 from enum import StrEnum
 from functools import cached_property
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from contracts.model import Value
 from contracts.money import Currency, Money
@@ -19,6 +20,15 @@ MAX_LINES = 50_000
 """Of one statement; a bank's largest customers receive a file a day with fewer."""
 MAX_REFERENCES, MAX_TEXTS = 20, 40
 """Of one line."""
+
+
+def compact(number: str) -> str:
+    """The number of an account as it is compared: capitals and digits."""
+    return re.sub(r"[^A-Z0-9]", "", number.upper())[:40]
+
+
+AccountNumber = Annotated[str, AfterValidator(compact), Field(min_length=1)]
+"""An IBAN, or what the bank calls an account that has none."""
 
 _Short = Annotated[str, StringConstraints(max_length=140)]
 _Long = Annotated[str, StringConstraints(max_length=500)]

@@ -17,7 +17,7 @@ from xml.etree.ElementTree import Element
 import stdnum.iban
 from pydantic import ValidationError
 
-from contracts.bank.statement import MAX_REFERENCES, MAX_TEXTS, BankLine, Details
+from contracts.bank.statement import MAX_REFERENCES, MAX_TEXTS, BankLine, Details, compact
 from contracts.currencies import EXPONENTS
 from contracts.money import Money
 from gateways.errors import GatewayError, business
@@ -140,10 +140,6 @@ def account(element: Element, path: str) -> str:
     return compact(
         text(element, f"{path}/Id/IBAN", f"{path}/Id/Othr/Id", f"{path}/Id/PrtryAcct/Id")
     )
-
-
-def compact(number: str) -> str:
-    return re.sub(r"[^A-Z0-9]", "", number.upper())[:40]
 
 
 # --- one payment ----------------------------------------------------------------------------------

@@ -19,15 +19,18 @@ from contracts.problems import Problem
 from gateways.connectors import Surroundings
 from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import OdooClient
+from gateways.settings import BankSettings
 from gateways.throttle import Throttle
-from sandbox.conformance.remote import EMPTY, NAME, Remote
+from sandbox.conformance.remote import EMPTY, NAME, Remote, System
 from sandbox.conformance.wire import FateOf, Wire
 from sandbox.proxy import Fate, Kind, Request
 
+S = TypeVar("S", bound=System)
 R = TypeVar("R", bound=Remote)
 
 ENTITY = "northwind"
 TIME_ZONE = "Europe/Brussels"
+ACCOUNT = "BE68539007547034"
 ADOPTED_DAYS_AGO = 30
 _WAIT_SECONDS = 30
 _MOST_REQUESTS = 20
@@ -37,14 +40,56 @@ Call = Callable[[Any], object]
 """A call of a gateway. It can be repeated, and gives the same each time."""
 
 
-class GatewayConformance(ABC, Generic[R]):
-    """Its subclass for a group of connectors says which calls there are."""
+class ConnectorConformance(ABC, Generic[S]):
+    """What holds for every connector, whatever its system is spoken to in."""
 
     @pytest.fixture(scope="class")
     @classmethod
-    def remote(cls) -> Iterator[R]:
+    def remote(cls) -> Iterator[S]:
         """The remote: each connector's class has this fixture. It must listen while it is used."""
         raise NotImplementedError("a fixture `remote` of the scope class")
+
+    @pytest.fixture
+    def gateway(self, remote: S) -> Iterator[Any]:
+        with built(remote, remote.address) as gateway:
+            yield gateway
+
+    def test_the_declaration_says_what_people_need_to_know(self, remote: S) -> None:
+        connector = remote.connector
+        assert connector.about, "one line for `c2c connectors`"
+        assert connector.build is not None
+        own = set(connector.settings.model_fields)
+        silent = [name for name in own if not connector.settings.model_fields[name].description]
+        assert not set(silent) - {"kind"}, f"settings without a description: {silent}"
+
+    def test_settings_refuse_what_they_do_not_know_and_hide_their_secrets(self, remote: S) -> None:
+        table = full(remote, remote.settings(remote.address))
+        with pytest.raises(ValueError, match="colour"):
+            remote.connector.settings.model_validate({**table, "colour": "red"})
+        shown = repr(remote.connector.settings.model_validate(table))
+        assert not [secret for secret in remote.secrets() if secret in shown]
+
+    # --- set-up -----------------------------------------------------------------------------------
+
+    def test_an_account_that_is_set_up_lacks_nothing(self, gateway: Any) -> None:
+        assert gateway.ensure_setup() == []
+        assert gateway.missing_setup() == []
+
+    def test_what_an_account_lacks_is_named_and_made_once(self, remote: S) -> None:
+        if not remote.can("without_setup"):
+            return
+        with remote.without_setup() as bare, built(bare, bare.address) as gateway:
+            missing = gateway.missing_setup()
+            assert missing, "nothing is missing in an account that nobody has set up"
+            assert all(isinstance(item, Problem) and item.expected for item in missing)
+            left = gateway.ensure_setup()
+            assert all(item in missing for item in left)
+            assert gateway.ensure_setup() == left == gateway.missing_setup()
+
+
+class GatewayConformance(ConnectorConformance[R]):
+    """The same for those that speak HTTP. Its subclass for a group of connectors says which calls
+    there are."""
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -75,21 +120,6 @@ class GatewayConformance(ABC, Generic[R]):
         """Every method of the protocol, as a call that succeeds."""
 
     # --- declaration ------------------------------------------------------------------------------
-
-    def test_the_declaration_says_what_people_need_to_know(self, remote: R) -> None:
-        connector = remote.connector
-        assert connector.about, "one line for `c2c connectors`"
-        assert connector.build is not None
-        own = set(connector.settings.model_fields)
-        silent = [name for name in own if not connector.settings.model_fields[name].description]
-        assert not set(silent) - {"kind"}, f"settings without a description: {silent}"
-
-    def test_settings_refuse_what_they_do_not_know_and_hide_their_secrets(self, remote: R) -> None:
-        table = full(remote, remote.settings(remote.address))
-        with pytest.raises(ValueError, match="colour"):
-            remote.connector.settings.model_validate({**table, "colour": "red"})
-        shown = repr(remote.connector.settings.model_validate(table))
-        assert not [secret for secret in remote.secrets() if secret in shown]
 
     def test_building_sends_nothing_and_takes_the_configured_name(
         self, remote: R, wire: Wire
@@ -173,23 +203,6 @@ class GatewayConformance(ABC, Generic[R]):
                 remote.end_sessions()
                 assert call(gateway) == before
 
-    # --- set-up -----------------------------------------------------------------------------------
-
-    def test_an_account_that_is_set_up_lacks_nothing(self, gateway: Any) -> None:
-        assert gateway.ensure_setup() == []
-        assert gateway.missing_setup() == []
-
-    def test_what_an_account_lacks_is_named_and_made_once(self, remote: R) -> None:
-        if not remote.can("without_setup"):
-            return
-        with remote.without_setup() as bare, built(bare, bare.address) as gateway:
-            missing = gateway.missing_setup()
-            assert missing, "nothing is missing in an account that nobody has set up"
-            assert all(isinstance(item, Problem) and item.expected for item in missing)
-            left = gateway.ensure_setup()
-            assert all(item in missing for item in left)
-            assert gateway.ensure_setup() == left == gateway.missing_setup()
-
     # --- how --------------------------------------------------------------------------------------
 
     def failures(
@@ -234,28 +247,37 @@ def _certificates(*, trust_env: bool = True) -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def full(remote: Remote, table: dict[str, Any]) -> dict[str, Any]:
+def full(remote: System, table: dict[str, Any]) -> dict[str, Any]:
     """The table of the configuration, with what every one has."""
     common: dict[str, Any] = {"kind": remote.connector.kind, "legal_entity": ENTITY}
     if "closed_since" in remote.connector.settings.model_fields:
         common["closed_since"] = adopted(remote)
+    if issubclass(remote.connector.settings, BankSettings):
+        common["accounts"] = {ACCOUNT: "BNK1"}
     return {**common, **table}
 
 
-def adopted(remote: Remote) -> date:
+def adopted(remote: System) -> date:
     """The day since which the firm uses c2c, in the kit."""
     return (remote.now() - timedelta(days=ADOPTED_DAYS_AGO)).date()
 
 
 @contextlib.contextmanager
-def built(remote: Remote, address: str, *, wrong: bool = False) -> Iterator[Any]:
+def built(remote: System, address: str, *, wrong: bool = False) -> Iterator[Any]:
     """The gateway as the product builds it: of its table in the configuration."""
     table = remote.wrong_settings(address) if wrong else remote.settings(address)
+    with made(remote, table, remote.odoo(address, wrong=wrong)) as gateway:
+        yield gateway
+
+
+@contextlib.contextmanager
+def made(remote: System, table: dict[str, Any], odoo: OdooClient | None = None) -> Iterator[Any]:
+    """The same of any table of the remote's."""
     settings = remote.connector.settings.model_validate(full(remote, table))
     around = Surroundings(
         name=NAME,
         entity=cast(Any, LegalEntity).model_construct(time_zone=TIME_ZONE),
-        odoo=cast(OdooClient, remote.odoo(address, wrong=wrong)),
+        odoo=cast(OdooClient, odoo),
     )
     assert remote.connector.build is not None
     gateway = remote.connector.build(settings, around)
@@ -267,7 +289,7 @@ def built(remote: Remote, address: str, *, wrong: bool = False) -> Iterator[Any]
             close()
 
 
-def refusal(remote: Remote, call: Call, gateway: Any, what: str = "the call") -> GatewayError:
+def refusal(remote: System, call: Call, gateway: Any, what: str = "the call") -> GatewayError:
     """The GatewayError that a call raises. Nothing else may come of it: neither an answer nor an
     error that says nothing to people."""
     failure: GatewayError | None = None

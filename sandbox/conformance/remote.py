@@ -45,8 +45,8 @@ _NO_JSON = (b"", b"<html><body>Sign in to the network</body></html>", b'{"cut', 
 EMPTY = (b"[]", b"{}")
 
 
-class Remote(ABC):
-    """The system behind a connector.
+class System(ABC):
+    """The system behind a connector, whatever it is spoken to in.
 
     What it cannot show, it says in `cannot`: the method's name and the reason, which pytest prints.
     Each other method has to be there: the kit fails without it.
@@ -56,13 +56,11 @@ class Remote(ABC):
     cannot: ClassVar[Mapping[str, str]] = {}
     names_itself: ClassVar[str] = NAME
     """The system that the connector's errors name: what it is configured as."""
-    malformed: ClassVar[tuple[bytes, ...]] = (*_NO_JSON, *EMPTY)
-    """Bodies, with the status 200, that are no answer of the remote's to any call."""
 
     @property
     @abstractmethod
     def address(self) -> str:
-        """Where it listens, on this machine: `http://127.0.0.1:8000`."""
+        """Where it is, on this machine: `http://127.0.0.1:8000`."""
 
     @abstractmethod
     def settings(self, address: str) -> dict[str, Any]:
@@ -77,26 +75,13 @@ class Remote(ABC):
     def secrets(self) -> list[str]:
         """What must never be shown, of both kinds of settings."""
 
-    @abstractmethod
-    def rate_limited(self, seconds: int, request: Request) -> Answer:
-        """How it refuses this call for its limit, which lasts for so many seconds."""
-
     def odoo(self, address: str, *, wrong: bool = False) -> OdooClient | None:
         """The firm's Odoo, for a connector that uses it; `wrong`: with a key that is none."""
         return None
 
-    def end_sessions(self) -> None:
-        """What the connector signed in with ends now, long before its time."""
-        raise NotImplementedError("end_sessions, or why not in `cannot`")
-
     def without_setup(self) -> AbstractContextManager[Self]:
         """Another account of the remote, which nobody has set up."""
         raise NotImplementedError("without_setup, or why not in `cannot`")
-
-    def webhook(self, record_id: str, secret: str) -> Delivery:
-        """A webhook about a deal or an envelope, signed with the secret; for a connector that
-        declares one."""
-        raise NotImplementedError("webhook, or why not in `cannot`")
 
     def now(self) -> datetime:
         """What its clock says."""
@@ -110,3 +95,23 @@ class Remote(ABC):
         if reason is not None:
             warnings.warn(f"{self.connector.kind}, {method}: {reason}", NotTried, stacklevel=2)
         return reason is None
+
+
+class Remote(System):
+    """A system that speaks HTTP."""
+
+    malformed: ClassVar[tuple[bytes, ...]] = (*_NO_JSON, *EMPTY)
+    """Bodies, with the status 200, that are no answer of the remote's to any call."""
+
+    @abstractmethod
+    def rate_limited(self, seconds: int, request: Request) -> Answer:
+        """How it refuses this call for its limit, which lasts for so many seconds."""
+
+    def end_sessions(self) -> None:
+        """What the connector signed in with ends now, long before its time."""
+        raise NotImplementedError("end_sessions, or why not in `cannot`")
+
+    def webhook(self, record_id: str, secret: str) -> Delivery:
+        """A webhook about a deal or an envelope, signed with the secret; for a connector that
+        declares one."""
+        raise NotImplementedError("webhook, or why not in `cannot`")

@@ -17,6 +17,8 @@ PAYMENTS = "outstanding payments"
 BAD_DEBTS = "bad debts"
 DEFERRED = "deferred revenue"
 RETENTIONS = "retentions"
+BANK = "bank"
+SUSPENSE = "bank suspense"
 
 PRODUCT_ACCOUNTS = {"DEPOSIT": DEFERRED, "RETAINAGE": RETENTIONS}
 """Where what is prepaid or held back is booked; everything else is income."""
@@ -66,6 +68,8 @@ BOOKS = {
             BAD_DEBTS: ("650000", "Bad Debts", "expense"),
             DEFERRED: ("212000", "Deferred Revenue", "liability_current"),
             RETENTIONS: ("128100", "Retentions Receivable", "asset_current"),
+            BANK: ("101401", "Bank", "asset_cash"),
+            SUSPENSE: ("101402", "Bank Suspense Account", "asset_current"),
         },
         taxes={
             "account.1_sale_tax_template": ("15%", 15.0, "sale"),
@@ -95,6 +99,8 @@ BOOKS = {
             BAD_DEBTS: ("785000", "Bad debts", "expense"),
             DEFERRED: ("210900", "Accruals", "liability_current"),
             RETENTIONS: ("110500", "Retentions Receivable", "asset_current"),
+            BANK: ("120001", "Bank", "asset_cash"),
+            SUSPENSE: ("120002", "Bank Suspense Account", "asset_current"),
         },
         taxes={
             "account.2_ST11": ("20%", 20.0, "sale"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +12,9 @@ from sandbox.odoo.errors import ValidationError
 from sandbox.odoo.messages import Thread
 from sandbox.odoo.records import Domain, Env, Model, Row, Values, closed, on_model
 from sandbox.odoo.schema import Field
+
+NEVER = "1-01-01"
+"""Odoo's date before all others."""
 
 
 def currency_decimals(env: Env, currency_id: int) -> int:
@@ -96,6 +100,17 @@ class Product(Model):
 class PartnerBank(Model):
     rec_name = "acc_number"
 
+    def compute_sanitized_acc_number(self, row: Row) -> str:
+        return re.sub(r"\W+", "", row["acc_number"]).upper()
+
+
+class Company(Model):
+    def compute_user_fiscalyear_lock_date(self, row: Row) -> str:
+        return row["fiscalyear_lock_date"] or NEVER
+
+    def compute_user_hard_lock_date(self, row: Row) -> str:
+        return row["hard_lock_date"] or NEVER
+
 
 class Pricelist(Model):
     def display_name(self, row: Row) -> str:
@@ -132,6 +147,7 @@ class Account(Model):
 
 MODELS: dict[str, type[Model]] = {
     "account.account": Account,
+    "res.company": Company,
     "res.users": Users,
     "res.partner": Partner,
     "res.partner.bank": PartnerBank,

@@ -6,10 +6,13 @@ import json
 from importlib.resources import files
 
 from sandbox.odoo.companies import (
+    BANK,
     BOOKS,
     MAIN_COMPANY,
     PAYMENTS,
     RECEIPTS,
+    RECEIVABLE,
+    SUSPENSE,
     Books,
     account_of,
     journal_of,
@@ -85,6 +88,7 @@ EXPENSES = {
     "hr_expense.group_hr_expense_user": "Expenses/All Approver",
 }
 INVOICING = {"account.group_account_invoice": "Accounting/Invoicing"}
+STATEMENTS = {"account.group_account_basic": "Basic"}
 ACCOUNTING = INVOICING | {"account.group_account_manager": "Accounting/Administrator"}
 SETTINGS = {
     "base.group_system": "Role / Administrator",
@@ -94,7 +98,7 @@ SETTINGS = {
     "product.group_product_manager": "Products/Create",
 }
 GROUPS = {
-    "c2c": EVERYBODY | PROJECTS | SALES | INVOICING | EXPENSES,
+    "c2c": EVERYBODY | PROJECTS | SALES | INVOICING | STATEMENTS | EXPENSES,
     "accountant": EVERYBODY | ACCOUNTING,
     "pm": EVERYBODY | PROJECTS | EXPENSES,
     "admin": EVERYBODY | PROJECTS | SALES | ACCOUNTING | EXPENSES | SETTINGS,
@@ -204,9 +208,13 @@ def _seed_accounting(env: Env, company: int) -> None:
     for xid, (name, amount, use) in books.taxes.items():
         tax = {"name": name, "amount": amount, "type_tax_use": use}
         _add(env, "account.tax", xid, tax | own)
-    for code, name, kind in books.accounts.values():
+    for role, (code, name, kind) in books.accounts.items():
         account: Values = {"name": name, "code": code, "account_type": kind}
+        account["reconcile"] = role in (RECEIVABLE, RECEIPTS, PAYMENTS)
         _add(env, "account.account", "", account | {"company_ids": [(6, 0, [company])]})
+    own_accounts = {"default_account_id": BANK, "suspense_account_id": SUSPENSE}
+    accounts = {name: account_of(env, company, role) for name, role in own_accounts.items()}
+    env["account.journal"].put([journal_of(env, company, "bank")], accounts)
     for name, xid in books.positions.items():
         _add(env, "account.fiscal.position", xid, {"name": name} | own)
     for payment_type, role in (("inbound", RECEIPTS), ("outbound", PAYMENTS)):

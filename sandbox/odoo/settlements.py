@@ -37,6 +37,17 @@ def undo(env: Env, side: Side, record_id: int) -> None:
         _touch(env, row["move_id"], row["refund_id"], row["payment_id"])
 
 
+def undo_one(env: Env, move_id: int, side: Side, record_id: int, amount: Decimal) -> None:
+    """Undo one settlement of a document: of this amount, by this record."""
+    rows = env.execute(
+        f"SELECT * FROM sandbox_settlement WHERE move_id = ? AND {side} = ? AND amount = ? LIMIT 1",
+        (move_id, record_id, float(amount)),
+    )
+    for row in rows:
+        env.execute("DELETE FROM sandbox_settlement WHERE id = ?", (row["id"],))
+        _touch(env, row["move_id"], row["refund_id"], row["payment_id"])
+
+
 def _touch(env: Env, move_id: int, refund_id: int | None, payment_id: int | None) -> None:
     payments = env["account.payment"].rows([payment_id] if payment_id else [])
     entries = [row["move_id"] for row in payments]

@@ -24,6 +24,7 @@ from sandbox.odoo import (
     projects,
     reversals,
     sales,
+    statements,
     timesheets,
     todos,
 )
@@ -40,6 +41,7 @@ LOCK_DATES = ("fiscalyear_lock_date", "sale_lock_date", "tax_lock_date", "hard_l
 MODULES = (
     *(attachments, crm, expenses, invoices, masterdata, merging, messages, payments, projects),
     *(reversals, sales, timesheets, todos),
+    statements,  # it adds to what invoices has
 )
 
 for module in MODULES:

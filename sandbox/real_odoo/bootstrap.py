@@ -61,6 +61,7 @@ USERS = {
             "sales_team.group_sale_manager",
             "project.group_project_manager",
             "account.group_account_invoice",
+            "account.group_account_basic",  # hidden; bank statements need it
             "hr_timesheet.group_hr_timesheet_approver",
             # Reads everybody's expenses; nothing smaller does.
             "hr_expense.group_hr_expense_user",

@@ -33,6 +33,7 @@ _PLACES = {
     ),
     "invoice": _Place("invoices", "app", "Invoices, payments, and what is agreed about them."),
     "exceptions": _Place("exceptions", "app", "Parked steps that need a person."),
+    "bank": _Place("bank", "app", "Files of a bank, and lines of them that wait for a person."),
     "events": _Place("events", "app", "What other systems sent, and what became of it."),
     "payroll": _Place("payroll", "app", "Approved time for the payroll."),
     "keys": _Place("keys", "app", "Keys of encryption: masters, and those of contracts."),

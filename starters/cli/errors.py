@@ -167,6 +167,7 @@ MEANINGS: Mapping[str, Callable[[Any], Failure]] = {
     "starters.client.errors.NoAnswer": _as(ExitCode.UNREACHABLE),
     "starters.client.references.BadReference": _as(ExitCode.USAGE),
     "starters.cli.errors.UsageError": _as(ExitCode.USAGE),
+    "starters.bank.BankRefused": _as(ExitCode.REFUSED),
     "starters.payroll.PayrollRefused": _as(ExitCode.REFUSED),
     "starters.payroll.NotWritten": _as(ExitCode.NO_OUTPUT),
     "activities.failures.BusinessRefusal": _as(ExitCode.REFUSED),

@@ -71,7 +71,7 @@ def _document(item: ParkedStep) -> dict[str, Any]:
         "of": short(item.workflow_id),
         "workflow_id": item.workflow_id,
         **item.exception.model_dump(mode="json"),
-        "possible": [choice.action for choice in item.choices],
+        "possible": list(item.possible),
     }
 
 

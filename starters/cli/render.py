@@ -291,7 +291,7 @@ def exceptions(items: Sequence[ParkedStep]) -> View:
                 age(item.exception.since),
                 item.exception.responsible,
                 item.exception.coded,
-                ", ".join(choice.action for choice in item.choices),
+                ", ".join(item.possible),
             )
             for item in items
         ),

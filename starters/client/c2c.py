@@ -111,16 +111,19 @@ class C2C:
     async def exceptions(
         self, *, limit: int = MAX_LISTED, unreadable: Unreadable | None = None
     ) -> ParkedSteps:
-        """Every parked step, oldest first, of at most `limit` contracts and as many invoices.
+        """Every parked step, oldest first, of at most `limit` contracts, as many invoices and as
+        many bank files, whose lines are steps too.
 
         With `unreadable` one workflow that gives no answer does not hide the others.
         """
+        from starters.client import bank
         from starters.client.parked import ParkedSteps
 
         ids, more = await listing.workflow_ids(self.client, _PARKED, limit)
         found = await calls.each(
             ids, lambda item: self.contract_or_invoice(item).parked(), unreadable
         )
+        found += await bank.parked(self.client, limit=limit, unreadable=unreadable)
         found.sort(key=lambda item: item.exception.since)
         events = await self.client.count_workflows(
             f"WorkflowType = '{EVENT_WORKFLOW}' AND {_PARKED}"

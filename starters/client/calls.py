@@ -84,13 +84,16 @@ async def _attempts(client: Client, workflow_id: str) -> list[Attempt]:
     return found
 
 
-async def query(client: Client, workflow_id: str, question: Query[T]) -> T:
-    """Ask a workflow. Raises Refused, NotFound, NoAnswer."""
+async def query(client: Client, workflow_id: str, question: Query[T], argument: object = None) -> T:
+    """Ask a workflow, with an argument if it takes one. Raises Refused, NotFound, NoAnswer."""
     handle: WorkflowHandle[Any, Any] = client.get_workflow_handle(workflow_id)
     for wait in (*_BETWEEN_RUNS, None):
         try:
             answer: T = await handle.query(
-                question.name, result_type=question.result, rpc_timeout=_ANSWER_WITHIN
+                question.name,
+                args=[] if argument is None else [argument],
+                result_type=question.result,
+                rpc_timeout=_ANSWER_WITHIN,
             )
             return answer
         except RPCError as error:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 CONTRACT_WORKFLOW = "ContractWorkflow"
 INVOICE_WORKFLOW = "InvoiceWorkflow"
+BANK_FILE_WORKFLOW = "BankFileWorkflow"
+BANK_SWEEP_WORKFLOW = "BankSweepWorkflow"
 EVENT_WORKFLOW = "EventWorkflow"
 ODOO_SWEEP_WORKFLOW = "OdooSweepWorkflow"
 CRM_SWEEP_WORKFLOW = "CrmSweepWorkflow"

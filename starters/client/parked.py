@@ -1,4 +1,4 @@
-"""Parked steps of contracts and invoices, each with what may be decided about it."""
+"""Parked steps of contracts, invoices and bank files, each with what may be decided about it."""
 
 from __future__ import annotations
 
@@ -21,6 +21,12 @@ class ParkedStep:
     exception: StepException
     choices: tuple[Choice, ...] = ()
     time_zone: str = ""
+    commands: tuple[str, ...] = ()
+    """What decides it, where that is none of `c2c exceptions`."""
+
+    @property
+    def possible(self) -> tuple[str, ...]:
+        return (*(choice.action for choice in self.choices), *self.commands)
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,11 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from contracts.identifiers import KEY, contract_workflow_id, invoice_workflow_id
+from contracts.identifiers import BANK_PREFIX, KEY, contract_workflow_id, invoice_workflow_id
 
 _CONTRACT = "contract"
+_HASH, SHOWN_HASH = 64, 12
+"""Letters of the hash of a bank's file, and how many of them are shown."""
 _INVOICE = "invoice"
 _NUMBER = re.compile(r"^[1-9][0-9]{0,5}$")
 _FORMS = "C-1001, northwind/C-1001 or contract/northwind/C-1001"
@@ -99,8 +101,11 @@ def _names_invoice(parts: list[str], entities: Entities) -> bool:
 
 
 def short(workflow_id: str) -> str:
-    """A workflow id as people write it: `northwind/C-1001` or `northwind/C-1001/1`."""
+    """A workflow id as people write it: `northwind/C-1001` or `northwind/C-1001/1`; of a bank's
+    file `bank/northwind/3f2a9c0d1e2f`."""
     head, _, rest = workflow_id.partition("/")
+    if workflow_id.startswith(BANK_PREFIX):
+        return workflow_id[: len(workflow_id) - _HASH + SHOWN_HASH]
     return rest.replace(f"/{_INVOICE}/", "/") if head == _CONTRACT and rest else workflow_id
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -57,6 +58,11 @@ def test_every_contract_comes_to_the_cent_whatever_happens_to_the_worker(
         assert f" {scenario.stage} " in row
         assert row.split()[-2:] == [scenario.billed.currency, "agrees"]
     assert [line for line in lines if len(line.rstrip()) > WIDTH] == []
+    assert "4 lines, 3 booked, 1 for a person" in finished.stdout
+    assert "[payment_unidentified]" in finished.stdout
+    assert re.search(
+        r"c2c bank settle northwind/\w{12} \d --invoice INV/\d{4}/\d{5}", finished.stdout
+    )
 
 
 def contract_state(stage: ContractStage = ContractStage.ACTIVE) -> ContractState:

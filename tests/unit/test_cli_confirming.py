@@ -59,11 +59,11 @@ def commands(command: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield from commands(command.get_command(context, name), f"{path} {name}")
 
 
-LOOK = {"list", "show", "versions", "statement", "audit", "export"}
+LOOK = {"list", "lines", "show", "versions", "statement", "audit", "export"}
 KEYS = {"new-master", "rewrap", "erase"}
 SYSTEM = {"worker", "serve", "setup", "check", "connectors", "replay", "demo", "dev"}
-COUNTS_ONCE = {"contract start", "events replay", "events dismiss"}
-"""By the contract's own id, and the event's."""
+COUNTS_ONCE = {"bank import", "contract start", "events replay", "events dismiss"}
+"""By the contract's own id, the event's, and what is in the file."""
 
 
 def test_every_command_that_tells_something_can_be_sent_again() -> None:

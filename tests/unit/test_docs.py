@@ -517,7 +517,7 @@ def test_the_metrics_are_those_there_are() -> None:
 
 _LEAVES = (
     *(".tiers", ".steps", ".auto_approve_up_to", ".delegations", ".handover.services"),
-    *("timesheets.<key>.projects", "timesheets.<key>.tasks"),
+    *("timesheets.<key>.projects", "timesheets.<key>.tasks", "bank.<key>.tolerance"),
 )
 """Lists of tables, and texts that mean something: the page has one row for each."""
 

@@ -30,6 +30,7 @@ def test_only_odoos_queues_get_the_many_activities_that_share_calls() -> None:
         "esign": 20,
         "timesheets": 5,
         "payments": 20,
+        "bank": 5,
         "odoo-master": 100,
         "odoo-finance": 100,
         "odoo-mail": 50,

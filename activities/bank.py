@@ -1,0 +1,393 @@
+"""Bank files: read where they are, and applied in Odoo, page by page.
+
+A file itself never goes through Temporal: each activity reads it by reference, and keeps what it
+has read for the next page.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+
+from pydantic import BaseModel, Field
+from temporalio import activity
+
+from activities.done import Done
+from activities.failures import BusinessRefusal
+from activities.odoo.bank_booking import BankBooking, Outcome, PlacedLine
+from activities.odoo.bank_books import bank_journal, refuse_closed
+from activities.odoo.catalogue import Catalogue
+from contracts.bank.file import Counts, FileRef, ParkedLine, Proposal
+from contracts.bank.ledger import Ledger
+from contracts.bank.matching import CannotApply
+from contracts.bank.statement import (
+    BankFile,
+    BankLine,
+    BankStatement,
+    is_repeat,
+    sequence_problems,
+    totals_problems,
+)
+from contracts.bank.verdicts import Candidate, CashPolicy, Parked
+from contracts.money import Money
+from contracts.problems import Problem
+from gateways.bank import camt
+from gateways.bank.protocol import BankSource
+from gateways.odoo import OdooClient
+
+LINES_A_PAGE = 500
+READING_CALLS, APPLYING_CALLS, DECIDING_CALLS = 4, 30, 4
+"""How many calls an activity makes in a row."""
+_KEPT_FILES = 2
+
+
+class BankSetup(BaseModel):
+    """What the configuration says of a place: whose files are there, the company by its name in
+    Odoo, the journal's code of each account, and what is tolerated."""
+
+    legal_entity: str
+    company: str
+    accounts: dict[str, str]
+    tolerance: tuple[Money, ...] = ()
+    difference_account: str = ""
+
+
+class FileRead(BaseModel):
+    """What is in a file: how many lines, the places of its statements that were read before, and
+    what is noticed of the others."""
+
+    lines: int
+    repeated: list[int] = Field(default_factory=list)
+    notices: list[Problem] = Field(default_factory=list)
+
+
+class PageRequest(BaseModel):
+    """Lines of a file, from this place on; `repeated` as FileRead has it."""
+
+    file: FileRef
+    repeated: list[int]
+    first: int
+    count: int
+
+
+class PageApplied(BaseModel):
+    """What became of the lines of a page; those that nothing could be decided of are parked."""
+
+    counts: Counts
+    parked: list[ParkedLine]
+
+
+class LineRequest(BaseModel):
+    """What a person decides about a parked line."""
+
+    file: FileRef
+    key: str
+    invoices: list[str] = Field(default_factory=list)
+    undoes: str = ""
+
+
+class LineSettled(BaseModel):
+    """`elsewhere`: somebody had settled it in Odoo before."""
+
+    elsewhere: bool = False
+
+
+class OpenRequest(BaseModel):
+    """Lines that wait for a person."""
+
+    file: FileRef
+    keys: list[str]
+
+
+class StillOpen(BaseModel):
+    """Those of them that are still on suspense in Odoo."""
+
+    keys: list[str]
+
+
+class RefusedFile(BaseModel):
+    """A file of which nothing was applied, and why."""
+
+    file: FileRef
+    reason: str
+
+
+class BankActivities:
+    """Activities on the `bank` task queue; one source a name that is configured."""
+
+    def __init__(
+        self,
+        sources: Mapping[str, BankSource],
+        setups: Mapping[str, BankSetup],
+        odoo: OdooClient,
+        catalogue: Catalogue,
+    ) -> None:
+        self._sources = sources
+        self._setups = setups
+        self._odoo = odoo
+        self._catalogue = catalogue
+        self._files = _KeptFiles()
+
+    @activity.defn
+    def read_bank_file(self, file: FileRef) -> FileRead:
+        """Read the file, and look whether all of it fits: its sums, its accounts, the statements
+        before it, and the periods that are open in Odoo."""
+        statements = self._statements(file)
+        problems = [problem for item in statements for problem in totals_problems(item)]
+        if problems:
+            first, told = problems[0], "; ".join(map(str, problems[:3]))
+            raise BusinessRefusal(
+                first.code,
+                f"{file.name} does not add up: {told}",
+                field=first.field,
+                value=first.value,
+                problems=problems[:50],
+            )
+        repeated, notices = [], []
+        for place, statement in enumerate(statements):
+            booking = self._booking(file, statement)
+            # A statement of this very file is there where an attempt before has begun.
+            marks = booking.lines.marks(but_of=file.sha256)
+            if is_repeat(statement, marks):
+                repeated.append(place)
+                continue
+            before = [item.mark for item in statements[:place]]
+            notices += sequence_problems(statement, [*marks, *before])
+        new = [item for place, item in enumerate(statements) if place not in repeated]
+        return FileRead(
+            lines=sum(len(item.lines) for item in new), repeated=repeated, notices=notices[:20]
+        )
+
+    @activity.defn
+    def apply_bank_lines(self, page: PageRequest) -> PageApplied:
+        """Match lines with what is open, and book those that a rule decides; safe to repeat."""
+        applied = PageApplied(counts=Counts(), parked=[])
+        statements = self._statements(page.file)
+        new = [item for place, item in enumerate(statements) if place not in page.repeated]
+        for statement, numbered in _on_page(new, page.first, page.count):
+            booking = self._booking(page.file, statement)
+            refuse_closed(booking.journal, (line.booked_on for _, line in numbered))
+            record = booking.lines.load_statement(statement, page.file.sha256)
+            firsts = _first_of_entries(statement)
+            placed = [
+                PlacedLine(number, line, firsts[line.entry_key], record)
+                for number, line in numbered
+            ]
+            outcome = booking.apply(placed)
+            applied.counts = applied.counts.plus(_counts(outcome))
+            applied.parked += _parked(placed, outcome)
+        return applied
+
+    @activity.defn
+    def settle_bank_line(self, request: LineRequest) -> LineSettled:
+        """Apply a line as a person decided. Refuses with every problem."""
+        booking, key = self._booking_of(request.file, request.key), request.key
+        known = booking.lines.known([key]).get(key)
+        if known is None:
+            raise BusinessRefusal(
+                "line_gone",
+                "Odoo has the line no more; book it there, then ignore it here",
+                field="line",
+                value=key,
+            )
+        if known.is_unfinished:
+            booking.lines.reset(known.id)
+        elif not known.is_open:
+            return LineSettled(elsewhere=True)
+        line = booking.lines.read(known)
+        try:
+            if request.undoes:
+                booking.undo(known, line, request.undoes)
+            else:
+                booking.decide(known, line, request.invoices)
+        except CannotApply as error:
+            first = error.problems[0]
+            raise BusinessRefusal(
+                first.code,
+                "; ".join(map(str, error.problems)),
+                field=first.field,
+                value=first.value,
+                problems=error.problems,
+            ) from None
+        return LineSettled()
+
+    @activity.defn
+    def still_open(self, request: OpenRequest) -> StillOpen:
+        """Those of the lines that nobody has settled in Odoo meanwhile."""
+        found: list[str] = []
+        by_account = groupby(sorted(request.keys), key=lambda key: key.partition("/")[0])
+        for _, keys in by_account:
+            some = list(keys)
+            known = self._booking_of(request.file, some[0]).lines.known(some)
+            found += [key for key in some if key in known and known[key].is_waiting]
+        return StillOpen(keys=found)
+
+    @activity.defn
+    def put_away_bank_file(self, file: FileRef) -> Done:
+        """Put a file away that is applied as far as it can be without people."""
+        self._source(file).done(file.name, file.sha256)
+        return Done()
+
+    @activity.defn
+    def refuse_bank_file(self, refused: RefusedFile) -> Done:
+        """Put a file apart of which nothing is applied."""
+        file = refused.file
+        self._source(file).refuse(file.name, file.sha256, refused.reason)
+        return Done()
+
+    # --- where things are -------------------------------------------------------------------------
+
+    def _source(self, file: FileRef) -> BankSource:
+        source = self._sources.get(file.bank)
+        if source is None:
+            known = ", ".join(self._sources) or "none"
+            raise BusinessRefusal(
+                "bank_not_configured",
+                f"no bank {file.bank} is configured; configured: {known}",
+                field="bank",
+                value=file.bank,
+            )
+        return source
+
+    def _setup(self, file: FileRef) -> BankSetup:
+        self._source(file)
+        return self._setups[file.bank]
+
+    def _statements(self, file: FileRef) -> tuple[BankStatement, ...]:
+        return self._files.get(file, lambda: self._read(file)).statements
+
+    def _read(self, file: FileRef) -> BankFile:
+        content = self._source(file).read(file.name, file.sha256)
+        return camt.read(io.BytesIO(content))
+
+    def _booking(self, file: FileRef, statement: BankStatement) -> BankBooking:
+        booking = self._booking_of(file, statement.account)
+        if booking.journal.currency != statement.currency:
+            raise BusinessRefusal(
+                "bank_currency_differs",
+                f"the account {statement.account} is in {statement.currency}, and its journal in "
+                f"Odoo in {booking.journal.currency}; correct accounts, or the journal's currency",
+                field="accounts",
+                value=statement.account,
+            )
+        return booking
+
+    def _booking_of(self, file: FileRef, key: str) -> BankBooking:
+        """Of the account with which a line's key begins."""
+        setup, number = self._setup(file), key.partition("/")[0]
+        code = setup.accounts.get(number)
+        if code is None:
+            raise BusinessRefusal(
+                "bank_account_unknown",
+                f"the account {number} is none of those that bank.{file.bank}.accounts names; add "
+                "it with the code of its journal, or refuse the file",
+                field="accounts",
+                value=number,
+            )
+        company = self._catalogue.company(setup.company)
+        if company is None:
+            raise BusinessRefusal(
+                "company_unknown",
+                f"Odoo does not have exactly one company called {setup.company}; correct "
+                "odoo_company",
+                field="odoo_company",
+                value=setup.company,
+            )
+        policy = CashPolicy(
+            company=company,
+            tolerance=setup.tolerance,
+            difference_account=setup.difference_account,
+        )
+        return BankBooking(self._odoo, bank_journal(self._odoo, company, code), policy)
+
+
+class _KeptFiles:
+    """The files that were read last: the next page of one reads it no second time."""
+
+    def __init__(self) -> None:
+        self._files: OrderedDict[str, BankFile] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, file: FileRef, read: Callable[[], BankFile]) -> BankFile:
+        with self._lock:
+            found = self._files.get(file.workflow_id)
+        if found is None:
+            found = read()
+        with self._lock:
+            self._files[file.workflow_id] = found
+            self._files.move_to_end(file.workflow_id)
+            while len(self._files) > _KEPT_FILES:
+                self._files.popitem(last=False)
+        return found
+
+
+def _on_page(
+    statements: Sequence[BankStatement], first: int, count: int
+) -> list[tuple[BankStatement, list[tuple[int, BankLine]]]]:
+    """By statement, the lines of a page with their numbers in the file, from 1."""
+    found, before = [], 0
+    for statement in statements:
+        start, end = max(first - before, 0), first + count - before
+        lines = statement.lines[start:end] if end > 0 else ()
+        if lines:
+            found.append((statement, list(enumerate(lines, start=before + start + 1))))
+        before += len(statement.lines)
+    return found
+
+
+def _first_of_entries(statement: BankStatement) -> dict[str, Money]:
+    firsts: dict[str, Money] = {}
+    for line in statement.lines:
+        firsts.setdefault(line.entry_key, line.amount)
+    return firsts
+
+
+def _counts(outcome: Outcome) -> Counts:
+    kinds = [verdict.kind for verdict in outcome.verdicts.values()]
+    return Counts(
+        booked=kinds.count("booked") + len(outcome.before),
+        returned=kinds.count("returned"),
+        not_ours=kinds.count("not_ours"),
+        known=len(outcome.known),
+    )
+
+
+def _parked(placed: Sequence[PlacedLine], outcome: Outcome) -> list[ParkedLine]:
+    found = []
+    for item in placed:
+        line, verdict = item.line, outcome.verdicts.get(item.line.key)
+        if not isinstance(verdict, Parked):
+            continue
+        said = " ".join(" ".join((*line.texts, *line.references)).split())
+        found.append(
+            ParkedLine(
+                number=item.number,
+                key=line.key,
+                booked_on=line.booked_on,
+                amount=line.amount,
+                counterparty=line.counterparty[:70],
+                account=line.counterparty_iban,
+                text=said[:140],
+                problem=verdict.problem,
+                candidates=tuple(_proposal(it, outcome.ledger) for it in verdict.candidates),
+            )
+        )
+    return found
+
+
+def _proposal(candidate: Candidate, ledger: Ledger) -> Proposal:
+    items = ledger.items(part.move for part in candidate.parts)
+    currencies = {item.open.currency for item in items}
+    total = None
+    if len(currencies) == 1:
+        total = Money.total((item.open for item in items), currencies.pop())
+    return Proposal(
+        invoices=tuple(item.number for item in items),
+        customer=items[0].partner_name[:100] if items else "",
+        open=total,
+        hints=candidate.hints,
+        undoes=candidate.undoes,
+    )

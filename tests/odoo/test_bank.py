@@ -1,0 +1,261 @@
+"""Lines of bank files in both Odoos: what is booked, what parks, and that each is booked once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import pytest
+
+from activities.bank import BankActivities, BankSetup, LineRequest, PageApplied, PageRequest
+from activities.failures import BusinessRefusal
+from activities.odoo.catalogue import Catalogue
+from activities.odoo.payments import register_payment
+from contracts.bank.file import FileRef
+from contracts.bank.statement import BankLine
+from contracts.invoice.messages import PaymentReceived
+from contracts.money import Money
+from gateways.odoo import OdooClient
+from tests.bank_source import ACCOUNT, BANK, Account, FilesInMemory, paid
+from tests.odoo.helpers import COMPANY, invoice, the
+from tests.world import ENTITY, unique
+
+DIFFERENCES = "650000"
+_ITEM, _LINE = "account.move.line", "account.bank.statement.line"
+
+
+@dataclass(frozen=True)
+class Open:
+    """A posted invoice."""
+
+    id: int
+    number: str
+    customer: str
+    total: Money
+
+    def of(self, odoo: OdooClient) -> tuple[str, Money]:
+        """How it is paid, and what is open of it."""
+        row = the(odoo, "account.move", self.id, "payment_state", "amount_residual")
+        return row["payment_state"], Money.rounded(row["amount_residual"], self.total.currency)
+
+
+@dataclass
+class Books:
+    """The bank's activities on an Odoo."""
+
+    odoo: OdooClient
+    source: FilesInMemory
+    activities: BankActivities
+    account: Account
+
+    def invoice(self, price: str = "100.00", of: Open | None = None) -> Open:
+        """Of a new customer, or of the one who has this one."""
+        move = invoice(self.odoo, price=price)
+        if of is not None:
+            customer = the(self.odoo, "account.move", of.id, "partner_id")["partner_id"][0]
+            self.odoo.write("account.move", [move], {"partner_id": customer})
+        self.odoo.press("account.move", "action_post", [move])
+        row = the(self.odoo, "account.move", move, "name", "partner_id", "amount_total")
+        total = Money.rounded(row["amount_total"], "EUR")
+        return Open(move, row["name"], row["partner_id"][1], total)
+
+    def file(self, *lines: BankLine) -> FileRef:
+        return self.source.take(self.account.statement(*lines))
+
+    def apply(self, *lines: BankLine) -> PageApplied:
+        return self.applied(self.file(*lines))
+
+    def applied(self, file: FileRef) -> PageApplied:
+        read = self.activities.read_bank_file(file)
+        assert read.notices == []
+        page = PageRequest(file=file, repeated=read.repeated, first=0, count=500)
+        return self.activities.apply_bank_lines(page)
+
+    def settle(self, line: BankLine, *numbers: str, undoes: str = "") -> bool:
+        """Whether it was settled in Odoo before."""
+        file = FileRef(bank=BANK, legal_entity=ENTITY, name="gone", sha256="0" * 64)
+        request = LineRequest(file=file, key=line.key, invoices=list(numbers), undoes=undoes)
+        return self.activities.settle_bank_line(request).elsewhere
+
+    def items(self, line: BankLine) -> list[dict[str, Any]]:
+        """The journal items of a line, the bank's first."""
+        [found] = self.odoo.search_read(_LINE, [("ref", "=", line.key)], ["move_id", "date"])
+        fields = ["account_id", "balance", "amount_residual", "reconciled", "date"]
+        domain = [("move_id", "=", found["move_id"][0])]
+        return self.odoo.search_read(_ITEM, domain, fields, order="balance desc, id")
+
+    def balances(self, line: BankLine) -> list[float]:
+        return [item["balance"] for item in self.items(line)]
+
+
+@pytest.fixture(scope="module")
+def books(odoo: OdooClient) -> Books:
+    source = FilesInMemory()
+    setup = BankSetup(
+        legal_entity=ENTITY,
+        company="Northwind Consulting",
+        accounts={ACCOUNT: "BNK1"},
+        tolerance=(Money("1.00", "EUR"),),
+        difference_account=DIFFERENCES,
+    )
+    activities = BankActivities({BANK: source}, {BANK: setup}, odoo, Catalogue(odoo))
+    return Books(odoo, source, activities, Account())
+
+
+def counted(applied: PageApplied) -> dict[str, int]:
+    return {name: count for name, count in applied.counts if count}
+
+
+def codes(applied: PageApplied) -> list[str]:
+    return [line.problem.code for line in applied.parked]
+
+
+def plus(amount: Money, more: str) -> str:
+    return str((amount + Money(more, amount.currency)).amount)
+
+
+def test_lines_are_booked_by_number_with_several_invoices_part_payments_and_tolerance(
+    books: Books,
+) -> None:
+    one, small, part, short = (books.invoice(price) for price in ("100.00", "40", "70", "55.50"))
+    exact = paid(str(one.total.amount), f"Payment of {one.number}", one.customer)
+    within = paid(plus(short.total, "-0.40"), short.number, short.customer)
+    partly = paid("30.00", part.number, part.customer)
+    more = paid(plus(small.total, "0.60"), small.number, small.customer)
+    out = paid("-12.50", "Rent", "Landlord")
+    applied = books.apply(exact, within, partly, more, out)
+    assert (counted(applied), codes(applied)) == ({"booked": 4, "not_ours": 1}, [])
+    nothing = Money.zero("EUR")
+    assert [it.of(books.odoo) for it in (one, small, short)] == [("paid", nothing)] * 3
+    assert part.of(books.odoo) == ("partial", part.total - Money("30.00", "EUR"))
+    total = float(short.total.amount)
+    assert books.balances(within) == [round(total - 0.4, 2), 0.4, -total]
+    assert books.balances(more)[1:] == [-0.6, -float(small.total.amount)]
+    assert books.balances(out) == [12.5, -12.5]
+
+
+def test_a_file_and_a_line_that_come_twice_change_nothing(books: Books) -> None:
+    one, other = books.invoice(), books.invoice()
+    lines = [paid(str(it.total.amount), it.number, it.customer) for it in (one, other)]
+    file = books.file(*lines, paid("7.00", "thanks"))
+    first = books.applied(file)
+    assert counted(first) == {"booked": 2}
+    before = [books.items(line) for line in lines]
+    again = books.applied(file)
+    assert (counted(again), codes(again)) == ({"booked": 2}, ["payment_unidentified"])
+    [content] = [books.source.read(file.name)]
+    resent = books.source.take_bytes(content.replace(b"MSG-1", b"MSG-2"))
+    assert resent.sha256 != file.sha256
+    read = books.activities.read_bank_file(resent)
+    assert (read.lines, read.repeated) == (0, [0])
+    overlapping = books.apply(*lines, paid("8.00", "thanks"))
+    assert (counted(overlapping), len(overlapping.parked)) == ({"known": 2}, 1)
+    assert [books.items(line) for line in lines] == before
+
+
+def test_a_person_settles_a_parked_line_and_its_account_is_known_then(books: Books) -> None:
+    one = books.invoice()
+    two = books.invoice("60.00", of=one)
+    iban = "DE89370400440532013000"
+    total = one.total + two.total
+    line = paid(str(total.amount), "thank you", "Somebody", iban)
+    assert codes(books.apply(line)) == ["payment_unidentified"]
+    with pytest.raises(BusinessRefusal) as refused:
+        books.settle(line, one.number, "INV/1999/1", "INV/1999/2")
+    assert [item.value for item in refused.value.detail.problems] == ["INV/1999/1", "INV/1999/2"]
+    with pytest.raises(BusinessRefusal, match="payment_amount_differs"):
+        books.settle(line, one.number)
+    assert not books.settle(line, one.number, two.number)
+    assert [it.of(books.odoo)[0] for it in (one, two)] == ["paid", "paid"]
+    assert books.settle(line, one.number), "it was settled before"
+    third = books.invoice("33.00")
+    alone = paid(str(third.total.amount), third.number, "Somebody", iban)
+    assert codes(books.apply(alone)) == ["payer_differs"], "the account is the first customer's"
+
+
+def test_a_payment_that_came_back_opens_its_invoices_again(books: Books) -> None:
+    one = books.invoice()
+    two = books.invoice(of=one)
+    id = unique("e2e")
+    both = paid(
+        str((one.total + two.total).amount), f"{one.number} {two.number}", one.customer, id=id
+    )
+    assert counted(books.apply(both)) == {"booked": 1}
+    assert [it.of(books.odoo)[0] for it in (one, two)] == ["paid", "paid"]
+    back = paid(str(-both.amount.amount), "returned", id=id, returned="AM04")
+    applied = books.apply(back)
+    assert (counted(applied), codes(applied)) == ({"returned": 1}, [])
+    assert [it.of(books.odoo) for it in (one, two)] == [
+        ("not_paid", one.total),
+        ("not_paid", two.total),
+    ]
+    again = paid(str(one.total.amount), one.number, one.customer)
+    assert counted(books.apply(again)) == {"booked": 1}
+    assert one.of(books.odoo)[0] == "paid"
+    twice = paid(str(-both.amount.amount), "returned", id=id, returned="AM04")
+    assert codes(books.apply(twice)) == ["return_unidentified"]
+
+
+def test_a_payment_that_was_registered_is_matched_on_its_outstanding_account(books: Books) -> None:
+    one = books.invoice()
+    payment = PaymentReceived(reference=unique("pay"), amount=one.total, paid_on="2026-03-02")
+    register_payment(books.odoo, one.id, payment)
+    assert one.of(books.odoo)[1].is_zero
+    line = paid(str(one.total.amount), one.number, one.customer)
+    assert counted(books.apply(line)) == {"booked": 1}
+    assert [item["reconciled"] for item in books.items(line)][1:] == [True]
+    accounts = [item["account_id"][1] for item in books.items(line)]
+    assert "Outstanding Receipts" in accounts[1]
+    [booked] = books.odoo.search_read(
+        "account.payment", [("memo", "=", payment.reference)], ["outstanding_account_id"]
+    )
+    assert booked["outstanding_account_id"][1] in accounts[1]
+    second = paid(str(one.total.amount), one.number, one.customer)
+    assert codes(books.apply(second)) == ["invoice_paid_already"]
+
+
+def test_a_line_in_a_closed_period_is_refused_before_anything_is_booked(
+    books: Books, admin_odoo: OdooClient
+) -> None:
+    one = books.invoice()
+    line = paid(str(one.total.amount), one.number, one.customer, on=date(2026, 1, 15))
+    file = books.file(line)
+    # Odoo closes no period in which lines are on suspense: this one has none.
+    admin_odoo.write("res.company", [COMPANY], {"fiscalyear_lock_date": "2026-01-31"})
+    try:
+        with pytest.raises(BusinessRefusal) as refused:
+            books.applied(file)
+    finally:
+        admin_odoo.write("res.company", [COMPANY], {"fiscalyear_lock_date": False})
+    assert refused.value.detail.code == "bank_period_locked"
+    assert one.of(books.odoo) == ("not_paid", one.total)
+    assert counted(books.applied(file)) == {"booked": 1}
+    assert {item["date"] for item in books.items(line)} == {"2026-01-15"}
+
+
+def test_what_somebody_else_settles_in_the_same_moment_is_not_paid_twice(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = books.invoice(), books.invoice()
+    lines = [paid(str(it.total.amount), it.number, it.customer) for it in (one, two)]
+    meanwhile = paid(str(one.total.amount), one.number, one.customer)
+    file = books.file(*lines)
+    other = PageRequest(file=books.file(meanwhile), repeated=[], first=0, count=1)
+    load = OdooClient.load
+    told: list[str] = []
+
+    def after_the_other(
+        odoo: OdooClient, model: str, rows: Sequence[Any], **more: Any
+    ) -> list[int]:
+        if model == _LINE and not told:
+            told.append(model)
+            assert counted(books.activities.apply_bank_lines(other)) == {"booked": 1}
+        return load(odoo, model, rows, **more)
+
+    monkeypatch.setattr(OdooClient, "load", after_the_other)
+    applied = books.applied(file)
+    assert (counted(applied), codes(applied)) == ({"booked": 1}, ["invoice_paid_already"])
+    assert [it.of(books.odoo)[0] for it in (one, two)] == ["paid", "paid"]
+    assert [len(books.balances(line)) for line in lines] == [2, 2]
