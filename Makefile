@@ -82,13 +82,14 @@ format: $(STAMP) ## let ruff tidy up
 	@ruff check --fix . && ruff format .
 
 docs: $(STAMP) ## write the pages that are generated from the code's tables
-	@python docs/generate_exceptions.py && python docs/generate_connectors.py
+	@python docs/generate_exceptions.py && python docs/generate_connectors.py && python docs/generate_analytics.py
 
 lock: $(STAMP) ## pin every dependency with hashes
 	@command -v uv >/dev/null || $(BIN)/pip install --quiet uv
-	@uv pip compile pyproject.toml --extra local --extra test --extra bench --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11 --quiet --custom-compile-command "make lock" -o requirements/dev.txt
+	@uv pip compile pyproject.toml --extra local --extra analytics --extra test --extra bench --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11 --quiet --custom-compile-command "make lock" -o requirements/dev.txt
 	@uv pip compile pyproject.toml --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11 --quiet --custom-compile-command "make lock" -c requirements/dev.txt -o requirements/run.txt
 	@uv pip compile pyproject.toml --extra local --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11 --quiet --custom-compile-command "make lock" -c requirements/dev.txt -o requirements/local.txt
+	@uv pip compile pyproject.toml --extra analytics --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11 --quiet --custom-compile-command "make lock" -c requirements/dev.txt -o requirements/analytics.txt
 	@uv pip compile requirements/schemas.in --no-deps --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11 --quiet --custom-compile-command "make lock" -o requirements/schemas.txt
 	@uv pip compile benchmarks/peers/requirements.in --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11 --quiet --custom-compile-command "make lock" -o benchmarks/peers/requirements.txt
 	@uv pip compile benchmarks/peers/addons.in --no-deps --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11 --quiet --custom-compile-command "make lock" -o benchmarks/peers/addons.txt

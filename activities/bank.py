@@ -9,7 +9,8 @@ from __future__ import annotations
 import io
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 
 from pydantic import BaseModel, Field
@@ -19,26 +20,30 @@ from activities.done import Done
 from activities.failures import BusinessRefusal
 from activities.odoo.bank_booking import BankBooking, Outcome, PlacedLine
 from activities.odoo.bank_books import bank_journal, refuse_closed
+from activities.odoo.bank_lines import KnownLine, place_of
 from activities.odoo.catalogue import Catalogue
-from contracts.bank.file import Counts, FileRef, ParkedLine, Proposal
+from activities.odoo.paging import fitting
+from contracts.bank.file import CANDIDATE_BYTES, Counts, FileRef, ParkedLine, Proposal
 from contracts.bank.ledger import Ledger
 from contracts.bank.matching import CannotApply
 from contracts.bank.statement import (
     BankFile,
     BankLine,
     BankStatement,
+    Details,
+    details_of,
     is_repeat,
     sequence_problems,
     totals_problems,
 )
 from contracts.bank.verdicts import Candidate, CashPolicy, Parked
 from contracts.money import Money
-from contracts.problems import Problem
+from contracts.problems import Problem, finding
 from gateways.bank import camt
 from gateways.bank.protocol import BankSource
 from gateways.odoo import OdooClient
 
-LINES_A_PAGE = 500
+LINES_A_PAGE, ENTRIES_A_TIME = 500, 20
 READING_CALLS, APPLYING_CALLS, DECIDING_CALLS = 4, 30, 4
 """How many calls an activity makes in a row."""
 _KEPT_FILES = 2
@@ -57,11 +62,12 @@ class BankSetup(BaseModel):
 
 class FileRead(BaseModel):
     """What is in a file: how many lines, the places of its statements that were read before, and
-    what is noticed of the others."""
+    what is noticed of the others. `has_details`: it lists payments of entries, too."""
 
     lines: int
     repeated: list[int] = Field(default_factory=list)
     notices: list[Problem] = Field(default_factory=list)
+    has_details: bool = False
 
 
 class PageRequest(BaseModel):
@@ -80,11 +86,33 @@ class PageApplied(BaseModel):
     parked: list[ParkedLine]
 
 
+class DetailsRequest(BaseModel):
+    """The payments that a file lists of entries; those that are `detailed` are applied already."""
+
+    file: FileRef
+    repeated: list[int]
+    detailed: list[str]
+    most_parked: int
+
+
+class DetailsApplied(BaseModel):
+    """What became of them: `detailed` are the entries that were applied now. `more`: others are to
+    be applied at once. `awaits`: some are on no statement yet."""
+
+    counts: Counts = Counts()
+    parked: list[ParkedLine] = Field(default_factory=list)
+    detailed: list[str] = Field(default_factory=list)
+    more: bool = False
+    awaits: bool = False
+
+
 class LineRequest(BaseModel):
-    """What a person decides about a parked line."""
+    """What a person decides about a parked line. `part`: it is one of several payments that the
+    line of this key sums."""
 
     file: FileRef
     key: str
+    part: ParkedLine | None = None
     invoices: list[str] = Field(default_factory=list)
     undoes: str = ""
 
@@ -135,7 +163,10 @@ class BankActivities:
     def read_bank_file(self, file: FileRef) -> FileRead:
         """Read the file, and look whether all of it fits: its sums, its accounts, the statements
         before it, and the periods that are open in Odoo."""
-        statements = self._statements(file)
+        read = self._files.get(file, lambda: self._read(file))
+        for notification in read.notifications:
+            self._booking_of(file, notification.account)
+        statements = read.statements
         problems = [problem for item in statements for problem in totals_problems(item)]
         if problems:
             first, told = problems[0], "; ".join(map(str, problems[:3]))
@@ -158,7 +189,10 @@ class BankActivities:
             notices += sequence_problems(statement, [*marks, *before])
         new = [item for place, item in enumerate(statements) if place not in repeated]
         return FileRead(
-            lines=sum(len(item.lines) for item in new), repeated=repeated, notices=notices[:20]
+            lines=sum(len(item.lines) for item in new),
+            repeated=repeated,
+            notices=notices[:20],
+            has_details=any(item.lines for item in read.notifications),
         )
 
     @activity.defn
@@ -182,9 +216,64 @@ class BankActivities:
         return applied
 
     @activity.defn
+    def apply_bank_details(self, request: DetailsRequest) -> DetailsApplied:
+        """Apply the payments of entries that are on a statement without them; safe to repeat. An
+        entry that is on none yet may come with the next."""
+        applied = DetailsApplied()
+        read = self._files.get(request.file, lambda: self._read(request.file))
+        number = sum(
+            len(it.lines) for at, it in enumerate(read.statements) if at not in request.repeated
+        )
+        for notification in read.notifications:
+            numbers = {
+                line.key: number + place for place, line in enumerate(notification.lines, start=1)
+            }
+            number += len(notification.lines)
+            entries = dict.fromkeys(line.entry_key for line in notification.lines)
+            left = [key for key in entries if key not in set(request.detailed)]
+            if not left:
+                continue
+            booking = self._booking_of(request.file, notification.account)
+            known = booking.lines.known([*left, *(f"{key}/0" for key in left)])
+            applied.awaits |= any(key not in known and f"{key}/0" not in known for key in left)
+            for key in left:
+                if key not in known:
+                    continue
+                is_full = len(applied.parked) >= request.most_parked
+                if is_full or len(applied.detailed) >= ENTRIES_A_TIME:
+                    applied.more = True
+                    return applied
+                self._apply_details(booking, known[key], notification.lines, numbers, applied)
+        return applied
+
+    def _apply_details(
+        self,
+        booking: BankBooking,
+        known: KnownLine,
+        lines: Sequence[BankLine],
+        numbers: Mapping[str, int],
+        applied: DetailsApplied,
+    ) -> None:
+        applied.detailed.append(known.key)
+        if not known.is_open:
+            return
+        awaited = booking.lines.read(known).replace(
+            entry_key=known.key, details=Details.AWAITED, texts=()
+        )
+        details = details_of(awaited, lines)
+        if details is None or details[0].key == known.key:
+            return  # They do not add up: the line itself waits for a person.
+        outcome = booking.apply_within(known, details)
+        applied.counts = applied.counts.plus(_counts(outcome))
+        placed = [PlacedLine(numbers[it.key], it, it.amount, None) for it in details]
+        applied.parked += [it.replace(within=known.key) for it in _parked(placed, outcome)]
+
+    @activity.defn
     def settle_bank_line(self, request: LineRequest) -> LineSettled:
         """Apply a line as a person decided. Refuses with every problem."""
         booking, key = self._booking_of(request.file, request.key), request.key
+        if request.part is not None:
+            return self._settle_part(booking, request, request.part)
         known = booking.lines.known([key]).get(key)
         if known is None:
             raise BusinessRefusal(
@@ -193,25 +282,51 @@ class BankActivities:
                 field="line",
                 value=key,
             )
+        if not known.is_waiting:
+            return LineSettled(elsewhere=True)
+        if known.is_open and booking.lines.finish_within(known):
+            raise BusinessRefusal(
+                "line_split",
+                "its payments came with a notification and wait there one by one; settle those",
+                field="line",
+                value=key,
+            )
         if known.is_unfinished:
             booking.lines.reset(known.id)
-        elif not known.is_open:
-            return LineSettled(elsewhere=True)
         line = booking.lines.read(known)
-        try:
+        with _told():
             if request.undoes:
                 booking.undo(known, line, request.undoes)
             else:
                 booking.decide(known, line, request.invoices)
-        except CannotApply as error:
-            first = error.problems[0]
-            raise BusinessRefusal(
-                first.code,
-                "; ".join(map(str, error.problems)),
-                field=first.field,
-                value=first.value,
-                problems=error.problems,
-            ) from None
+        return LineSettled()
+
+    def _settle_part(
+        self, booking: BankBooking, request: LineRequest, part: ParkedLine
+    ) -> LineSettled:
+        """One of the payments that a line sums."""
+        known = booking.lines.known([request.key]).get(request.key)
+        line = BankLine(
+            key=part.key,
+            entry_key=request.key[:290],
+            account=request.key.partition("/")[0],
+            booked_on=part.booked_on,
+            amount=part.amount,
+            counterparty=part.counterparty,
+            counterparty_iban=part.account,
+            texts=(part.text,),
+        )
+        if known is None or not known.is_waiting:
+            return LineSettled(elsewhere=True)
+        if place_of(line) in booking.lines.finish_within(known):
+            return LineSettled()  # by an attempt that got no answer
+        with _told():
+            if request.undoes:
+                expected = "invoices: a return among several payments is taken back in Odoo"
+                raise CannotApply(
+                    [finding("settlement_unclear", "undoes", request.undoes, expected)]
+                )
+            booking.decide(known, line, request.invoices, is_within=True)
         return LineSettled()
 
     @activity.defn
@@ -304,6 +419,22 @@ class BankActivities:
         return BankBooking(self._odoo, bank_journal(self._odoo, company, code), policy)
 
 
+@contextmanager
+def _told() -> Iterator[None]:
+    """What cannot be applied is refused with every problem."""
+    try:
+        yield
+    except CannotApply as error:
+        first = error.problems[0]
+        raise BusinessRefusal(
+            first.code,
+            "; ".join(map(str, error.problems)),
+            field=first.field,
+            value=first.value,
+            problems=error.problems,
+        ) from None
+
+
 class _KeptFiles:
     """The files that were read last: the next page of one reads it no second time."""
 
@@ -372,10 +503,17 @@ def _parked(placed: Sequence[PlacedLine], outcome: Outcome) -> list[ParkedLine]:
                 account=line.counterparty_iban,
                 text=said[:140],
                 problem=verdict.problem,
-                candidates=tuple(_proposal(it, outcome.ledger) for it in verdict.candidates),
+                candidates=tuple(_proposals(verdict, outcome.ledger)),
             )
         )
     return found
+
+
+def _proposals(verdict: Parked, ledger: Ledger) -> list[Proposal]:
+    """Without invoices that other lines of the page have paid."""
+    found = [_proposal(candidate, ledger) for candidate in verdict.candidates]
+    left = [item for item in found if item.undoes or item.open is None or not item.open.is_zero]
+    return left[: fitting(left, CANDIDATE_BYTES)]
 
 
 def _proposal(candidate: Candidate, ledger: Ledger) -> Proposal:

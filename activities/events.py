@@ -63,13 +63,15 @@ async def update_contract(request: UpdateRequest) -> Delivery:
     waited for."""
     task = request.task
     try:
-        answer = await _update(task.contract, task.update, task.message, request.id, _result(task))
+        answer = await _accepted(
+            task.contract, task.update, task.message, request.id, _result(task)
+        )
     except _NotThere:
         return Delivery(outcome=EventOutcome.WAITING, why="there is no such contract yet")
     except _Ended:
         return Delivery(outcome=EventOutcome.AFTER_CLOSE, why="the contract has ended")
-    except _Refused as refused:
-        return await _refusal(task.contract, str(refused))
+    except _Undelivered as undelivered:
+        return undelivered.delivery
     if isinstance(answer, UsageTaken) and answer.refused:
         return Delivery(
             outcome=EventOutcome.REFUSED,
@@ -107,13 +109,13 @@ async def report_signature(request: SignatureRequest) -> Told:
     """Tell a contract how its envelope stands, where there is one."""
     message = request.report.model_dump(mode="json")
     try:
-        await _update(request.contract, _SIGNATURE, message, request.id)
+        await _accepted(request.contract, _SIGNATURE, message, request.id)
     except _NotThere:
         return Told(delivery=None)
     except _Ended:
         found = Delivery(outcome=EventOutcome.AFTER_CLOSE, why="the contract has ended")
-    except _Refused as refused:
-        found = await _refusal(request.contract, str(refused))
+    except _Undelivered as undelivered:
+        found = undelivered.delivery
     else:
         envelope = request.report.envelope
         why = f"envelope {envelope.envelope_id} is {envelope.status}"
@@ -132,6 +134,14 @@ class _Ended(Exception):
 
 class _Refused(Exception):
     """The contract said no; the message says why."""
+
+
+class _Undelivered(Exception):
+    """The contract said no, and what that comes to."""
+
+    def __init__(self, delivery: Delivery) -> None:
+        super().__init__(delivery.why)
+        self.delivery = delivery
 
 
 def _result(task: ForContract) -> type | None:
@@ -155,6 +165,25 @@ async def _update(
         if error.status is not RPCStatusCode.NOT_FOUND or "amespace" in error.message:
             raise _away(error.message) from error
         raise (_Ended if "already completed" in error.message else _NotThere) from None
+
+
+async def _accepted(
+    workflow_id: str, name: str, message: JsonObject, update_id: str, result: type | None = None
+) -> Any:
+    """Send it to a contract that follows its rules. Raises _Undelivered.
+
+    It is sent once more before a refusal counts: the contract may have begun to run, and to know
+    its plans, just after it refused.
+    """
+    delivery = Delivery(outcome=EventOutcome.REFUSED)
+    for attempt in (update_id, f"{update_id}/again"):
+        try:
+            return await _update(workflow_id, name, message, attempt, result)
+        except _Refused as refused:
+            delivery = await _refusal(workflow_id, str(refused))
+        if delivery.outcome is not EventOutcome.REFUSED:
+            break
+    raise _Undelivered(delivery)
 
 
 async def _refusal(workflow_id: str, why: str) -> Delivery:

@@ -99,7 +99,11 @@ class ProcessorActivities:
             )
         return PaymentFound(
             report=PaymentReported(
-                system=request.system, journal=setup.books.journal, payment=found
+                system=request.system,
+                journal=setup.books.journal,
+                payment=found,
+                # Two workers' clocks may differ by more than two readings are apart.
+                read_at=activity.info().started_time,
             ),
             workflow_id=named,
             legal_entity=setup.legal_entity,

@@ -12,8 +12,14 @@ from temporalio import activity
 from activities.failures import BusinessRefusal
 from activities.odoo.catalogue import Catalogue
 from activities.odoo.time_lines import OdooTimeLines
-from contracts.timesheets.entries import LoggedTime, LoggedTimes, Subject, SubjectKind, Unplaced
-from contracts.timesheets.importing import LineInOdoo, changes
+from contracts.timesheets.entries import (
+    LoggedTime,
+    LoggedTimes,
+    Subject,
+    SubjectKind,
+    Unplaced,
+)
+from contracts.timesheets.importing import LineInOdoo, changes, unreadable
 from contracts.timesheets.mapping import TimeMapping
 from gateways.odoo import OdooClient
 from gateways.timesheets.protocol import Timesheets
@@ -122,6 +128,9 @@ class TimesheetActivities:
         lines = self._lines(request.system)
         known = lines.of_entries([*(item.entry_id for item in page.entries), *page.deleted])
         imported = self._apply(request.system, page.entries, page.deleted, known)
+        imported.unplaced += [
+            unreadable(item, request.system, request.since) for item in page.unreadable
+        ]
         return imported.model_copy(update={"as_of": page.as_of, "next": page.next})
 
     @activity.defn
@@ -133,20 +142,21 @@ class TimesheetActivities:
         """
         system, name = self._system(request.system), request.system
         last = request.first + timedelta(days=DAYS_AT_ONCE - 1)
-        entries = _all(lambda after: system.gateway.worked(request.first, last, after))
-        there = {item.entry_id for item in entries}
+        found = _all(lambda after: system.gateway.worked(request.first, last, after))
         known = self._lines(name).between(request.first, last)
-        gone = {item.entry_id for item in known} - there
+        gone = {item.entry_id for item in known} - found.there
         if gone:
             again = _all(lambda after: system.gateway.worked(request.first, last, after))
-            gone -= {item.entry_id for item in again}
+            gone -= again.there
         approved = {item.entry_id for item in known if item.is_approved}
         lost = len(gone & approved)
         question = _question(name, request.first, last, lost, len(approved))
         # A line may be of an entry that was on another day when it came into Odoo.
-        elsewhere = self._lines(name).of_entries(there - {item.entry_id for item in known})
-        imported = self._apply(name, entries, () if question else gone, [*known, *elsewhere])
+        elsewhere = self._lines(name).of_entries(found.there - {item.entry_id for item in known})
+        imported = self._apply(name, found.entries, () if question else gone, [*known, *elsewhere])
         imported.unplaced += [question] if question else []
+        at = datetime(request.first.year, request.first.month, request.first.day, tzinfo=UTC)
+        imported.unplaced += [unreadable(item, name, at) for item in found.unreadable]
         return imported
 
     @activity.defn
@@ -221,16 +231,17 @@ class TimesheetActivities:
         return OdooTimeLines(self._odoo, self._catalogue, self._approved_field, name, company)
 
 
-def _all(read: Callable[[str], LoggedTimes]) -> list[LoggedTime]:
-    """The entries of all pages."""
-    found: list[LoggedTime] = []
-    after = ""
+def _all(read: Callable[[str], LoggedTimes]) -> LoggedTimes:
+    """What is on all pages."""
+    found = read("")
     for _ in range(MOST_PAGES):
-        page = read(after)
-        found += page.entries
-        after = page.next
-        if not after:
+        if not found.next:
             return found
+        page = read(found.next)
+        found = page.replace(
+            entries=[*found.entries, *page.entries],
+            unreadable=[*found.unreadable, *page.unreadable],
+        )
     raise BusinessRefusal("time_too_many_lines", f"a week of more than {MOST_PAGES} pages")
 
 

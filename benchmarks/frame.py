@@ -66,6 +66,7 @@ MODULES = (
     "time_import",
     "bank_file",
     "cash_application",
+    "analytics",
     "command_line",
     "peers.comparison",
 )

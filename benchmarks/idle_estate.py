@@ -10,23 +10,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from temporalio.api.enums.v1 import EventType, TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
-from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
-from benchmarks import contracts, product
-from benchmarks.contracts import ENTITY
+from benchmarks import contracts, estate, product
 from benchmarks.frame import Bench, Line, at_most, benchmark, percentile
 from benchmarks.onboarding import seconds_to_onboard
-from benchmarks.product import NAMESPACE, Product
+from benchmarks.product import Product
 from contracts.contract.messages import MilestoneReached
-from contracts.contract.state import ContractInput, ContractState
 from contracts.model import JsonObject
-from starters.client import calls
-from workflows import options, search_attributes, task_queues
-from workflows.contract import ContractWorkflow
 
 _MEMORY_MB, _LIST_SECONDS, _SIGNAL_SECONDS = 600, 1.0, 0.150
 _PARKED = 20
@@ -56,7 +48,7 @@ async def idle_estate(bench: Bench) -> None:
             state = await ours.c2c.contract(product.workflow_id(live[0])).state()
             there = 0
             for number, size in enumerate(sizes, start=1):
-                await _grow(bench, ours, state, there, size)
+                await estate.grow(bench, ours, state, there, size, tag=contracts.tag())
                 there = size
                 lines += await _measured(bench, ours, live, f"m{number}", size)
     worst = max(1 / (line.headroom or 1) for line in lines)
@@ -110,57 +102,6 @@ async def _park(ours: Product) -> None:
         return found.count >= _PARKED
 
     await ours.until(f"{_PARKED} parked contracts", are_parked, seconds=120)
-
-
-async def _grow(bench: Bench, ours: Product, state: ContractState, there: int, size: int) -> None:
-    """Start contracts until there are so many, and wait until the worker has seen each."""
-    handle = ours.client.get_workflow_handle(f"contract/{ENTITY}/{state.contract_id}")
-    known = (await handle.describe()).typed_search_attributes
-    shown = [pair for pair in known if pair.key != search_attributes.CONTRACT_ID]
-    text = ContractInput(
-        contract_id=state.contract_id, legal_entity=ENTITY, source=state.source, state=state
-    ).model_dump_json()
-    tag = contracts.tag()
-    started = time.monotonic()
-    for first in range(there, size, _BATCH):
-        numbers = range(first, min(first + _BATCH, size))
-        await calls.at_once(
-            [_start(ours, text, shown, state.contract_id, f"{tag}-{n}") for n in numbers]
-        )
-        await ours.until(
-            "a drained queue", lambda: _is_drained(ours), seconds=_DRAINED_WITHIN_SECONDS
-        )
-        rate = (numbers.stop - there) / (time.monotonic() - started)
-        bench.say(f"{numbers.stop} of {size} contracts are open, {rate:.0f} a second")
-
-
-async def _start(
-    ours: Product, text: str, shown: list[SearchAttributePair[Any]], old: str, new: str
-) -> None:
-    """Start a contract from the state of another one, under a name of its own."""
-    start = ContractInput.model_validate_json(text.replace(old, new))
-    mine = SearchAttributePair(search_attributes.CONTRACT_ID, new)
-    await ours.client.start_workflow(
-        ContractWorkflow.run,
-        start,
-        id=f"contract/{ENTITY}/{new}",
-        task_queue=task_queues.CONTRACTS,
-        task_timeout=options.TASK_TIMEOUT,
-        search_attributes=TypedSearchAttributes([*shown, mine]),
-    )
-
-
-async def _is_drained(ours: Product) -> bool:
-    """Nothing waits for a worker."""
-    answer = await ours.client.workflow_service.describe_task_queue(
-        DescribeTaskQueueRequest(
-            namespace=NAMESPACE,
-            task_queue=TaskQueue(name=task_queues.CONTRACTS),
-            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-            report_stats=True,
-        )
-    )
-    return answer.stats.approximate_backlog_count == 0
 
 
 # --- what is measured ---------------------------------------------------------------------------

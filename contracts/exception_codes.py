@@ -382,6 +382,10 @@ time_line_refused (finance): Odoo refuses the line of one entry; the message say
 time_many_gone (operations): the system shows less than half of the entries of a week that Odoo
     has; nothing was deleted => see that the key may read everybody's hours; if they are really
     gone, delete their lines in Odoo
+time_entry_unreadable (operations): something of one entry cannot be read; it holds up no other, and
+    its line stays as it is => correct the entry there
+time_week_uncompared (operations): the hours of a week cannot be compared with Odoo's lines; the
+    message says why, and other weeks are compared => correct that, and deliver the event again
 time_too_many_lines (operations): a week has more hours than can be compared => set `open_days`
     lower; compare by hand
 time_access_limited (operations): reported by `c2c check`: the key sees the hours of its owner only
@@ -508,6 +512,9 @@ payment_missing (finance, at reverse_payment): Odoo has no posted payment that t
     there what became of the money, then `skip`; or `retry`
 journal_unknown (operations, at register_payment): Odoo does not have exactly one journal with the
     code in `journal` of the payment processor => correct the configuration or Odoo, then `retry`
+discount_in_clearing (finance, at register_payment): a payment of a processor takes the discount
+    for paying early, which Odoo books past the journal's account => register it there under its
+    reference, then `retry`
 clearing_account_missing (operations, at register_payment): that journal has no account of its own
     => set its default account, then `retry`
 credit_not_posted (finance, at reconcile): a credit note cannot be reconciled: it or its invoice
@@ -607,6 +614,7 @@ payment_details_differ: the payments that the bank lists do not add up to the en
 payment_overtaken: the invoices were settled by something else in the same moment, three times in a
     row => look what is open of them, then settle the line
 line_not_parked: no such line of the file waits => see `c2c bank lines`
+line_split: the line sums payments that came with a notification and wait one by one => settle those
 line_gone: the line was deleted in Odoo => book it there, then ignore it here
 line_not_returnable: no booked line of this key is there, or it was taken back already => choose
     another

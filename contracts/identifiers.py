@@ -64,6 +64,11 @@ def origins_of_contract(contract_workflow_id: str) -> str:
     return f"Contract {contract_id} no. % ({legal_entity})"
 
 
+def origins_of_entity(legal_entity: str) -> str:
+    """The same of all invoices of a legal entity."""
+    return f"Contract % no. % ({legal_entity})"
+
+
 def contract_of(workflow_id: str) -> str:
     """The workflow id of the contract that a workflow belongs to: an invoice's, or its own."""
     return workflow_id.partition("/invoice/")[0]

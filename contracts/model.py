@@ -42,6 +42,8 @@ periods or none, or a day that no calendar has."""
 
 CADENCE = re.compile(r"^(?:month|quarter|year|(?P<weeks>[1-9][0-9]?) weeks?)\Z")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_EMAIL_CHARACTERS = 1_000
+"""No address has so many; looking at each of a million takes seconds."""
 _LINK = re.compile(r"https://[^\s<>\"']{1,990}")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
 """What neither PostgreSQL nor the XML of a printed invoice can hold, or no terminal should."""
@@ -172,6 +174,8 @@ def _one_line(text: str) -> str:
 def _email(text: str) -> str:
     import email_validator  # late: its tables of characters take long to read
 
+    if len(text) > _EMAIL_CHARACTERS:
+        raise PydanticCustomError("email_malformed", "an e-mail address")
     try:
         return email_validator.validate_email(text, check_deliverability=False).normalized
     except email_validator.EmailNotValidError:

@@ -86,6 +86,9 @@ OWNERS: dict[str, Owner] = {
     "invoice.due_on": Owner.ODOO,
     "invoice.balance": Owner.ODOO,
     "payment": Owner.ODOO,
+    "bank_line": Owner.ODOO,
+    "bank_statement": Owner.ODOO,
+    "customer.account": Owner.ODOO,
 }
 """Canonical field to owner. An invoice or credit note is the contract's until it is posted, then
 Odoo's. A milestone's deadline is written once; only a change order that reschedules it writes it

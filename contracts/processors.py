@@ -10,9 +10,9 @@ from collections.abc import Collection, Mapping
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
 from contracts.currencies import EXPONENTS
 from contracts.model import Value
@@ -59,8 +59,7 @@ class ProcessorPayment(Value):
     `is_money`: the processor counts it as received; `reversals` say what of it was undone since,
     `revoked` by their ids what may have undone it before and does no more, the newest first.
     `invoice` is the invoice's workflow as the payment itself names it, `text` what it says besides,
-    where an invoice's number may stand. `read_at` is when it was asked for: of two readings the
-    later one counts.
+    where an invoice's number may stand. What undoes it is in its own currency.
     """
 
     payment_id: Id
@@ -71,7 +70,12 @@ class ProcessorPayment(Value):
     revoked: tuple[Id, ...] = Field(default=(), max_length=MAX_REVERSALS)
     invoice: Words = ""
     text: Words = ""
-    read_at: AwareDatetime
+
+    @model_validator(mode="after")
+    def _in_one_currency(self) -> Self:
+        if any(item.amount.currency != self.amount.currency for item in self.reversals):
+            raise ValueError(f"payment {self.payment_id} is undone in another currency")
+        return self
 
     @property
     def rest(self) -> Money:
@@ -89,7 +93,10 @@ class ProcessorPayment(Value):
 
     def missing(self, unbooked: Collection[str]) -> list[str]:
         """The references of what is to be booked, where these are not: the payment, what undoes it,
-        and what makes good what undid it."""
+        and what makes good what undid it. One that was undone as a whole before it was booked is
+        nothing."""
+        if self.payment_id in unbooked and not self.rest.is_positive:
+            return []
         due = [item.id for item in self.reversals]
         due = [self.payment_id, *due] if due or self.rest.is_positive else due
         due += [restoring(item) for item in self.revoked if item not in unbooked]
@@ -102,11 +109,13 @@ def restoring(reference: str) -> str:
 
 
 class PayoutStatus(StrEnum):
-    """`failed` is one that the bank returned: the money is with the processor again."""
+    """`failed` is one that the bank returned: the money is with the processor again. One that is
+    `cancelled` was never sent."""
 
     PENDING = "pending"
     PAID = "paid"
     FAILED = "failed"
+    CANCELLED = "cancelled"
 
 
 class Payout(Value):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -32,6 +33,7 @@ as it counts, as it is ordered, and twice as it is to become) beside its books, 
 2 MB in one piece. 500 milestones with long names need 170 KB."""
 MAX_NESTING = 50
 """Levels of contract data; a contract has four. JSON readers give up at 200."""
+_HALF = re.compile("[\ud800-\udfff]")
 _MAX_DEPTH = 10
 """Steps of a path into contract data; none has more than five."""
 
@@ -94,7 +96,7 @@ def _unreadable(contract_data: Any) -> list[Problem]:
     for path, level, text in _walk(contract_data):
         if level > MAX_NESTING:
             return [finding("too_deep", show(path), "", f"at most {MAX_NESTING} levels")]
-        if isinstance(text, str) and any("\ud800" <= char <= "\udfff" for char in text):
+        if isinstance(text, str) and _HALF.search(text):
             expected = "text in Unicode, without halves of characters"
             return [finding("text_malformed", show(path) or "contract_data", text, expected)]
     return []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +17,7 @@ from sandbox.real_odoo import RealOdoo
 CUSTOMER, PAYMENT = "Acme ", "gw-"
 """How the names of the campaign's customers, and the references of its payments, begin."""
 _CENT = Decimal("0.01")
+_POSTED = "state NOT IN ('draft', 'canceled', 'rejected')"
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,15 @@ class Move:
     def signed(self) -> Decimal:
         """Without tax, a credit note negative."""
         return -self.untaxed if self.kind == "out_refund" else self.untaxed
+
+
+@dataclass(frozen=True)
+class PostedPayment:
+    """A payment that was not taken back; `way` is inbound or outbound."""
+
+    reference: str
+    way: str
+    amount: Decimal
 
 
 class Database(Protocol):
@@ -126,9 +138,37 @@ class Books:
         """How many payments stand under a reference; those taken back do not count."""
         return self._counted(
             "SELECT memo AS name, count(*) AS number FROM account_payment "
-            f"WHERE memo LIKE '{PAYMENT}%' "
-            "AND state NOT IN ('draft', 'canceled', 'rejected') GROUP BY memo"
+            f"WHERE memo LIKE '{PAYMENT}%' AND {_POSTED} GROUP BY memo"
         )
+
+    def processor_payments(self, journal: int) -> list[PostedPayment]:
+        """The payments of a journal."""
+        return [
+            PostedPayment(row["memo"], row["payment_type"], _money(row["amount"]))
+            for row in self._database.rows(
+                "SELECT memo, payment_type, amount FROM account_payment "
+                f"WHERE journal_id = {journal:d} AND {_POSTED}"
+            )
+        ]
+
+    def entries(self, journal: int) -> Counter[str]:
+        """How many posted entries of a journal have a reference."""
+        return Counter(
+            self._counted(
+                "SELECT ref AS name, count(*) AS number FROM account_move "
+                f"WHERE journal_id = {journal:d} AND state = 'posted' AND ref IS NOT NULL "
+                "GROUP BY ref"
+            )
+        )
+
+    def balance(self, account: int) -> Decimal:
+        """What stands on an account, in the company's currency."""
+        [row] = self._database.rows(
+            "SELECT sum(l.balance) AS balance FROM account_move_line l "
+            "JOIN account_move m ON m.id = l.move_id "
+            f"WHERE l.account_id = {account:d} AND m.state = 'posted'"
+        )
+        return _money(row["balance"])
 
     def audit_records(self) -> dict[str, int]:
         """How many audit records have a file name."""
@@ -156,6 +196,29 @@ class Books:
             "JOIN project_project p ON p.id = a.res_id "
             f"WHERE m.model = 'project.project' GROUP BY {name}, a.summary) versions GROUP BY name"
         )
+
+    def bank_lines(self) -> dict[str, int]:
+        """How many lines of bank statements stand under a key."""
+        return self._counted(
+            "SELECT l.ref AS name, count(*) AS number FROM account_bank_statement_line x "
+            "JOIN account_move l ON l.id = x.move_id GROUP BY l.ref"
+        )
+
+    def on_suspense(self) -> dict[str, int]:
+        """How many items of a bank line's are on the suspense account, by the line's key."""
+        return self._counted(
+            "SELECT l.ref AS name, count(*) AS number FROM account_bank_statement_line x "
+            "JOIN account_move l ON l.id = x.move_id "
+            "JOIN account_journal j ON j.id = l.journal_id "
+            "JOIN account_move_line i ON i.move_id = l.id "
+            "AND i.account_id = j.suspense_account_id GROUP BY l.ref"
+        )
+
+    def open_of(self, invoices: Sequence[int]) -> dict[int, Decimal]:
+        """What these invoices have open, by their ids in Odoo."""
+        ids = ", ".join(map(str, invoices))
+        sql = f"SELECT id, amount_residual FROM account_move WHERE id IN ({ids})"
+        return {row["id"]: _money(row["amount_residual"]) for row in self._database.rows(sql)}
 
     def _counted(self, sql: str) -> dict[str, int]:
         return {row["name"]: int(row["number"]) for row in self._database.rows(sql)}

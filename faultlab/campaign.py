@@ -13,6 +13,7 @@ from random import Random
 
 from contracts.identifiers import contract_of
 from faultlab import lab as labs
+from faultlab.bank_files import BankFiles
 from faultlab.books import SqliteRows
 from faultlab.contract_generator import Flavour, drawn
 from faultlab.inbound import look
@@ -20,6 +21,7 @@ from faultlab.invariants import Findings, HistorySummary, examine, histories_of,
 from faultlab.lab import Lab
 from faultlab.ledger import patiently
 from faultlab.network_faults import CUT_AND_HELD, Loss, LostAnswers, NetworkFaults
+from faultlab.online import wrong_books
 from faultlab.process_kills import Boundaries, Boundary, Kill, RandomKills, remote_activities
 from faultlab.scenario import EVERYDAY, MOST_SECONDS, Habits, Scenario, ScenarioResult
 from faultlab.stall_monitor import StallMonitor
@@ -55,7 +57,8 @@ class Plan:
     families: frozenset[str] = ALL
     at_once: int = AT_ONCE
     boundaries: bool = False
-    """Whether the worker has to be killed at every boundary of every activity."""
+    """Whether the worker has to be killed at every boundary of every activity; then files of a bank
+    come, too."""
     mutation: str | None = None
     losses: tuple[Kind, ...] = CUT_AND_HELD
     """How the answers to writes are lost."""
@@ -87,7 +90,12 @@ class Outcome:
 
     def lost_by(self, seed: int) -> list[Loss]:
         """The answers that a scenario did not get."""
-        ids = {s.workflow_id for s in self.scenarios if s.generated.seed == seed}
+        ids = {
+            workflow_id
+            for s in self.scenarios
+            if s.generated.seed == seed
+            for workflow_id in (s.workflow_id, *s.events)
+        }
         return [loss for loss, carrier in self.lost.hit if carrier.contract in ids]
 
     @property
@@ -126,6 +134,7 @@ class _Campaign:
         killing = plan.families - ({"F1"} if plan.boundaries else set())
         every = 8.0 if plan.real else 4.0
         calls = len(plan.seeds) * _CALLS_OF_A_SCENARIO // _KILLS
+        self._bank_files = BankFiles(lab)
         self._random_kills = RandomKills(
             lab,
             killing,
@@ -136,12 +145,14 @@ class _Campaign:
 
     async def run(self) -> Outcome:
         began = time.monotonic()
+        if self._plan.boundaries:
+            await self._bank_files.prepare()
         for proxy in self._lab.proxies:
             proxy.fate_of, proxy.watch = self._network_faults, self._boundaries.watch
         killing = asyncio.create_task(self._kill_at_random())
         saying = asyncio.create_task(self._show_progress())
         watching = asyncio.create_task(self._stall_monitor.watch())
-        await self._run_all()
+        await asyncio.gather(self._run_all(), self._bank_files.run())
         for task in (killing, saying, watching):
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -156,10 +167,13 @@ class _Campaign:
             SqliteRows(self._lab.sandbox.crm_database),
             self._lab.webhooks.kept,
             self._scenarios,
+            partial(wrong_books, self._lab.stripe, self._lab.books, self._lab.clearing),
         )
         findings.events, findings.deliveries = len(inbound.kept), sum(inbound.kept.values())
         for seed, text in wrong:
             findings.add(seed, text)
+        for text in await self._bank_files.examine():
+            findings.add(-1, text)
         await self._recoveries(summaries, findings)
         for workflow_id, text in self._stall_monitor.wrong.items():
             findings.add(self._seeds.get(contract_of(workflow_id), -1), text)
@@ -200,7 +214,8 @@ class _Campaign:
         await asyncio.gather(*(one(seed) for seed in ordered(self._plan.seeds)))
 
     def _named(self, result: ScenarioResult) -> None:
-        self._seeds[result.workflow_id] = result.generated.seed
+        for workflow_id in (result.workflow_id, *result.events):
+            self._seeds[workflow_id] = result.generated.seed
 
     def _families_of(self, seed: int) -> frozenset[str]:
         """Which faults of calls a scenario meets: a third loses answers, a third has faults of the

@@ -36,6 +36,8 @@ class Flavour(StrEnum):
     CREDITED = "credited"
     CHANGED = "changed"
     WRITTEN_OFF = "written_off"
+    ONLINE = "online"
+    """Its invoices are paid through a payment processor, where some of the money comes back."""
     OVERDUE = "overdue"
     """Its clock is moved: approvers are reminded, then the customer, until work stops."""
 
@@ -51,6 +53,7 @@ _WEIGHTS = {
     Flavour.CHANGED: 5,
     Flavour.WRITTEN_OFF: 5,
     Flavour.OVERDUE: 5,
+    Flavour.ONLINE: 8,
 }
 _COUNTS = {Flavour.CHANGED: 3, Flavour.OVERDUE: 1}
 """How many milestones it takes: an invoice beside one that is overdue would need an address."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -93,13 +93,19 @@ def one_contract_a_deal(
 
 
 async def look(
-    client: Client, crm: Database, kept: Mapping[str, int], scenarios: Sequence[ScenarioResult]
+    client: Client,
+    crm: Database,
+    kept: Mapping[str, int],
+    scenarios: Sequence[ScenarioResult],
+    wrong_books: Callable[[Iterable[EventRow]], Iterable[str]],
 ) -> tuple[Inbound, list[tuple[int, str]]]:
-    """Look until all is at its end, or does not come to it in time; and what is wrong then."""
+    """Look until all is at its end, or does not come to it in time; and what is wrong then.
+    `wrong_books` says of the processor's books what is wrong, as these are the events."""
     deadline = time.monotonic() + _CONVERGED_SECONDS
     while True:
         found = await _read(client, crm, kept, scenarios)
         left = found.unfinished(scenarios)
+        left += [(-1, text) for text in wrong_books(found.events.values())]
         if not left or time.monotonic() > deadline:
             wrong = [(-1, text) for text in each_kept_once(found)]
             return found, [*left, *wrong, *one_contract_a_deal(scenarios, found)]

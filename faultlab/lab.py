@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsRequest
@@ -19,6 +20,7 @@ from temporalio.testing import TimeSkipper
 
 from contracts.identifiers import contract_of
 from faultlab.books import Books, PostgresRows, SqliteRows
+from faultlab.contract_generator import ENTITY
 from faultlab.ledger import Ledger
 from faultlab.processes import (
     NAMESPACE,
@@ -29,16 +31,19 @@ from faultlab.processes import (
     Worker,
     WorkerPool,
 )
-from faultlab.webhooks import EVENTS, HUBSPOT, Webhooks
+from faultlab.webhooks import EVENTS, HUBSPOT, STRIPE, Webhooks
 from gateways.connectors import Group
 from gateways.odoo import OdooClient
 from gateways.odoo import connect as connect_odoo
 from gateways.secrets import Secret
 from sandbox import clock, real_odoo
+from sandbox.clearing_books import FEES, JOURNAL, TRANSFER, ClearingBooks, clearing_books
+from sandbox.conformance.serving import served
 from sandbox.odoo.app import DATABASE
 from sandbox.proxy import Proxy
 from sandbox.real_odoo import RealOdoo
 from sandbox.stack import CONFIG
+from sandbox.stripe import StripeStore, stripe_app
 from starters import schedules
 from starters.client import C2C
 from wiring import remotes
@@ -48,6 +53,7 @@ from workflows import task_queues
 _SETTLEMENT = "settlement_days = 30"
 """As the stack's configuration has it. Here a paid invoice settles at once."""
 _SWEEP_SECONDS = 10
+BANK_ACCOUNT = "BE68539007547034"
 _LOOK_SECONDS = 0.4
 _SIGNS_OF_LIFE_SECONDS = 1.0
 _MAX_LISTED = 1_000
@@ -66,6 +72,10 @@ class Lab:
     real: RealOdoo | None
     odoo_proxy: Proxy
     crm_proxy: Proxy
+    stripe_proxy: Proxy
+    stripe: StripeStore
+    """The payment processor, in this process."""
+    clearing: ClearingBooks
     client: Client
     workflow_worker: Worker
     """Hosts the workflows."""
@@ -83,25 +93,24 @@ class Lab:
     """Held while a server is away, and by people who need it there."""
 
     @property
+    def bank_files(self) -> Path:
+        """The folder that files of the bank are put into."""
+        return _bank_files(self.folder)
+
+    @property
     def c2c(self) -> C2C:
         return C2C(self.client)
 
     @property
     def proxies(self) -> tuple[Proxy, ...]:
-        """One where Odoo and the CRM are the same stand-in."""
-        same = self.odoo_proxy is self.crm_proxy
-        return (self.odoo_proxy,) if same else (self.odoo_proxy, self.crm_proxy)
+        """One for Odoo and the CRM where they are the same stand-in."""
+        return _distinct(self.odoo_proxy, self.crm_proxy, self.stripe_proxy)
 
     # --- people in Odoo ---------------------------------------------------------------------
 
     def odoo(self, login: str) -> OdooClient:
         """Odoo as one of the firm's people has it: not through the proxy."""
-        if self.real is not None:
-            return connect_odoo(
-                self.real.url, self.real.database, Secret.file(self.real.keys[login])
-            )
-        key = Secret.file(self.sandbox.key_file(login))
-        return connect_odoo(self.sandbox.url, DATABASE, key)
+        return _odoo(self.sandbox, self.real, login)
 
     async def add_deal(self, deal: Mapping[str, object]) -> str:
         """A deal is won in the CRM; returns its id there."""
@@ -231,13 +240,18 @@ async def running(
             if odoo is not None
             else crm_proxy
         )
-        for proxy in {id(p): p for p in (crm_proxy, odoo_proxy)}.values():
+        stripe = StripeStore()
+        served_stripe = stack.enter_context(served(stripe_app(stripe)))
+        stripe_proxy = Proxy(served_stripe, signs_of_life_seconds=_SIGNS_OF_LIFE_SECONDS)
+        for proxy in _distinct(crm_proxy, odoo_proxy, stripe_proxy):
             await proxy.start()
             stack.push_async_callback(proxy.stop)
         gateway = GatewayServer(folder)
         webhooks = Webhooks(gateway.url, folder)
         environment = _environment(folder, temporal, sandbox, odoo, odoo_proxy, crm_proxy)
         environment |= _of_webhooks(webhooks, gateway)
+        environment |= _of_bank(folder)
+        environment["C2C_PAYMENTS"] = json.dumps(_of_stripe(webhooks, stripe_proxy, stripe))
         settings = _settings(environment)
         await asyncio.to_thread(_prepare_crm, settings)
         await schedules.ensure_sweeps(client, settings)
@@ -260,6 +274,7 @@ async def running(
         changes = ListedChanges(client)
         watching = asyncio.create_task(changes.watch())
         stack.callback(watching.cancel)
+        clearing = await asyncio.to_thread(_clearing, settings, sandbox, odoo)
         rows = PostgresRows(odoo) if odoo is not None else SqliteRows(sandbox.database)
         yield Lab(
             folder=folder,
@@ -270,6 +285,9 @@ async def running(
             real=odoo,
             odoo_proxy=odoo_proxy,
             crm_proxy=crm_proxy,
+            stripe_proxy=stripe_proxy,
+            stripe=stripe,
+            clearing=clearing,
             client=client,
             workflow_worker=workflow_worker,
             activity_workers=activity_workers,
@@ -304,7 +322,7 @@ def _environment(
         "C2C_ODOO__READ_TIMEOUT_SECONDS": "45",
         "C2C_CRM__HUBSPOT__URL": f"{crm_proxy.url}/hubspot",
         "C2C_CRM__HUBSPOT__API_KEY_FILE": str(sandbox.key_file("hubspot")),
-        "C2C_CRM__HUBSPOT__LEGAL_ENTITY": "northwind",
+        "C2C_CRM__HUBSPOT__LEGAL_ENTITY": ENTITY,
         "C2C_CRM__HUBSPOT__CLOSED_SINCE": "2020-01-01",
     }
 
@@ -320,10 +338,46 @@ def _of_webhooks(webhooks: Webhooks, gateway: GatewayServer) -> dict[str, str]:
     }
 
 
+def _bank_files(folder: Path) -> Path:
+    return folder / "bank"
+
+
+def _of_bank(folder: Path) -> dict[str, str]:
+    """A folder that a bank's files are put into."""
+    for name in ("done", "refused"):
+        (_bank_files(folder) / name).mkdir(parents=True)
+    inbox = {
+        "kind": "folder",
+        "legal_entity": "northwind",
+        "folder": str(_bank_files(folder)),
+        "accounts": {BANK_ACCOUNT: "BNK1"},
+    }
+    return {"C2C_BANK": json.dumps({"inbox": inbox})}
+
+
+def _of_stripe(webhooks: Webhooks, proxy: Proxy, stripe: StripeStore) -> dict[str, Any]:
+    """The payment processor, by whose links every invoice can be paid."""
+    table = {
+        "kind": "stripe",
+        "url": proxy.url,
+        "legal_entity": ENTITY,
+        "api_key": stripe.api_key,
+        "webhook_secret_files": [str(webhooks.secret_file(STRIPE))],
+        "journal": JOURNAL,
+        "fee_account": FEES,
+        "payout_account": TRANSFER,
+        "links": True,
+    }
+    return {STRIPE: table}
+
+
 def _settings(environment: Mapping[str, str]) -> Settings:
     with _environ(environment):
         settings = load_settings()
-    sweeps = SweepSettings(odoo_seconds=_SWEEP_SECONDS, crm_seconds=_SWEEP_SECONDS)
+    every = _SWEEP_SECONDS
+    sweeps = SweepSettings(
+        odoo_seconds=every, crm_seconds=every, payments_seconds=every, bank_seconds=every
+    )
     return settings.model_copy(update={"sweeps": sweeps})
 
 
@@ -336,6 +390,24 @@ def _environ(environment: Mapping[str, str]) -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+def _distinct(*proxies: Proxy) -> tuple[Proxy, ...]:
+    return tuple({id(proxy): proxy for proxy in proxies}.values())
+
+
+def _odoo(sandbox: SandboxServer, real: RealOdoo | None, login: str) -> OdooClient:
+    if real is not None:
+        return connect_odoo(real.url, real.database, Secret.file(real.keys[login]))
+    return connect_odoo(sandbox.url, DATABASE, Secret.file(sandbox.key_file(login)))
+
+
+def _clearing(settings: Settings, sandbox: SandboxServer, real: RealOdoo | None) -> ClearingBooks:
+    """The books of the payment processor, set up by an administrator."""
+    name = settings.entities[ENTITY].odoo_company
+    with contextlib.closing(_odoo(sandbox, real, "admin")) as admin:
+        [company] = admin.search_read("res.company", [("name", "=", name)], ["id"])
+        return clearing_books(admin, company["id"])
 
 
 def _prepare_crm(settings: Settings) -> None:

@@ -12,11 +12,13 @@ from faultlab.worker_process import CARRIER
 from sandbox.proxy import PASSED, Fate, Kind, Request
 
 _READS = frozenset({"search_read", "read", "search_count", "context_get", "fields_get"})
+_WRITTEN = ("/batch/update", "/batch/create", "/payment_links")
+"""How the paths of what is posted to others than Odoo end, where it writes."""
 _SPOILT = 0.12
 """The share of calls that something happens to."""
 _STATUSES = (409, 429, 500, 503)
 _CRM_STATUSES = (423, 429, 500, 503)
-"""Odoo answers 409 for a lock, HubSpot 423: its 409 says that something exists already."""
+"""Odoo and Stripe answer 409 for a lock, HubSpot 423: there 409 says that something exists."""
 _FATES = (
     (Kind.TWICE, 4),
     (Kind.DELAY, 4),
@@ -52,11 +54,15 @@ def is_write(request: Request) -> bool:
     _, method = request.call
     if method:
         return method not in _READS
-    return request.method == "PATCH" or request.path.endswith(("/batch/update", "/batch/create"))
+    return request.method == "PATCH" or request.path.endswith(_WRITTEN)
+
+
+def _is_of_crm(request: Request) -> bool:
+    return request.path.startswith("/hubspot/")
 
 
 def words_of(request: Request) -> str:
-    """A call in words: model and method, or a CRM's path."""
+    """A call in words: model and method, or another's path."""
     model, method = request.call
     return f"{model} {method}" if model else request.path.split("?")[0]
 
@@ -151,7 +157,7 @@ class NetworkFaults:
         if "F3" in families:
             self._calls[seed] += 1
             random = Random(f"faults {seed} {self._calls[seed]}")  # noqa: S311 - to repeat
-            return draw_fate(random, _STATUSES if request.call[0] else _CRM_STATUSES)
+            return draw_fate(random, _CRM_STATUSES if _is_of_crm(request) else _STATUSES)
         return PASSED
 
 

@@ -33,6 +33,13 @@ READING = frozenset(
         "is_due",
         # Odoo sets a credit note off by itself when it is posted: what is left is to look.
         "reconcile_credit",
+        "read_bank_file",
+        "still_open",
+        "read_payment",
+        "read_payout",
+        "changed_payments",
+        "invoice_named",
+        "unbooked_payments",
     }
 )
 """Activities that write nothing: their worker is killed at any call, that of others at a write."""
@@ -41,20 +48,20 @@ APART = frozenset(
     {
         "read_burn",
         "read_portfolio",
-        "book_payout",
-        "invoice_named",
-        "reverse_payment",
-        "unbooked_payments",
+        "look_for_bank_files",
+        "take_bank_files",
+        "put_away_bank_file",
+        "refuse_bank_file",
     }
 )
-"""What no scenario comes to: what the sweep of each day and people ask for, and what payment
-processors report in Odoo."""
-_OTHER_QUEUES = (task_queues.ESIGN, task_queues.TIMESHEETS, task_queues.PAYMENTS)
+"""What no scenario comes to: what the sweep of each day and people ask for; and what is done in a
+folder, where no call is."""
+_OTHER_QUEUES = (task_queues.ESIGN, task_queues.TIMESHEETS)
 
 
 def remote_activities(settings: Settings) -> list[str]:
     """The activities that call a remote in a campaign, as the workers host them. Nothing is signed
-    in one, and neither hours nor payments come from elsewhere."""
+    in one, and no hours come from elsewhere."""
     odoo = remotes.odoo(settings)
     gateways = remotes.gateways(settings, odoo)
     try:

@@ -26,6 +26,7 @@ from contracts.approvals import ApprovalDecision, ApprovalRound, Decision
 from contracts.changes import ChangeOrder
 from contracts.contract.messages import CancelRequest, CreditRequest, MilestoneReached
 from contracts.contract.state import FILE_SOURCE, ContractInput, ContractStage, ContractState
+from contracts.events import WORKFLOW_PREFIX
 from contracts.identifiers import contract_workflow_id, deal_contract_id, invoice_workflow_id
 from contracts.invoice.messages import PaymentReceived, WriteOffAsked
 from contracts.invoice.state import CLEARED, PENDING, UNBILLED, InvoiceReport, InvoiceState
@@ -45,6 +46,8 @@ from faultlab.contract_generator import (
 )
 from faultlab.lab import Lab
 from faultlab.ledger import patiently
+from faultlab.online import OnlineCustomer
+from faultlab.webhooks import STRIPE
 from gateways.odoo import OdooClient
 from sandbox import clock, people
 from starters.client import NotFound, messages
@@ -85,6 +88,8 @@ class ScenarioResult:
     parked: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     deal_id: str = ""
+    events: list[str] = field(default_factory=list)
+    """The workflows of the events of its payments."""
 
 
 class Stuck(Exception):
@@ -106,6 +111,8 @@ class Habits:
     in_parts: float = 0.5
     one_by_one: float = 0.5
     """Parts come when what came before is booked, not all at once."""
+    by_webhook: float = 0.7
+    """The payment processor says what happened; otherwise its sweep finds it."""
 
 
 EVERYDAY = Habits()
@@ -138,6 +145,8 @@ class Scenario:
         """What each invoice's customer has yet to pay, in the order of paying."""
         self._owed: dict[int, Money] = {}
         """What was owed when they paid last."""
+        self._online: dict[int, OnlineCustomer] = {}
+        """Who pays an invoice through the payment processor."""
         self._sent: list[Callable[[], Any]] = []
         """Every message once more, for after the close."""
         self.result = ScenarioResult(generated, worth=generated.worth)
@@ -149,6 +158,8 @@ class Scenario:
             async with asyncio.timeout(self._most_seconds):
                 await self._sign()
                 await self._go_on()
+                for customer in self._online.values():
+                    await self._processor_tells(customer.ask_back())
                 await self._send_all_again()
         except TimeoutError:
             self.result.wrong.append(await self._why_late())
@@ -566,6 +577,8 @@ class Scenario:
 
     async def _pay(self, workflow_id: str, number: int, report: InvoiceReport, owed: Money) -> bool:
         """Pay what is owed, or the next part of it; whether there was anything to do."""
+        if self._generated.flavour is Flavour.ONLINE:
+            return await self._pay_online(workflow_id, number, report, owed)
         today = datetime.now(UTC).date()
         if self._first(f"pay {number}"):
             if self._random.random() < self._habits.in_odoo:
@@ -587,6 +600,30 @@ class Scenario:
             )
         )
         return True
+
+    async def _pay_online(
+        self, workflow_id: str, number: int, report: InvoiceReport, owed: Money
+    ) -> bool:
+        """Let the customer go on once all that happened before is booked."""
+        if number not in self._online:
+            customer = OnlineCustomer(self._lab.stripe, workflow_id, owed, self._random)
+            self._online[number] = customer
+        customer = self._online[number]
+        if owed != customer.owed:
+            return False
+        at_once = self._random.random() >= self._habits.one_by_one
+        events = customer.go_on(at_once=at_once) or customer.pay_rest(report.odoo_number)
+        await self._processor_tells(events)
+        return True
+
+    async def _processor_tells(self, events: list[dict[str, Any]]) -> None:
+        """By webhooks, or not at all: then the sweep finds it."""
+        self.result.events += [f"{WORKFLOW_PREFIX}{STRIPE}/{event['id']}" for event in events]
+        self._named(self.result)
+        told = [event for event in events if self._random.random() < self._habits.by_webhook]
+        sends = [partial(self._lab.webhooks.payment_changed, event) for event in told]
+        await self._shuffled(sends)
+        self._sent += sends
 
     def _drawn_payments(self, number: int, owed: Money, on: date) -> list[PaymentReceived]:
         parts = [owed]

@@ -17,7 +17,9 @@ from typing import Any
 
 import httpx
 
-EVENTS, HUBSPOT = "events", "hubspot"
+from sandbox.stripe import signed as stripe_signed
+
+EVENTS, HUBSPOT, STRIPE = "events", "hubspot", "stripe"
 """The senders' names in the configuration."""
 _AGAIN_SECONDS = 0.5
 _TIMEOUT_SECONDS = 15
@@ -39,7 +41,7 @@ class Webhooks:
 
     def __post_init__(self) -> None:
         self._secrets: dict[str, str] = {}
-        for name in (EVENTS, HUBSPOT):
+        for name in (EVENTS, HUBSPOT, STRIPE):
             key = base64.b64encode(secrets.token_bytes(24)).decode()
             self._secrets[name] = key
             self.secret_file(name).write_text(key)
@@ -67,6 +69,11 @@ class Webhooks:
             "data": {"contract": workflow_id.removeprefix("contract/"), "milestone": milestone},
         }
         await self._post(EVENTS, event, lambda body: self._by_standard(body, event_id))
+
+    async def payment_changed(self, event: Mapping[str, Any]) -> None:
+        """Stripe says what happened to a payment, a refund, a dispute or a payout."""
+        secret = self._secrets[STRIPE]
+        await self._post(STRIPE, dict(event), lambda body: stripe_signed(dict(event), secret)[1])
 
     async def _post(
         self, name: str, payload: Any, signed: Callable[[bytes], Mapping[str, str]]

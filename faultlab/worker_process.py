@@ -41,7 +41,8 @@ CARRIER = "carrier"
 of them separated by spaces where calls are shared."""
 
 
-_PATH_OF_CRM = "/hubspot/"
+_QUEUES = {"/hubspot/": task_queues.CRM, "/v1/": task_queues.PAYMENTS}
+"""How the paths of a remote that is not Odoo begin, and the queue of what speaks to it."""
 
 PATIENCE_SECONDS = 5.0
 """Instead of the product's timeout; the proxy says more often that a remote is still at work."""
@@ -59,11 +60,13 @@ class RunningActivities:
         to that remote: one that has just timed out leaves its call behind."""
         if activity.in_activity():
             return _carrier(activity.info())
-        is_crm = path.startswith(_PATH_OF_CRM)
+        own = next((queue for start, queue in _QUEUES.items() if path.startswith(start)), None)
         with self._lock:
             running = list(self._running.values())
         return " ".join(
-            _carrier(info) for info in running if (info.task_queue == task_queues.CRM) == is_crm
+            _carrier(info)
+            for info in running
+            if (info.task_queue == own if own else info.task_queue not in _QUEUES.values())
         )
 
     def begins(self, info: activity.Info) -> None:

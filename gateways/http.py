@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import queue
 import re
+import ssl
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -86,8 +89,7 @@ class _ExclusivePool(httpx.BaseTransport):
 
     def __init__(self, size: int, *, max_body_bytes: int, proxy: str | None) -> None:
         self._max_body_bytes = max_body_bytes
-        # Loading the certificates costs tens of milliseconds: once for all connections.
-        tls = httpx.create_ssl_context(trust_env=True)
+        tls = _trust(os.environ.get("SSL_CERT_FILE", ""), os.environ.get("SSL_CERT_DIR", ""))
         limits = httpx.Limits(
             max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEP_ALIVE_SECONDS
         )
@@ -114,6 +116,13 @@ class _ExclusivePool(httpx.BaseTransport):
     def close(self) -> None:
         for one in self._all:
             one.close()
+
+
+@functools.lru_cache(maxsize=4)
+def _trust(cert_file: str, cert_dir: str) -> ssl.SSLContext:
+    """Whom we trust, where the environment names these: reading the certificates costs tens of
+    milliseconds, once for all clients."""
+    return httpx.create_ssl_context(trust_env=True)
 
 
 class TooLate(httpx.TransportError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -68,12 +69,18 @@ def assertion_form(
     anew each time, so that a rotated one takes effect. Raises GatewayError of kind credentials."""
     pem = private_key.reveal()
     try:
-        assertion = jwt.encode({"alg": "RS256"}, dict(claims), RSAKey.import_key(pem))
+        assertion = jwt.encode({"alg": "RS256"}, dict(claims), _key(pem))
     except (JoseError, ValueError, TypeError) as error:
         # The cause is dropped: it may quote the key.
         text = f"The private key is no RSA key in PEM ({type(error).__name__})."
         raise errors.credentials(system, "secret_unreadable", text) from None
     return {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": assertion}
+
+
+@functools.lru_cache(maxsize=16)
+def _key(pem: str) -> RSAKey:
+    """The key of a text, which is verified once: that takes a tenth of a second."""
+    return RSAKey.import_key(pem)
 
 
 def granted(

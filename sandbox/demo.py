@@ -7,6 +7,7 @@ forward on the real server.
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 from rich.console import Console
 from rich.markup import escape
@@ -15,7 +16,7 @@ from temporalio.client import Client
 
 from contracts.contract.state import money_table
 from gateways.errors import GatewayError
-from sandbox import clock
+from sandbox import clock, demo_figures
 from sandbox.accounts import prepare
 from sandbox.demo_bank import PAYMENTS, bank_report
 from sandbox.demo_driver import ACCOUNTANT, DemoDriver, DemoError
@@ -27,6 +28,9 @@ from starters.client import NoAnswer, NotFound, Refused
 from wiring.settings import Settings, SweepSettings, load_settings
 
 _SWEEP_SECONDS = 5
+_INVOICES_AHEAD = timedelta(days=31)
+"""Customers pay on the due day, and an invoice's clock goes on until it is settled: both may be so
+far ahead of the contract's."""
 _EXPECTED_FAILURES = (
     DemoError,
     clock.NeverAtRest,
@@ -48,6 +52,7 @@ class Demo:
         self._console = console
         self._settings = load_settings()
         self.contracts = 0
+        self._latest = self._driver.today
 
     async def run(self) -> int:
         """Run the scenarios beside each other; returns the number of errors."""
@@ -68,7 +73,11 @@ class Demo:
             elif isinstance(error, BaseException):
                 raise error
         failures += await self._report([scenario for scenario, _ in both])
-        return failures + await self._bank()
+        failures += await self._bank()
+        day = self._latest + _INVOICES_AHEAD
+        figures = await demo_figures.exported(self._driver.client, self._settings, day)
+        self._console.print(f"\n{escape(figures)}")
+        return failures
 
     def _demo_settings(self) -> Settings:
         """A quick sweep of Odoo, that of the bank's files, which the scenarios ask for, and none of
@@ -123,6 +132,7 @@ class Demo:
         except NotFound:
             self._console.print(f"[red]{escape(scenario.customer)}: there is no contract[/]")
             return 1
+        self._latest = max(self._latest, state.today)
         odoo = await self._driver.act(ACCOUNTANT, totals_in_odoo, state)
         found = differences(scenario, state, odoo)
         found += await self._driver.act(ACCOUNTANT, unsettled, state)

@@ -35,7 +35,7 @@ async def demo(*, color: bool, odoo: str, keep: bool, kill_worker: bool) -> int:
             console.print(f"Temporal UI: [link={stack.ui}]{stack.ui}[/link]\n")
             run = Demo(stack, client, console, kill_worker=kill_worker)
             errors = await run.run()
-            console.print(f"\nTemporal UI: {stack.workflows_page}")
+            console.print(f"Temporal UI: {stack.workflows_page}")
             console.print(f"demo: {run.contracts} contracts, {errors} errors", highlight=False)
             if keep:
                 show_where(console, stack)

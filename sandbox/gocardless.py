@@ -43,6 +43,7 @@ _PREFIXES = {
     "events": "EV",
     "billing_request_templates": "BRT",
 }
+_LONGEST_KEY = 128
 _MINUTE = timedelta(minutes=1)
 
 
@@ -203,6 +204,8 @@ class GoCardlessStore:
     def add_template(self, given: Json, key: str) -> Json:
         """A page to pay on, once for each key."""
         with self._lock:
+            if len(key) > _LONGEST_KEY:
+                raise GoCardlessError(400, "invalid_api_usage", "Idempotency-Key is too long")
             if key and key in self._keys:
                 text = "A resource has already been created with this idempotency key"
                 links = {"conflicting_resource_id": self._keys[key]}

@@ -11,7 +11,7 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,13 +43,26 @@ class Exported:
     hours: str
 
 
-def export(folder: Path, entity: str, period: Period, lines: Iterable[PayrollLine]) -> Exported:
-    """Write the next revision, if anything differs from what the folder has. Raises PayrollRefused
-    and NotWritten."""
+def export(
+    folder: Path,
+    entity: str,
+    period: Period,
+    lines: Sequence[PayrollLine],
+    *,
+    may_be_gone: bool = False,
+) -> Exported:
+    """Write the next revision, if anything differs from what the folder has. That most of it is
+    gone is written only where it `may_be_gone`. Raises PayrollRefused and NotWritten."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _alone(folder):
             before = list(_revisions(folder, entity, period))
+            gone = "" if may_be_gone else payroll.many_gone(before, lines)
+            if gone:
+                raise PayrollRefused(
+                    f"{gone}: see that the service user may read everybody's timesheets (c2c check)"
+                    "; if they are really gone, say --many-gone"
+                )
             revision = payroll.next_revision(entity, period, before, lines)
             if revision is not None:
                 _write(folder / f"{revision.name}.csv", revision.file())

@@ -33,6 +33,7 @@ from pydantic_settings import (
 from contracts.model import Key
 from contracts.policy import LegalEntity
 from contracts.problems import expectation
+from gateways.analytics.settings import AnalyticsSettings
 from gateways.connectors import Group, UnknownConnector, connector
 from gateways.encryption.settings import EncryptionSettings, RecordsSettings
 from gateways.settings import (
@@ -237,6 +238,7 @@ class Settings(BaseSettings):
     sweeps: SweepSettings = SweepSettings()
     web: WebSettings = WebSettings()
     vies: ViesSettings = ViesSettings()
+    analytics: AnalyticsSettings = AnalyticsSettings()
     records: RecordsSettings = RecordsSettings()
     encryption: EncryptionSettings = EncryptionSettings()
 

@@ -160,6 +160,7 @@ def activities_of(queue: str, settings: Settings, gateways: Gateways) -> list[Ca
             places.take_bank_files,
             bank.read_bank_file,
             bank.apply_bank_lines,
+            bank.apply_bank_details,
             bank.settle_bank_line,
             bank.still_open,
             bank.put_away_bank_file,

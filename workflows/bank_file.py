@@ -25,6 +25,7 @@ with workflow.unsafe.imports_passed_through():
         LINES_A_PAGE,
         READING_CALLS,
         BankActivities,
+        DetailsRequest,
         LineRequest,
         OpenRequest,
         PageRequest,
@@ -32,6 +33,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from contracts.agenda import requests
     from contracts.bank.file import (
+        AWAITED_FOR,
         FILE_STEP,
         MAX_OPEN,
         BankFileState,
@@ -48,7 +50,7 @@ with workflow.unsafe.imports_passed_through():
         view,
     )
     from contracts.model import Message
-    from contracts.parking import Action, Responsible, StepException
+    from contracts.parking import Action, Responsible, StepException, waits_on
     from contracts.problems import Problem
     from workflows import options, search_attributes
     from workflows.board import upsert
@@ -137,7 +139,8 @@ class BankFileWorkflow(Inbox):
         else:
             request = LineRequest(
                 file=self._state.file,
-                key=line.key,
+                key=line.within or line.key,
+                part=line if line.within else None,
                 invoices=list(asked.invoices),
                 undoes=asked.undoes,
             )
@@ -205,6 +208,8 @@ class BankFileWorkflow(Inbox):
             if self._must_renew:
                 self._is_asked = True
                 return
+        if self._state.stage is FileStage.OPEN and self._state.awaits_entries:
+            await self._apply_details()
         if self._state.stage is FileStage.OPEN and not self._state.is_put_away:
             await self._put_away()
         if self._state.stage is FileStage.REFUSED:
@@ -213,7 +218,8 @@ class BankFileWorkflow(Inbox):
             await self._look_for_settled()
         if self._state.stage is FileStage.OPEN and self._state.notices:
             await self._look_at_notices()
-        if self._state.stage is FileStage.OPEN and not (self._state.parked or self._state.notices):
+        waits = self._state.parked or self._state.notices or self._awaits_entries
+        if self._state.stage is FileStage.OPEN and not waits:
             self._state = self._state.replace(stage=FileStage.DONE)
 
     async def _read(self) -> None:
@@ -226,6 +232,7 @@ class BankFileWorkflow(Inbox):
         self._state = self._state.replace(
             stage=FileStage.APPLYING if found.lines else FileStage.OPEN,
             lines=found.lines,
+            awaits_entries=found.has_details,
             repeated=tuple(found.repeated),
             notices=tuple(found.notices),
         )
@@ -252,6 +259,34 @@ class BankFileWorkflow(Inbox):
             parked=(*self._state.parked, *applied.parked),
         )
 
+    @property
+    def _awaits_entries(self) -> bool:
+        late = workflow.now() - self._state.received_at >= AWAITED_FOR
+        return self._state.awaits_entries and not late
+
+    async def _apply_details(self) -> None:
+        """Payments of entries that came without them."""
+        while len(self._state.parked) < MAX_OPEN:
+            state = self._state
+            applied = await workflow.execute_activity_method(
+                BankActivities.apply_bank_details,
+                DetailsRequest(
+                    file=state.file,
+                    repeated=list(state.repeated),
+                    detailed=list(state.detailed),
+                    most_parked=MAX_OPEN - len(state.parked),
+                ),
+                **options.bank(f"payments of {state.file.name}", APPLYING_CALLS),
+            )
+            self._state = self._state.replace(
+                counts=self._state.counts.plus(applied.counts),
+                parked=(*self._state.parked, *applied.parked),
+                detailed=(*state.detailed, *applied.detailed),
+                awaits_entries=applied.awaits or applied.more,
+            )
+            if not applied.more:
+                return
+
     async def _put_away(self) -> None:
         file = self._state.file
         await workflow.execute_activity_method(
@@ -269,14 +304,14 @@ class BankFileWorkflow(Inbox):
 
     async def _look_for_settled(self) -> None:
         """People may settle lines in Odoo itself."""
-        keys = [line.key for line in self._state.parked]
+        keys = list(dict.fromkeys(line.within or line.key for line in self._state.parked))
         still = await workflow.execute_activity_method(
             BankActivities.still_open,
             OpenRequest(file=self._state.file, keys=keys),
             **options.bank("lines settled in Odoo", READING_CALLS, options.Urgency.BACKGROUND),
         )
         gone = set(keys) - set(still.keys)
-        left = tuple(line for line in self._state.parked if line.key not in gone)
+        left = tuple(it for it in self._state.parked if (it.within or it.key) not in gone)
         count = len(self._state.parked) - len(left)
         self._state = self._state.replace(
             parked=left, counts=self._state.counts.plus(Counts(elsewhere=count))
@@ -353,7 +388,7 @@ class BankFileWorkflow(Inbox):
             self._shown = shown
         waiting = self._state.exceptions if not self._state.is_over else ()
         attributes: dict[Any, Any] = {
-            search_attributes.WAITING_ON: "exception" if waiting else None,
+            search_attributes.WAITING_ON: waits_on(waiting)[0] if waiting else None,
             search_attributes.WAITING_SINCE: min((it.since for it in waiting), default=None),
         }
         upsert(attributes)

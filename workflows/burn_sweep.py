@@ -8,6 +8,7 @@ itself.
 from __future__ import annotations
 
 import asyncio
+from itertools import islice
 
 from temporalio import workflow
 
@@ -55,7 +56,7 @@ class BurnSweepWorkflow:
                 return result
             progress.after = page.next
             if is_time_up(progress.began_at):
-                result.after = page.next
+                result.after, result.seen = page.next, with_unread(progress.before, result.seen)
                 return result
             if workflow.info().is_continue_as_new_suggested():
                 workflow.continue_as_new(progress)
@@ -75,6 +76,11 @@ def _begun(before: BurnSweepResult | None) -> BurnSweepProgress:
         after=before.after,
         began_at=workflow.now(),
     )
+
+
+def with_unread(before: dict[int, int], seen: dict[int, int]) -> dict[int, int]:
+    """What was seen, and of the projects that were not read what the sweep before has seen."""
+    return dict(islice({**before, **seen}.items(), MOST_PROJECTS))
 
 
 def mark_of(item: ProjectBurn) -> int:

@@ -16,6 +16,7 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from contracts.agenda.actions import Event, SignalReceived
+    from contracts.analytics.contract import ContractFacts, facts
     from contracts.approvals import ApprovalDecision, ApprovalRound
     from contracts.changes import ChangeOrder
     from contracts.contract import amendments
@@ -242,6 +243,11 @@ class ContractWorkflow(Shell[ContractState]):
     def contract(self) -> ContractState:
         """Everything the workflow knows."""
         return self.state
+
+    @workflow.query
+    def facts(self) -> list[ContractFacts]:
+        """What the analytics export says of it; nothing before it is valid."""
+        return facts(self.state)
 
     @workflow.query
     def open_approvals(self) -> list[ApprovalRound]:

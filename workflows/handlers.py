@@ -10,7 +10,7 @@ answers: a refusal is noted in the journal, as are messages that cannot be read.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar, cast, get_type_hints
 
 from temporalio import workflow
@@ -50,7 +50,7 @@ def signal_only(*, words: str = "a message") -> Callable[[F], F]:
     """Declare a Signal of a Shell, by a method without a body that names the message."""
 
     def declared(take: F) -> F:
-        received = _received(_message_of(take), words, take.__name__, take.__doc__)
+        received = _received(_message_in(get_type_hints(take)), words, take.__name__, take.__doc__)
         return cast(F, signal(received))
 
     return declared
@@ -65,9 +65,9 @@ class _Declared:
         self._words = words
 
     def __set_name__(self, owner: type, name: str) -> None:
-        kind = _message_of(self._take)
         # The SDK compares the annotations of an Update and its validator as they are.
-        self._take.__annotations__ = get_type_hints(self._take)
+        hints = self._take.__annotations__ = get_type_hints(self._take)
+        kind = _message_in(hints)
         update = workflow.update(self._take)
 
         def check(self: Shell[Any], message: Any) -> None:
@@ -92,6 +92,6 @@ def _received(kind: Any, words: str, name: str, doc: str | None) -> Callable[...
     return received
 
 
-def _message_of(take: Callable[..., Any]) -> Any:
-    [kind] = [hint for name, hint in get_type_hints(take).items() if name != "return"]
+def _message_in(hints: Mapping[str, Any]) -> Any:
+    [kind] = [hint for name, hint in hints.items() if name != "return"]
     return kind

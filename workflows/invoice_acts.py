@@ -178,6 +178,7 @@ def _take_back(state: InvoiceState, action: Action) -> Awaitable[Any]:
         origin=invoice_origin(workflow_id),
         invoice_id=_invoice_id(state),
         payment=item.payment,
+        reversal=item.reversal,
         write_off=item.write_off,
     )
     config = options.odoo_finance(f"cancel the draft of {item.key}", _BACKGROUND)

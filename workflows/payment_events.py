@@ -14,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.sweeps import signalled
 
 REPORTED = "payment_reported"
+_NOT_SENT = (PayoutStatus.PENDING, PayoutStatus.CANCELLED)
 _AWAITED = options.Urgency.AWAITED
 
 
@@ -70,8 +71,8 @@ async def _payout(request: ObjectRequest) -> Delivery:
         request,
         **options.payments(f"read payout {request.object_id}"),
     )
-    if found.payout.status is PayoutStatus.PENDING:
-        return _nothing("the payout is on its way")
+    if found.payout.status in _NOT_SENT:
+        return _nothing(f"the payout is {found.payout.status}")
     await workflow.execute_activity_method(
         OdooPayouts.book_payout,
         found,

@@ -15,11 +15,22 @@ with workflow.unsafe.imports_passed_through():
         TimesheetActivities,
     )
     from contracts.sweeps import ConnectorSweep, ConnectorSweepProgress, ConnectorSweepResult
-    from contracts.timesheets.events import unplaced_event
+    from contracts.timesheets.events import uncompared, unplaced_event
     from workflows import options, time_import
     from workflows.received import receive
-    from workflows.shell import is_lasting
+    from workflows.shell import failed, is_lasting
     from workflows.sweeps import is_time_up
+
+
+async def _compared(system: str, first: date) -> TimeImported:
+    """A week, line by line. One that cannot be compared waits for a person, and holds up no other;
+    whoever sees to it has it compared again."""
+    try:
+        return await time_import.compare(system, first)
+    except ActivityError as error:
+        if is_cancelled_exception(error) or not is_lasting(error):
+            raise
+        return TimeImported(unplaced=[uncompared(system, first, failed(error).message)])
 
 
 @workflow.defn
@@ -78,8 +89,7 @@ class TimesheetSweepWorkflow:
             **options.timesheets("the weeks that are open", 1),
         )
         for first in found.weeks:
-            page = await time_import.compare(sweep.system, first)
-            await self._note(sweep.system, progress, page)
+            await self._note(sweep.system, progress, await _compared(sweep.system, first))
 
     async def _note(
         self, system: str, progress: ConnectorSweepProgress, page: TimeImported

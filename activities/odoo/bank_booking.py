@@ -15,7 +15,15 @@ from temporalio import activity
 from activities.odoo import external_ids
 from activities.odoo.bank_books import BankJournal
 from activities.odoo.bank_ledger import OpenBooks, Target, read_books, receivables, settled_by
-from activities.odoo.bank_lines import LINES_A_CALL, BankLines, Entry, KnownLine, Share, batches
+from activities.odoo.bank_lines import (
+    LINES_A_CALL,
+    BankLines,
+    Entry,
+    KnownLine,
+    Share,
+    batches,
+    place_of,
+)
 from activities.odoo.clearing import account
 from activities.odoo.needs import CONTACTS, UPSERT, Need
 from contracts.bank.ledger import Ledger
@@ -89,9 +97,7 @@ class BankBooking:
             todo = self._round(todo, known, outcome)
             known |= self.lines.known([item.line.key for item in todo])
         for item in todo:
-            expected = "invoices that nobody else settles in the same moment"
-            problem = finding("payment_overtaken", "amount", str(item.line.amount), expected)
-            outcome.verdicts[item.line.key] = Parked(line=item.line.key, problem=problem)
+            outcome.verdicts[item.line.key] = _overtaken(item.line.key)
         return outcome
 
     def _is_to_do(self, item: PlacedLine, known: Mapping[str, KnownLine], outcome: Outcome) -> bool:
@@ -105,7 +111,7 @@ class BankBooking:
             # An earlier file brought it, and its workflow sees to it.
             outcome.known.append(line.key)
             return False
-        if there.is_unfinished:
+        if there.is_unfinished and not there.is_open:
             self.lines.reset(there.id)
         elif not there.is_open:
             outcome.before.append(line.key)
@@ -204,11 +210,44 @@ class BankBooking:
         settled = settled_by(self._odoo, self.journal, [item.entry for item in known.values()])
         return {key: settled[item.entry].items for key, item in known.items()}
 
+    # --- payments that a line sums ----------------------------------------------------------------
+
+    def apply_within(self, known: KnownLine, details: Sequence[BankLine]) -> Outcome:
+        """Match the payments that a line on suspense sums, and apply those that a rule decides."""
+        outcome = Outcome()
+        done = self.lines.finish_within(known)
+        outcome.before += [line.key for line in details if place_of(line) in done]
+        todo = [
+            PlacedLine(0, line, line.amount, None) for line in details if place_of(line) not in done
+        ]
+        if not todo:
+            return outcome
+        books = read_books(self._odoo, self.journal, [item.line for item in todo])
+        outcome.ledger = books.ledger
+        for item in todo:
+            verdict = match(item.line, books.ledger, self._policy)
+            if isinstance(verdict, Booked | Returned):
+                books.ledger.book(verdict, item.line)
+            outcome.verdicts[item.line.key] = verdict
+        entries, overtaken = self._entries(todo, outcome.verdicts, books)
+        for key in overtaken:
+            outcome.verdicts[key] = _overtaken(key)
+        settling = [entry for entry in entries if entry.shares]
+        for entry in settling:
+            entry.is_within = True
+        if settling:
+            self.lines.settle_within(known, settling)
+        verdicts = outcome.verdicts.values()
+        self.learn(verdict.learned for verdict in verdicts if isinstance(verdict, Booked))
+        return outcome
+
     # --- what people decide -----------------------------------------------------------------------
 
-    def decide(self, known: KnownLine, line: BankLine, numbers: Sequence[str]) -> None:
-        """Let a line that is on suspense pay these invoices. Raises CannotApply with every reason
-        why it cannot."""
+    def decide(
+        self, known: KnownLine, line: BankLine, numbers: Sequence[str], *, is_within: bool = False
+    ) -> None:
+        """Let a line that is on suspense pay these invoices, or a payment that it sums. Raises
+        CannotApply with every reason why it cannot."""
         books = read_books(self._odoo, self.journal, [line])
         problems, moves = [], []
         for number in numbers:
@@ -224,11 +263,13 @@ class BankBooking:
         open_items = receivables(self._odoo, moves)
         shares = _shares(verdict.parts, books.outstanding, open_items)
         if shares is None:
-            expected = "invoices that nobody else settles in the same moment"
-            raise CannotApply([finding("payment_overtaken", "amount", str(line.amount), expected)])
-        entry = Entry(line)
+            raise CannotApply([_overtaken(line.key).problem])
+        entry = Entry(line, is_within=is_within)
         self._fill(entry, shares)
-        self.lines.settle(known, entry)
+        if is_within:
+            self.lines.settle_within(known, [entry])
+        else:
+            self.lines.settle(known, entry)
         self.learn([verdict.learned])
 
     def undo(self, known: KnownLine, line: BankLine, undone: str) -> None:
@@ -266,6 +307,11 @@ class BankBooking:
                 if error.kind is not FailureKind.BUSINESS:
                     raise
                 activity.logger.warning("account of partner %d is not kept: %s", partner, error)
+
+
+def _overtaken(key: str) -> Parked:
+    expected = "invoices that nobody else settles in the same moment"
+    return Parked(line=key, problem=finding("payment_overtaken", "amount", "", expected))
 
 
 def _is_of_known_entry(item: PlacedLine, known: Mapping[str, KnownLine]) -> bool:

@@ -58,7 +58,7 @@ NEEDS = (
         ITEM,
         (
             *_ITEM_FIELDS,
-            *names("parent_state reconciled journal_id currency_id balance amount_currency"),
+            *names("parent_state reconciled journal_id amount_currency"),
         ),
         access=ACCOUNTING,
     ),

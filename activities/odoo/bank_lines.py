@@ -24,7 +24,7 @@ from activities.odoo.bank_books import BankJournal
 from activities.odoo.bank_ledger import ITEM, MOVE, STATEMENT_LINE, Target, exact
 from activities.odoo.buttons import unless_done
 from activities.odoo.contexts import UNTRACKED
-from activities.odoo.needs import ACCOUNTING, BANK_STATEMENTS, Need
+from activities.odoo.needs import ACCOUNTING, BANK_STATEMENTS, UPSERT, Need
 from contracts.bank.statement import BankLine, BankStatement, StatementMark
 from contracts.money import Money
 from gateways.errors import FailureKind, GatewayError
@@ -42,14 +42,16 @@ _CONTENT = names("date amount payment_ref account_number partner_name transactio
 _MARK = "Ic2c-"
 _MARKED = ("matching_number", "=like", f"{_MARK}%")
 _MAX_LABEL = 200
+_PLACE = ": "
+"""Behind the place of a payment in its entry, with which the labels of its items begin."""
 
 NEEDS = (
     Need(
         _STATEMENT,
-        names("name reference balance_start balance_end_real date journal_id"),
+        names("name reference balance_start balance_end_real journal_id"),
         access=BANK_STATEMENTS,
         only_for="banks' files",
-        rights=("create", "write"),
+        rights=UPSERT,
     ),
     Need(
         STATEMENT_LINE,
@@ -61,7 +63,7 @@ NEEDS = (
         ),
         access=BANK_STATEMENTS,
         only_for="banks' files",
-        rights=("create", "write"),
+        rights=UPSERT,
         methods=("action_undo_reconciliation",),
     ),
     Need(
@@ -71,7 +73,7 @@ NEEDS = (
             statement_line_id reconciled
         """),
         access=ACCOUNTING,
-        rights=("write",),
+        rights=UPSERT,
         methods=("reconcile", "remove_move_reconcile"),
     ),
     Need(MOVE, ("line_ids",), access=ACCOUNTING, rights=("write",)),
@@ -89,13 +91,15 @@ class Share:
 @dataclass
 class Entry:
     """A line and what it settles: nothing, where it goes to suspense. `rest` is what the shares
-    leave of the amount: it goes to `rest_account`."""
+    leave of the amount: it goes to `rest_account`. `is_within`: it is one of several payments that
+    a line sums."""
 
     line: BankLine
     statement: int | None = None
     shares: list[Share] = field(default_factory=list)
     rest: Decimal = Decimal(0)
     rest_account: int | None = None
+    is_within: bool = False
 
     @property
     def partner(self) -> int | None:
@@ -107,7 +111,8 @@ class Entry:
         line = self.line
         words = (*line.texts, *line.references)
         said = " ".join(words) or line.counterparty or line.code or line.end_to_end_id or line.key
-        return " ".join(said.split())[:_MAX_LABEL]
+        place = f"{place_of(line)}{_PLACE}" if self.is_within else ""
+        return f"{place}{' '.join(said.split())}"[:_MAX_LABEL]
 
 
 @dataclass(frozen=True)
@@ -298,43 +303,53 @@ class BankLines:
         """Let a line that is on suspense settle its shares. Whatever is refused of it, it is on
         suspense again."""
         try:
-            self._replace_suspense(known, entry)
-            self._match(known, entry.shares)
+            self.settle_within(known, [entry])
         except GatewayError as error:
             if error.kind is FailureKind.BUSINESS:
                 self.reset(known.id)
             raise
 
+    def settle_within(self, known: KnownLine, entries: Sequence[Entry]) -> None:
+        """Let payments that a line sums settle their shares; the rest of it stays on suspense."""
+        self._replace_suspense(known, entries)
+        self.match(known, [share for entry in entries for share in entry.shares])
+
+    def finish_within(self, known: KnownLine) -> set[str]:
+        """The places, within their entry, of the payments that were applied of a line that is on
+        suspense with its rest. What an attempt before did not come to match is matched now."""
+        others = [("account_id", "not in", [self._journal.account, self._journal.suspense])]
+        fields = ("name", "matching_number")
+        rows = self._odoo.find(ITEM, "move_id", [known.entry], fields, also=others, order="id")
+        for row in rows:
+            mark = str(row["matching_number"] or "")
+            if mark.startswith(_MARK):
+                self._reconcile(row["id"], int(mark.removeprefix(_MARK)))
+        return {str(row["name"]).partition(_PLACE)[0] for row in rows}
+
     def reset(self, line: int) -> None:
         """Take back what a line settles: it is on suspense, and its targets are open."""
         self._odoo.press(STATEMENT_LINE, "action_undo_reconciliation", [line])
 
-    def _replace_suspense(self, known: KnownLine, entry: Entry) -> None:
-        if entry.partner and entry.partner != known.partner:
+    def _replace_suspense(self, known: KnownLine, entries: Sequence[Entry]) -> None:
+        [entry, *others] = entries
+        if not others and not entry.is_within and entry.partner and entry.partner != known.partner:
             # By itself: with anything else Odoo makes the items anew.
             self._odoo.write(STATEMENT_LINE, [known.id], {"partner_id": entry.partner})
         fields = names("account_id balance amount_currency currency_id")
         items = self._odoo.find(ITEM, "move_id", [known.entry], fields)
         [suspense] = [row for row in items if row["account_id"][0] == self._journal.suspense]
-        wanted = [
-            {
-                "account_id": share.target.account,
-                "partner_id": share.target.partner,
-                "matching_number": _mark_of(share.target.item),
-                "amount_currency": -share.amount,
-            }
-            for share in entry.shares
-        ]
-        if entry.rest:
-            rest = {"account_id": entry.rest_account, "amount_currency": -entry.rest}
-            wanted.append({**rest, "partner_id": entry.partner})
+        wanted = [item for entry in entries for item in _replacing(entry)]
+        left = exact(suspense["amount_currency"]) - sum(
+            (item["amount_currency"] for item in wanted), Decimal(0)
+        )
+        if left:
+            account = {"account_id": self._journal.suspense, "partner_id": False}
+            wanted.append({**account, "amount_currency": left, "name": entry.label})
         _add_balances(wanted, suspense, self._journal.own_currency)
-        first, *others = wanted
+        first, *more = wanted
         commands: list[Any] = [[1, suspense["id"], first]]
-        commands += [
-            [0, 0, {**item, "name": entry.label, "currency_id": suspense["currency_id"][0]}]
-            for item in others
-        ]
+        currency = suspense["currency_id"][0]
+        commands += [[0, 0, {**item, "currency_id": currency}] for item in more]
         self._odoo.call(
             MOVE,
             "write",
@@ -343,7 +358,8 @@ class BankLines:
             context={"skip_readonly_check": True},
         )
 
-    def _match(self, known: KnownLine, shares: Sequence[Share]) -> None:
+    def match(self, known: KnownLine, shares: Sequence[Share]) -> None:
+        """Match the marked items of a line with their targets."""
         rows = self._odoo.find(
             ITEM, "move_id", [known.entry], ["matching_number"], also=[_MARKED], order="id"
         )
@@ -364,6 +380,25 @@ class BankLines:
         unless_done(lambda: self._odoo.call(ITEM, "reconcile", [item, target]), is_done)
 
 
+def _replacing(entry: Entry) -> Iterator[dict[str, Any]]:
+    """What takes the place of the suspense item, without balances."""
+    for share in entry.shares:
+        yield {
+            "account_id": share.target.account,
+            "partner_id": share.target.partner,
+            "matching_number": _mark_of(share.target.item),
+            "amount_currency": -share.amount,
+            "name": entry.label,
+        }
+    if entry.rest:
+        yield {
+            "account_id": entry.rest_account,
+            "partner_id": entry.partner,
+            "amount_currency": -entry.rest,
+            "name": entry.label,
+        }
+
+
 _REFERENCE, _REFERENCE_WORDS, _MARKS = "c2c ", 8, 400
 
 
@@ -373,6 +408,11 @@ def _reference(statement: BankStatement, sha256: str) -> str:
     days = f"{statement.from_date} {statement.to_date}"
     kept = f"{statement.account} {days} {sequence} {statement.page}"
     return f"{_REFERENCE}{kept} {statement.digest} {sha256}"
+
+
+def place_of(line: BankLine) -> str:
+    """Which payment of its entry it is."""
+    return line.key.rpartition("/")[2]
 
 
 def _mark_of(item: int) -> str:

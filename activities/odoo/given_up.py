@@ -20,7 +20,7 @@ _FIELDS = ("state", "name")
 NEEDS = (
     Need(
         _PAYMENT,
-        ("memo", "invoice_ids", *_FIELDS),
+        ("memo", "invoice_ids", "payment_type", *_FIELDS),
         access=ACCOUNTING,
         methods=(_BUTTONS[_PAYMENT],),
     ),
@@ -37,6 +37,13 @@ def discard_payment(odoo: OdooClient, invoice: int, reference: str) -> None:
     """Cancel the draft of a payment of the invoice. See `_discard`."""
     domain = [("memo", "=", reference), ("invoice_ids", "in", [invoice])]
     _discard(odoo, _PAYMENT, domain, f"payment {reference}")
+
+
+def discard_reversal(odoo: OdooClient, reference: str) -> None:
+    """Cancel the draft of what was to undo a payment. What is posted is a person's, who has seen to
+    it."""
+    domain = [("memo", "=", reference), ("payment_type", "=", "outbound"), ("state", "=", "draft")]
+    _discard(odoo, _PAYMENT, domain, f"what undoes a payment, {reference},")
 
 
 def discard_write_off(odoo: OdooClient, origin: str, key: str) -> None:

@@ -17,7 +17,7 @@ from activities.odoo.balances import balances_of
 from activities.odoo.buttons import press
 from activities.odoo.catalogue import Catalogue
 from activities.odoo.contexts import UNTRACKED
-from activities.odoo.given_up import discard_payment, discard_write_off
+from activities.odoo.given_up import discard_payment, discard_reversal, discard_write_off
 from activities.odoo.invoice_content import LOCK_WARNING, WholeInvoice, read_whole
 from activities.odoo.invoice_rows import DraftRequest, amount_in_odoo, origin_of
 from activities.odoo.milestones import mark_reached
@@ -55,11 +55,12 @@ NEEDS = (
 class DiscardRequest(BaseModel):
     """The draft of an invoice that is not to be: by its id in Odoo, or where making it failed
     before that was known, by its origin. Or what was to be booked on that invoice: `payment` is the
-    reference of a payment, `write_off` the key of an entry."""
+    reference of a payment, `reversal` of what undoes one, `write_off` the key of an entry."""
 
     origin: str
     invoice_id: int | None = None
     payment: str = ""
+    reversal: str = ""
     write_off: str = ""
 
 
@@ -156,6 +157,8 @@ class OdooInvoices:
         """
         if request.payment:
             discard_payment(self._odoo, require_id(request.invoice_id), request.payment)
+        elif request.reversal:
+            discard_reversal(self._odoo, request.reversal)
         elif request.write_off:
             discard_write_off(self._odoo, request.origin, request.write_off)
         else:

@@ -15,6 +15,7 @@ class Access:
 
 ACCOUNTING = Access("account", "Accounting / Invoicing")
 BANK_STATEMENTS = Access("account", "Basic (account.group_account_basic, which Odoo hides)")
+CALENDARS = Access("resource", "Internal User")
 CONTACTS = Access("base", "Contact Creation")
 EMPLOYEES = Access("hr", "Internal User")
 EXPENSES = Access("hr_expense", "Expenses / All Approver")
@@ -23,6 +24,9 @@ PROJECT = Access("sale_project", "Project / Administrator")
 SALES = Access("sale_management", "Sales / Administrator")
 TIMESHEETS = Access("sale_timesheet", "Timesheets / all")
 USER = Access("base", "Internal User")
+
+EXPORT = "exports for analytics"
+"""What only that needs."""
 
 UPSERT = ("create", "write")
 """The rights that loading a record by its external id takes: it may be there already."""

@@ -7,7 +7,7 @@ the pages are read is found again by the next reading, which begins at the time 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -57,6 +57,22 @@ def read_page(
         newest = _newest(odoo, model, domain) if is_full else found
         as_of = max((utc(row["write_date"]) for row in newest), default=None)
     return Page(found, int(found[-1]["id"]) if is_full else None, as_of)
+
+
+def pages_of(
+    odoo: OdooClient, model: str, domain: Sequence[Any], fields: Sequence[str], rows: int
+) -> Iterator[list[dict[str, Any]]]:
+    """All records that match, in pages, in the order of their ids: one that is made meanwhile
+    moves no other to another page."""
+    after = 0
+    while True:
+        wanted = [*domain, ("id", ">", after)]
+        found = odoo.search_read(model, wanted, fields, order="id", limit=rows)
+        if found:
+            yield found
+        if len(found) < rows:
+            return
+        after = found[-1]["id"]
 
 
 def _newest(odoo: OdooClient, model: str, domain: Sequence[Any]) -> list[dict[str, Any]]:

@@ -162,6 +162,8 @@ def _book(odoo: OdooClient, invoice: int, payment: PaymentReceived) -> Row | Non
     }
     [wizard] = odoo.call(_WIZARD, "web_save", context=context, vals=values, specification=_PROPOSED)
     if wizard["payment_difference_handling"] == _WITH_A_DIFFERENCE:
+        if through is not None:
+            raise _discounted(payment)
         # Only the wizard books the discount with the payment. It is not kept from doing so twice
         # in the same instant; after that, what it booked is found by its reference.
         odoo.call(_WIZARD, "action_create_payments", [wizard["id"]], context=context)
@@ -192,6 +194,19 @@ def _book(odoo: OdooClient, invoice: int, payment: PaymentReceived) -> Row | Non
         keep_on_account(books, booked, through.account)
     books.press(_PAYMENT, "action_post", [booked], context={"skip_sale_auto_invoice_send": True})
     return {"id": booked, "account": account}
+
+
+def _discounted(payment: PaymentReceived) -> BusinessRefusal:
+    """Odoo's wizard, which alone books a discount, does not let the payment be on the account of
+    its journal: what the processor holds would not be there."""
+    return BusinessRefusal(
+        "discount_in_clearing",
+        f"payment {payment.reference} of {payment.amount} takes the discount for paying early, "
+        f"which cannot be booked through the journal {payment.journal}: register it in Odoo under "
+        "this reference, on the account of that journal, and retry",
+        field="payment.amount",
+        value=str(payment.amount),
+    )
 
 
 def keep_on_account(books: OdooClient, payment: int, account: int) -> None:

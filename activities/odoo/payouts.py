@@ -100,22 +100,23 @@ class OdooPayouts:
 
     @activity.defn
     def book_payout(self, request: PayoutRequest) -> Done:
-        """Book a payout that was paid, or the return of one that was booked and failed: once for
-        each payout."""
+        """Book a payout that was paid, or paid and returned: once for each payout."""
         book_payout(self._odoo, request, self._company(request.books.company))
         return Done()
 
     @activity.defn
     def invoice_named(self, request: NamedRequest) -> Named:
-        """The invoice of ours whose number is a word of the text."""
+        """The invoice of ours whose number is a word of the text, also one that was reset to draft
+        or cancelled since: its workflow keeps the money, or a person hears of it."""
         words = [word.strip(".,;:()[]") for word in request.text.split()[:MAX_WORDS]]
-        numbers = sorted({word for word in words if word})
+        # A draft without a number is called "/".
+        numbers = sorted({word for word in words if any(map(str.isdigit, word))})
         found = self._odoo.find(
             "account.move",
             "name",
             numbers,
             ["name", "invoice_origin"],
-            also=[("move_type", "=", "out_invoice"), ("state", "=", "posted")],
+            also=[("move_type", "=", "out_invoice")],
             order="id",
         )
         ours = {workflow_of_origin(row["invoice_origin"] or "") for row in found}
@@ -149,20 +150,15 @@ class OdooPayouts:
 
 
 def book_payout(odoo: OdooClient, request: PayoutRequest, company: int) -> None:
-    """The entry of a payout, or of its return: fees are not given back with that."""
+    """The entry of a payout, and that of its return: fees are not given back with that. One that
+    was returned before anybody heard that it was paid has both: so has the bank statement."""
     payout = request.payout
     paid = f"Payout {payout.payout_id} of {request.system}"
     returned = f"Return of payout {payout.payout_id} of {request.system}"
-    if payout.status is PayoutStatus.FAILED:
-        if _has(odoo, company, paid):
-            _book(odoo, request, company, returned, -payout.net, Money.zero(payout.net.currency))
-    elif payout.status is PayoutStatus.PAID:
+    if payout.status in (PayoutStatus.PAID, PayoutStatus.FAILED):
         _book(odoo, request, company, paid, payout.net, payout.fees)
-
-
-def _has(odoo: OdooClient, company: int, ref: str) -> bool:
-    domain = [("ref", "=", ref), ("company_id", "=", company), ("state", "=", "posted")]
-    return bool(odoo.search_read("account.move", domain, ["id"], limit=1))
+    if payout.status is PayoutStatus.FAILED:
+        _book(odoo, request, company, returned, -payout.net, Money.zero(payout.net.currency))
 
 
 def _book(

@@ -175,6 +175,8 @@ class OdooTimeLines:
         which its contract credits it.
         """
         written = Written()
+        for copies in _batches(changes.let_go):
+            self._odoo.write(_LINE, copies, {"ref": False})
         for batch in _batches(changes.load):
             self._load(batch, written)
         kept = [line for batch in _batches(changes.delete) for line in self._delete(batch)]

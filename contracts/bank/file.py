@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from pydantic import AwareDatetime, Field
@@ -15,9 +15,14 @@ from contracts.money import Money
 from contracts.parking import Action, Responsible, StepException
 from contracts.problems import Problem, finding
 
-MAX_OPEN = 500
+MAX_OPEN = 400
 """Lines of a file that wait for a person at a time: with more, the next ones are not applied before
-some are decided. Each is about a kilobyte, and all of them are in the workflow's state."""
+some are decided. All of them are in the workflow's state, of which the engine takes 2 MB."""
+CANDIDATE_BYTES = 2_000
+"""What is kept of a line's candidates, the likeliest first."""
+AWAITED_FOR = timedelta(days=10)
+"""How long the entries of a notification may be late; of most there never is a statement that sums
+them."""
 MAX_DECISIONS = 500
 """Requests that are answered as they were before; the oldest are forgotten."""
 LINES_A_QUERY = 200
@@ -80,7 +85,8 @@ class Proposal(Value):
 
 
 class ParkedLine(Value):
-    """A line that waits for a person; `number` is its place in the file, from 1."""
+    """A line that waits for a person; `number` is its place in the file, from 1. `within`: it is
+    one of several payments that the line of this key sums on the statement."""
 
     number: int
     key: str
@@ -89,6 +95,7 @@ class ParkedLine(Value):
     counterparty: str = Field(default="", max_length=70)
     account: str = Field(default="", max_length=40)
     text: str = Field(default="", max_length=140)
+    within: str = ""
     problem: Problem
     candidates: tuple[Proposal, ...] = ()
 
@@ -147,7 +154,9 @@ class Decided(Value):
 
 class BankFileState(Value):
     """All that the workflow of a file knows. `repeated` are the places of its statements that were
-    read before; `next_line` is the place of the line that is applied next, from 0."""
+    read before; `next_line` is the place of the line that is applied next, from 0. `detailed` are
+    the entries whose payments the file lists (as a notification does) and that are applied;
+    `awaits_entries`: some are on no statement yet."""
 
     file: FileRef
     received_at: AwareDatetime
@@ -159,6 +168,8 @@ class BankFileState(Value):
     parked: tuple[ParkedLine, ...] = ()
     notices: tuple[Problem, ...] = ()
     exception: StepException | None = None
+    detailed: tuple[str, ...] = ()
+    awaits_entries: bool = False
     is_put_away: bool = False
     decided: tuple[Decided, ...] = ()
     reason: str = ""

@@ -70,17 +70,21 @@ def _burn_refusal(state: ContractState, request: BurnRequest) -> str | None:
     refused = not_running(state)
     if refused is None and state.terms.handover is None:
         return "the contract has no hand-over, and so no budget"
-    if refused is None and state.burn_asked is not None:
+    if refused is None and state.burn_asked is not None and READ_BURN not in state.running:
         return "the burn is being read already"
     return refused
 
 
 def _burn_asked(state: ContractState, request: BurnRequest) -> ContractState:
-    return state.replace(burn_asked=request)
+    """What is being read may have been read before what is asked about came about."""
+    is_late = READ_BURN in state.running
+    return state.replace(burn_asked=request, burn_again=is_late)
 
 
 def _burn_read(state: ContractState, action: Action, found: BurnRead) -> ContractState:
-    return _staffed(state.replace(burn=found.burn, burn_asked=None), found.staffed)
+    asked = state.burn_asked if state.burn_again else None
+    state = state.replace(burn=found.burn, burn_asked=asked, burn_again=False)
+    return _staffed(state, found.staffed)
 
 
 def burn_in_words(state: ContractState) -> str:
@@ -98,7 +102,7 @@ ACTS: Mapping[str, ActRule[ContractState]] = {
     READ_BURN: ActRule(
         parking.READ_BURN,
         decided=_burn_read,
-        skipped=lambda state, *_: state.replace(burn_asked=None),
+        skipped=lambda state, *_: state.replace(burn_asked=None, burn_again=False),
     ),
 }
 MESSAGES: Mapping[type, MessageRule[ContractState]] = {

@@ -237,7 +237,8 @@ class ContractState(AgendaState):
     signed), `deal_read` how much of that the last reading before the contract runs knew of.
 
     Delivery: `handed_over` is the plan that the project in Odoo got last, and `staffed_on` the day
-    since which it has a manager and people. `burn` was read for whoever asked last.
+    since which it has a manager and people. `burn` was read for whoever asked last; it is read
+    once more if somebody asked meanwhile (`burn_again`).
     """
 
     contract_id: Key
@@ -294,6 +295,7 @@ class ContractState(AgendaState):
     staffed_on: date | None = None
     burn: Burn | None = None
     burn_asked: BurnRequest | None = None
+    burn_again: bool = False
 
     refresh: CustomerRefresh | None = None
     refreshed: tuple[str, ...] = ()

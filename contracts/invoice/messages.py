@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated
 
-from pydantic import StringConstraints
+from pydantic import AwareDatetime, StringConstraints
 
 from contracts.model import Frozen, Message, MessageDay, Person, Text, Value, Words
 from contracts.money import Money
@@ -81,11 +81,13 @@ class PaymentNotice(PaymentReceived):
 
 class PaymentReported(Value):
     """How a payment of a processor, by the name it is configured under, stands now: it is booked in
-    `journal`, and what undoes it is booked there too."""
+    `journal`, and what undoes it is booked there too. `read_at` (aware) is when it was asked for,
+    by the engine's clock: of two readings the later one counts, whichever workers read them."""
 
     system: str
     journal: Journal
     payment: ProcessorPayment
+    read_at: AwareDatetime
 
 
 class ContractRenewed(Value):

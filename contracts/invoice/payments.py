@@ -66,9 +66,17 @@ def notice_refusal(state: InvoiceState, payment: PaymentReceived) -> str | None:
     given_up = state.payments_given_up.get(payment.reference)
     if given_up is not None and _says(given_up) == _says(payment):
         return _given_up(payment)
-    is_known = payment.reference in state.known_payments or given_up is not None
-    if len(state.known_payments) + len(state.payments_given_up) >= MAX_PAYMENTS and not is_known:
+    known = state.known_payments.get(payment.reference)
+    if known is not None or given_up is not None:
+        return None if known == payment.amount else question_refusal(state)
+    if len(state.known_payments) + len(state.payments_given_up) >= MAX_PAYMENTS:
         return f"at most {MAX_PAYMENTS} payments are taken for one invoice"
+    return None
+
+
+def question_refusal(state: InvoiceState) -> str | None:
+    """Why people cannot be asked about a known payment that is reported otherwise. New money is
+    taken however much they have been asked: nobody reports it again."""
     if len(state.payment_questions) >= MAX_QUESTIONS:
         return f"{MAX_QUESTIONS} payments of this invoice wait for a person already"
     return None

@@ -14,9 +14,9 @@ from contracts.agenda.machine import ActRule, MessageRule
 from contracts.dunning import Dispute
 from contracts.invoice import acts, collecting, payments
 from contracts.invoice.messages import InvoiceBalance, PaymentNotice, PaymentReported
-from contracts.invoice.state import InvoiceState, PaymentReversal, ReversalStage
+from contracts.invoice.state import GivenUp, InvoiceState, PaymentReversal, ReversalStage
 from contracts.parking import Resolution, StepException
-from contracts.processors import ProcessorPayment, Reversal, ReversalKind, restoring
+from contracts.processors import Reversal, ReversalKind, restoring
 
 MAX_REVERSALS = 200
 
@@ -33,17 +33,10 @@ def _report_refusal(state: InvoiceState, report: PaymentReported) -> str | None:
         return f"at most {MAX_REVERSALS} reversals are followed for one invoice"
     if payment.payment_id in state.payments_given_up:
         return None  # It is not booked, whatever is said of it; what undoes it is for a person.
-    return (
-        None if _asks_nothing(state, payment) else payments.notice_refusal(state, _notice(report))
-    )
-
-
-def _asks_nothing(state: InvoiceState, payment: ProcessorPayment) -> bool:
-    """Whether people are asked nothing, as all that is known of it is said as before."""
-    if state.known_payments.get(payment.payment_id) != payment.amount:
-        return False
     known = ((_followed(state, item), item) for item in payment.reversals)
-    return all(found is None or found.reversal.amount == item.amount for found, item in known)
+    if any(found and found.reversal.amount != item.amount for found, item in known):
+        return payments.question_refusal(state)
+    return payments.notice_refusal(state, _notice(report))
 
 
 def _reported(state: InvoiceState, report: PaymentReported) -> InvoiceState:
@@ -51,7 +44,7 @@ def _reported(state: InvoiceState, report: PaymentReported) -> InvoiceState:
     if _is_old(state, report) or _is_nothing(state, report):
         return state
     payment = report.payment
-    read = {**state.payments_read, payment.payment_id: payment.read_at}
+    read = {**state.payments_read, payment.payment_id: report.read_at}
     state = state.replace(payments_read=read)
     if payment.payment_id not in state.payments_given_up:
         state = payments.taken(state, _notice(report))
@@ -64,7 +57,7 @@ def _reported(state: InvoiceState, report: PaymentReported) -> InvoiceState:
 
 def _is_old(state: InvoiceState, report: PaymentReported) -> bool:
     seen = state.payments_read.get(report.payment.payment_id)
-    return seen is not None and report.payment.read_at < seen
+    return seen is not None and report.read_at < seen
 
 
 def _is_nothing(state: InvoiceState, report: PaymentReported) -> bool:
@@ -212,6 +205,7 @@ def _give_up(state: InvoiceState, parked: StepException, _: Resolution) -> Invoi
     """A person books it, or leaves the payment as it is."""
     item = of_key(state, parked.subject)
     state = _with(state, item.replace(stage=ReversalStage.LEFT))
+    state = payments.with_given_up(state, GivenUp(reversal=item.key))
     return state.noted(f"{item.reversal.kind} {item.key} is left to a person")
 
 

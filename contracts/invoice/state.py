@@ -185,14 +185,17 @@ class PaymentReversal(Value):
 
 
 class GivenUp(Value):
-    """What was to be booked on an invoice, and is not: a payment by its reference, or a write-off
-    by its key."""
+    """What was to be booked on an invoice, and is not: a payment by its reference, what undoes one
+    by its own, or a write-off by its key."""
 
     payment: str = ""
+    reversal: str = ""
     write_off: str = ""
 
     @property
     def key(self) -> str:
+        if self.reversal:
+            return f"reversal:{self.reversal}"
         return f"payment:{self.payment}" if self.payment else f"write_off:{self.write_off}"
 
 

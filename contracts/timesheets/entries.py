@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Iterable
+from datetime import date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from enum import StrEnum
 from typing import Annotated, Any
@@ -11,8 +12,8 @@ from pydantic import AwareDatetime, Field, StringConstraints
 
 from contracts.model import Value
 
-MAX_NAME, MAX_NOTE = 200, 500
-"""What is kept of a name, and of what people noted with their hours."""
+MAX_NAME, MAX_NOTE, MAX_WHY = 200, 500, 300
+"""What is kept of a name, of what people noted with their hours, and of why something is wrong."""
 PLACES = Decimal("0.0001")
 """What hours are rounded to: a third of a second."""
 _SECONDS_AN_HOUR = Decimal(3_600)
@@ -44,14 +45,41 @@ class LoggedTime(Value):
     changed_at: AwareDatetime
 
 
+class UnreadableTime(Value):
+    """An entry that is there, and of which something cannot be read."""
+
+    entry_id: EntryId
+    why: str
+
+
 class LoggedTimes(Value):
-    """A page of entries, the ids of those deleted, and what the system's own clock said (aware).
-    `next` is the mark that the next page begins behind; "": this was the last."""
+    """A page of entries, those that cannot be read, the ids of those deleted, and what the system's
+    own clock said (aware). `next` is the mark that the next page begins behind; "": this was the
+    last."""
 
     entries: list[LoggedTime]
+    unreadable: list[UnreadableTime] = Field(default_factory=list)
     deleted: list[EntryId] = Field(default_factory=list)
     as_of: AwareDatetime
     next: str = ""
+
+    @property
+    def there(self) -> set[str]:
+        """The ids of the entries that are there, whether they can be read or not."""
+        return {*(item.entry_id for item in self.entries), *(it.entry_id for it in self.unreadable)}
+
+    @classmethod
+    def of(
+        cls, found: Iterable[LoggedTime | UnreadableTime], as_of: datetime, following: str
+    ) -> LoggedTimes:
+        """A page of what was found."""
+        items = list(found)
+        return cls(
+            entries=[item for item in items if isinstance(item, LoggedTime)],
+            unreadable=[item for item in items if isinstance(item, UnreadableTime)],
+            as_of=as_of,
+            next=following,
+        )
 
 
 class SubjectKind(StrEnum):

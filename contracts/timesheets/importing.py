@@ -10,11 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
 from contracts.model import Value
-from contracts.timesheets.entries import LoggedTime, Subject, SubjectKind, Unplaced
+from contracts.timesheets.entries import (
+    LoggedTime,
+    Subject,
+    SubjectKind,
+    Unplaced,
+    UnreadableTime,
+)
 from contracts.timesheets.mapping import IGNORED, Target, TimeMapping
 
 
@@ -64,12 +70,13 @@ class Directory:
 
 @dataclass
 class Changes:
-    """Lines to load, lines whose approval is taken back, lines to delete, and what keeps entries
-    from their place."""
+    """Lines to load, lines whose approval is taken back, lines to delete, copies of lines that
+    somebody made in Odoo, which are let go, and what keeps entries from their place."""
 
     load: list[PlacedTime] = field(default_factory=list)
     withdraw: list[int] = field(default_factory=list)
     delete: list[int] = field(default_factory=list)
+    let_go: list[int] = field(default_factory=list)
     unplaced: dict[Subject, Unplaced] = field(default_factory=dict)
 
     def park(self, found: Unplaced) -> None:
@@ -88,7 +95,12 @@ def changes(
     known: Directory,
 ) -> Changes:
     """What brings Odoo's lines to the state of these entries."""
-    found, by_entry = Changes(), {line.entry_id: line for line in lines}
+    found = Changes()
+    by_entry: dict[str, LineInOdoo] = {}
+    for line in sorted({it.line: it for it in lines}.values(), key=lambda it: it.line):
+        # Who copies a line in Odoo copies its `ref`: the copy is a line of their own.
+        if by_entry.setdefault(line.entry_id, line) is not line:
+            found.let_go.append(line.line)
     for entry in {item.entry_id: item for item in entries}.values():
         if entry.entry_id not in deleted:
             _decide(system, entry, by_entry.get(entry.entry_id), mapping, known, found)
@@ -203,6 +215,16 @@ def refused(entry: LoggedTime, system: str, why: str) -> Unplaced:
         code="time_line_refused",
         message=f"entry {entry.entry_id} of {system} ({entry.person}, {entry.on}): {why}",
         since=entry.changed_at,
+    )
+
+
+def unreadable(entry: UnreadableTime, system: str, since: datetime) -> Unplaced:
+    """An entry that is not understood: it holds up no other."""
+    return Unplaced(
+        subject=Subject(kind=SubjectKind.ENTRY, id=entry.entry_id),
+        code="time_entry_unreadable",
+        message=f"entry {entry.entry_id} of {system}: {entry.why}: correct it there",
+        since=since,
     )
 
 

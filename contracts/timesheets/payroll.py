@@ -178,6 +178,16 @@ def file_name(entity: str, period: Period, number: int) -> str:
     return f"payroll-{entity}-{period}-r{number}"
 
 
+def many_gone(before: Sequence[Sequence[Row]], lines: Iterable[PayrollLine]) -> str:
+    """What people are asked before most of what was exported is taken back: whoever lost the right
+    to see others' hours sees them as gone. Empty: most of it is there."""
+    exported = _counting(row for rows in before for row in rows)
+    gone = len(exported.keys() - {item.cells()[0] for item in lines})
+    if 2 * gone <= len(exported):
+        return ""
+    return f"Odoo shows {gone} of the {len(exported)} lines no more that were exported"
+
+
 def next_revision(
     entity: str, period: Period, before: Sequence[Sequence[Row]], lines: Iterable[PayrollLine]
 ) -> Revision | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
@@ -15,6 +16,12 @@ from gateways.payments.lists import ListPage, ProcessorApi
 from gateways.payments.objects import INVOICE_FIELD, NUMBER_FIELD, link_of
 
 A = TypeVar("A", bound=ProcessorApi)
+
+
+def link_key(request: LinkRequest) -> str:
+    """Under which the page of an invoice is made once. Processors take keys of 128 letters at most,
+    and an invoice's workflow may have a longer name."""
+    return hashlib.sha256(f"{request.invoice}/{request.amount}".encode()).hexdigest()
 
 
 class Account(ABC, Generic[A]):
@@ -47,7 +54,7 @@ class Account(ABC, Generic[A]):
     def create_link(self, request: LinkRequest) -> PaymentLink:
         named = {INVOICE_FIELD: request.invoice, NUMBER_FIELD: request.number}
         try:
-            url = self._new_link(request, named, f"{request.invoice}/{request.amount}")
+            url = self._new_link(request, named, link_key(request))
         except GatewayError as error:
             if error.kind is not FailureKind.BUSINESS:
                 raise

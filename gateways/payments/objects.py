@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from contracts.model import JsonObject
 from contracts.money import Money
-from contracts.processors import MAX_TEXT, PaymentLink, of_minor_units
+from contracts.processors import MAX_TEXT, PaymentLink, Reversal, of_minor_units
 from gateways.errors import GatewayError
 
 INVOICE_FIELD, NUMBER_FIELD = "c2c_invoice", "invoice_number"
@@ -86,6 +86,18 @@ def all_of(
     found = list(islice(rows, most + 1))
     if len(found) > most:
         raise unexpected(f"a payment with more than {most} {what}")
+    return found
+
+
+def in_currency(
+    reversals: Iterable[Reversal], amount: Money, unexpected: Unexpected
+) -> tuple[Reversal, ...]:
+    """These, which undo a payment of this amount: only a person books what is taken back in another
+    currency than was paid."""
+    found = tuple(reversals)
+    for item in found:
+        if item.amount.currency != amount.currency:
+            raise unexpected(f"{item.id} takes {item.amount} back of a payment of {amount}")
     return found
 
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, timedelta
 from typing import Any, Generic, TypeVar, cast
 
-import httpx
 import pytest
 
 from contracts.exception_codes import BY_CODE
@@ -105,10 +102,8 @@ class GatewayConformance(ConnectorConformance[R]):
 
     @pytest.fixture(autouse=True)
     def unhurried(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The connector's own limits would only slow the kit down, and so would reading the
-        system's certificates for each of its many gateways: this machine is spoken to without."""
+        """The connector's own limits would only slow the kit down."""
         monkeypatch.setattr(Throttle, "wait", lambda throttle: None)
-        monkeypatch.setattr(httpx, "create_ssl_context", _certificates)
 
     @pytest.fixture
     def gateway(self, remote: R, wire: Wire) -> Iterator[Any]:
@@ -240,11 +235,6 @@ def _counted(wire: Wire, call: Call, gateway: Any) -> tuple[object, int]:
     """A call's answer, and how many requests it took."""
     wire.clear()
     return call(gateway), len(wire.requests)
-
-
-@functools.cache
-def _certificates(*, trust_env: bool = True) -> ssl.SSLContext:
-    return ssl.create_default_context()
 
 
 def full(remote: System, table: dict[str, Any]) -> dict[str, Any]:

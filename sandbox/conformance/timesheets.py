@@ -35,6 +35,8 @@ class TimesheetRemote(Remote):
 
     page_size: ClassVar[int]
     """The most entries, or groups of them, that one page of the connector holds."""
+    tells_deletions: ClassVar[bool] = True
+    """Whether `changed` has what was deleted."""
 
     @property
     @abstractmethod
@@ -62,10 +64,6 @@ class TimesheetRemote(Remote):
     def withdraw(self, entry: str) -> None:
         """The manager takes the approval of this entry back."""
         raise NotImplementedError("withdraw, or why not in `cannot`")
-
-    def tells_deletions(self) -> None:
-        """Whether `changed` has what was deleted: it is in `cannot`, if not."""
-        raise NotImplementedError("tells_deletions is a question, for `can`")
 
 
 R = TypeVar("R", bound=TimesheetRemote)
@@ -166,7 +164,7 @@ class TimesheetConformance(GatewayConformance[R], WebhookConformance[R]):
         entry = self.record(remote)
         remote.delete(entry)
         assert entry not in all_worked(timesheets, MONDAY, MONDAY)
-        if remote.can("tells_deletions"):
+        if remote.tells_deletions:
             _, deleted = all_changed(timesheets, remote.now() - timedelta(minutes=1))
             assert entry in deleted
 

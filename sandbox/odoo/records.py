@@ -7,12 +7,13 @@ A method `compute_<field>` makes that field computed on reading and not stored.
 
 from __future__ import annotations
 
+import functools
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 from zoneinfo import ZoneInfo
 
 from sandbox.odoo.domains import EVERYTHING, Condition, compile_domain
@@ -126,6 +127,32 @@ class Env:
         return found
 
 
+def _once(about: Method) -> Method:
+    """Found out once for each of its arguments."""
+    return cast(Method, functools.cache(about))
+
+
+@_once
+def _computed(kind: type[Model], model: str) -> frozenset[str]:
+    """The fields of a model that are computed on reading."""
+    fields = schemas()[model].fields.values()
+    return frozenset(
+        field.name for field in fields if field.related or hasattr(kind, f"compute_{field.name}")
+    )
+
+
+@_once
+def _columns(kind: type[Model], model: str) -> dict[str, None]:
+    fields = schemas()[model].fields.values()
+    return {
+        field.name: None
+        for field in fields
+        if field.name not in (*STAMPS, "id", "display_name")
+        and field.type not in TO_MANY
+        and field.name not in _computed(kind, model)
+    }
+
+
 class Model:
     """One model within an environment. `records` in the names below means database ids."""
 
@@ -171,7 +198,7 @@ class Model:
         return self.schema.fields[name]
 
     def computes(self, field: Field) -> bool:
-        return bool(field.related) or hasattr(self, f"compute_{field.name}")
+        return field.name in _computed(type(self), self.schema.model)
 
     def rows(self, ids: Iterable[int]) -> list[Row]:
         """The stored columns of the records that exist, in the order asked for."""
@@ -256,13 +283,17 @@ class Model:
             if name not in self.schema.fields:
                 raise ValueError(f"Invalid field {name!r} in {self.schema.model!r}")
         complete = self._with_defaults(values)
-        own = {name: value for name, value in complete.items() if self._is_column(name)}
-        own = {name: self._to_column(self.field(name), value) for name, value in own.items()}
+        fields, columns = self.schema.fields, self._columns
+        own = {
+            name: self._to_column(fields[name], value)
+            for name, value in complete.items()
+            if name in columns
+        }
         stamps = {"create_uid": self.env.uid, "write_uid": self.env.uid}
         own |= stamps | {"create_date": self.env.timestamp, "write_date": self.env.timestamp}
-        columns = ", ".join(f'"{name}"' for name in own)
+        listed = ", ".join(f'"{name}"' for name in own)
         marks = ", ".join("?" * len(own))
-        sql = f"INSERT INTO {self.schema.table} ({columns}) VALUES ({marks})"
+        sql = f"INSERT INTO {self.schema.table} ({listed}) VALUES ({marks})"
         record_id = int(self.env.connection.execute(sql, list(own.values())).lastrowid or 0)
         self._apply_links(record_id, complete)
         self.after_change([record_id], set(complete))
@@ -275,7 +306,7 @@ class Model:
                 raise KeyError(name)  # as Odoo does, where `create` raises ValueError
         values = dict(values)
         self.before_write(ids, values)
-        own = {name: value for name, value in values.items() if self._is_column(name)}
+        own = {name: value for name, value in values.items() if name in self._columns}
         for name in own:
             self._check_required(self.field(name), own[name])
         columns = {name: self._to_column(self.field(name), value) for name, value in own.items()}
@@ -316,15 +347,15 @@ class Model:
         for key, value in self.env.context.items():
             if key.startswith("default_") and key.removeprefix("default_") in self.schema.fields:
                 complete.setdefault(key.removeprefix("default_"), value)
-        for field in self.schema.fields.values():
-            if field.default is not None and self._is_column(field.name):
+        columns = [self.schema.fields[name] for name in self._columns]
+        for field in columns:
+            if field.default is not None:
                 complete.setdefault(field.name, field.default)
         for name, value in self.defaults(complete).items():
             complete.setdefault(name, value)
-        for field in self.schema.fields.values():
-            if self._is_column(field.name):
-                complete.setdefault(field.name, False)
-                self._check_required(field, complete[field.name])
+        for field in columns:
+            complete.setdefault(field.name, False)
+            self._check_required(field, complete[field.name])
         return complete
 
     def _check_required(self, field: Field, value: Any) -> None:
@@ -338,11 +369,10 @@ class Model:
             field.name,
         )
 
-    def _is_column(self, name: str) -> bool:
-        field = self.schema.fields[name]
-        if name in STAMPS or name in ("id", "display_name"):
-            return False
-        return field.type not in TO_MANY and not self.computes(field)
+    @property
+    def _columns(self) -> dict[str, None]:
+        """The fields that are written into a column of the table, in the schema's order."""
+        return _columns(type(self), self.schema.model)
 
     def _to_column(self, field: Field, value: Any) -> Any:
         """The value as SQLite keeps it."""
@@ -572,23 +602,37 @@ class Model:
     def formatted_read_group(
         self, domain: Domain, groupby: Sequence[str] = (), aggregates: Sequence[str] = ()
     ) -> list[Row]:
-        """Sums and counts of what a search finds, in groups by one many2one at most."""
+        """Sums and counts of what a search finds, in groups by many2ones and by months."""
         self.check_access("read")
-        groups: dict[Any, list[Row]] = {} if groupby else {None: []}
+        groups: dict[tuple[Any, ...], list[Row]] = {} if groupby else {(): []}
         for row in self.rows(self.visible(domain, None, None, 0)):
-            groups.setdefault(row[groupby[0]] if groupby else None, []).append(row)
-        return [
-            self._group(list(groupby), value, rows, aggregates) for value, rows in groups.items()
-        ]
+            values = tuple(self._group_value(row, name) for name in groupby)
+            groups.setdefault(values, []).append(row)
+        return [self._group(groupby, values, rows, aggregates) for values, rows in groups.items()]
+
+    def _group_value(self, row: Row, spec: str) -> Any:
+        name, _, granularity = spec.partition(":")
+        if granularity not in ("", "month"):
+            raise ValueError(f"{granularity!r} isn't a valid granularity")
+        value = row[self.field(name).name]
+        return f"{value[:7]}-01" if granularity and value else value
 
     def _group(
-        self, names: list[str], value: Any, rows: list[Row], aggregates: Sequence[str]
+        self,
+        specs: Sequence[str],
+        values: Sequence[Any],
+        rows: list[Row],
+        aggregates: Sequence[str],
     ) -> Row:
         found: Row = {"__extra_domain": [[1, "=", 1]]}
-        if names:
-            [name] = names
-            found[name] = self.env[self.field(name).relation].name_of(value)
-            found["__extra_domain"] = [[name, "=", value or False]]
+        for spec, value in zip(specs, values, strict=True):
+            name, _, granularity = spec.partition(":")
+            if granularity:
+                label = f"{date.fromisoformat(value):%B %Y}" if value else ""
+                found[spec] = [value, label] if value else False
+            else:
+                found[spec] = self.env[self.field(name).relation].name_of(value)
+                found["__extra_domain"] = [[name, "=", value or False]]
         for aggregate in aggregates:
             name, _, function = aggregate.partition(":")
             if aggregate == "__count":

@@ -12,7 +12,7 @@ from sandbox.odoo.records import Env, Model, Row, Values, on_records
 
 HEAD = (
     *("move_type", "company_id", "partner_id", "currency_id", "fiscal_position_id"),
-    "invoice_payment_term_id",
+    *("invoice_payment_term_id", "invoice_origin"),
 )
 COPIED = ("product_id", "name", "quantity", "price_unit", "discount", "product_uom_id", "sequence")
 

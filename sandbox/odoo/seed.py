@@ -230,10 +230,13 @@ def _seed_terms(env: Env) -> None:
 
 
 def _seed_employees(env: Env) -> None:
+    standard: Values = {"name": "Standard 40 hours/week", "hours_per_week": 40.0}
+    calendar = _add(env, "resource.calendar", "", standard | {"company_id": MAIN_COMPANY})
     for name, title in EMPLOYEES.items():
         email = f"{name.split()[0].lower()}@northwind.example"
         employee: Values = {"name": name, "job_title": title, "work_email": email}
-        env["hr.employee"].add(employee | {"company_id": MAIN_COMPANY})
+        own = {"company_id": MAIN_COMPANY, "resource_calendar_id": calendar}
+        env["hr.employee"].add(employee | own)
 
 
 def _seed_products(env: Env) -> None:

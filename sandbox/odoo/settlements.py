@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Literal
 
+from sandbox.odoo import partials
 from sandbox.odoo.pricing import exact
 from sandbox.odoo.records import Env, Row
 
@@ -18,14 +19,17 @@ def settle(
     *,
     payment_id: int | None = None,
     refund_id: int | None = None,
+    is_paired: bool = False,
 ) -> None:
     """Record that a payment, or a credit note or entry (`refund_id`), covers this much of an
-    invoice."""
+    invoice. `is_paired`: the caller has recorded which lines settle each other."""
     env.execute(
         "INSERT INTO sandbox_settlement (move_id, payment_id, refund_id, amount)"
         " VALUES (?, ?, ?, ?)",
         (move_id, payment_id, refund_id, float(amount)),
     )
+    if not is_paired:
+        partials.match(env, move_id, _counterpart(env, payment_id, refund_id), amount)
     _touch(env, move_id, refund_id, payment_id)
 
 
@@ -34,18 +38,31 @@ def undo(env: Env, side: Side, record_id: int) -> None:
     rows = env.execute(f"SELECT * FROM sandbox_settlement WHERE {side} = ?", (record_id,))
     for row in rows:
         env.execute("DELETE FROM sandbox_settlement WHERE id = ?", (row["id"],))
+        other = _counterpart(env, row["payment_id"], row["refund_id"])
+        partials.unmatch(env, row["move_id"], other)
         _touch(env, row["move_id"], row["refund_id"], row["payment_id"])
 
 
 def undo_one(env: Env, move_id: int, side: Side, record_id: int, amount: Decimal) -> None:
-    """Undo one settlement of a document: of this amount, by this record."""
+    """Undo so much of what this record settles of a document."""
     rows = env.execute(
-        f"SELECT * FROM sandbox_settlement WHERE move_id = ? AND {side} = ? AND amount = ? LIMIT 1",
+        f"SELECT * FROM sandbox_settlement WHERE move_id = ? AND {side} = ?"
+        " ORDER BY amount <> ?, id",
         (move_id, record_id, float(amount)),
     )
     for row in rows:
-        env.execute("DELETE FROM sandbox_settlement WHERE id = ?", (row["id"],))
+        taken = min(amount, exact(row["amount"]))
+        amount -= taken
+        left = float(exact(row["amount"]) - taken)
+        env.execute("UPDATE sandbox_settlement SET amount = ? WHERE id = ?", (left, row["id"]))
         _touch(env, row["move_id"], row["refund_id"], row["payment_id"])
+    env.execute("DELETE FROM sandbox_settlement WHERE amount = 0")
+
+
+def _counterpart(env: Env, payment_id: int | None, refund_id: int | None) -> int | None:
+    """The entry of the payment, or else the credit note or entry."""
+    payments = env["account.payment"].rows([payment_id] if payment_id else [])
+    return payments[0]["move_id"] if payments else refund_id
 
 
 def _touch(env: Env, move_id: int, refund_id: int | None, payment_id: int | None) -> None:

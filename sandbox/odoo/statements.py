@@ -18,11 +18,11 @@ from sandbox.odoo.companies import company_values
 from sandbox.odoo.entries import ALREADY, balanced, highest
 from sandbox.odoo.errors import UserError, ValidationError
 from sandbox.odoo.invoices import SALES, Move, MoveLine
+from sandbox.odoo.partials import PARTIAL, pair
 from sandbox.odoo.pricing import exact
 from sandbox.odoo.records import Env, Model, Row, Values, on_records
 
 _ITEM, _MOVE, _LINE = "account.move.line", "account.move", "account.bank.statement.line"
-_PARTIAL = "account.partial.reconcile"
 _SYNCHRONISED = ("payment_ref", "amount", "partner_id")
 
 
@@ -237,9 +237,7 @@ def match(env: Env, ids: Sequence[int]) -> None:
 
 
 def _pair(env: Env, debit: int, credit: int, amount: Decimal) -> None:
-    value = float(amount)
-    amounts = {"debit_amount_currency": value, "credit_amount_currency": value, "amount": value}
-    env[_PARTIAL].add({"debit_move_id": debit, "credit_move_id": credit, **amounts})
+    pair(env, debit, credit, amount)
     _settlement(env, debit, credit, amount)
     _touch(env, (debit, credit))
 
@@ -249,7 +247,7 @@ def _settlement(env: Env, debit: int, credit: int, amount: Decimal) -> None:
     sides = _sides(env, debit, credit)
     if sides is not None:
         move, side, record = sides
-        settlements.settle(env, move, amount, **{side: record})
+        settlements.settle(env, move, amount, is_paired=True, **{side: record})
 
 
 def _sides(env: Env, debit: int, credit: int) -> tuple[int, settlements.Side, int] | None:
@@ -261,6 +259,8 @@ def _sides(env: Env, debit: int, credit: int) -> tuple[int, settlements.Side, in
         return owing["id"], "payment_id", paying["origin_payment_id"]
     if owing["move_type"] in SALES:
         return owing["id"], "refund_id", paying["id"]
+    if paying["move_type"] in SALES and owing["origin_payment_id"]:
+        return paying["id"], "payment_id", owing["origin_payment_id"]
     if paying["move_type"] in SALES:
         return paying["id"], "refund_id", owing["id"]
     return None
@@ -272,23 +272,25 @@ def unmatch(env: Env, ids: Iterable[int]) -> None:
         for row in partials(env, item):
             sides = _sides(env, row["debit_move_id"], row["credit_move_id"])
             if sides is not None:
-                settlements.undo_one(env, *sides, exact(row["amount"]))
-            env[_PARTIAL].remove([row["id"]])
-            pair = (row["debit_move_id"], row["credit_move_id"])
-            _touch(env, pair)
+                settlements.undo_one(env, *sides, exact(row["debit_amount_currency"]))
+            env[PARTIAL].remove([row["id"]])
+            both = (row["debit_move_id"], row["credit_move_id"])
+            _touch(env, both)
             env.flush()
-            _number(env, pair)
+            _number(env, both)
 
 
 def partials(env: Env, item: int) -> list[Row]:
-    model = env[_PARTIAL]
+    model = env[PARTIAL]
     either = ["|", ["debit_move_id", "=", item], ["credit_move_id", "=", item]]
     return model.rows(model.find(either))
 
 
 def matched(env: Env, row: Row) -> Decimal:
     """How much of an item is matched, with its sign."""
-    total = sum((exact(item["amount"]) for item in partials(env, row["id"])), Decimal(0))
+    total = sum(
+        (exact(item["debit_amount_currency"]) for item in partials(env, row["id"])), Decimal(0)
+    )
     return total if row["amount_currency"] > 0 else -total
 
 
@@ -340,5 +342,5 @@ MODELS: dict[str, type[Model]] = {
     "account.bank.statement.line": StatementLine,
     "account.move": BankMove,
     "account.move.line": BankItem,
-    "account.partial.reconcile": Partial,
+    PARTIAL: Partial,
 }

@@ -46,7 +46,7 @@ def import_(
     shown = files.short_id(found.workflow_id)
     words = "is being applied" if is_new else "is being applied already"
     session.show(
-        {"file": shown, "workflow_id": found.workflow_id, "started": is_new},
+        {"id": shown, "workflow_id": found.workflow_id, "started": is_new},
         f"{file.name} {words}: c2c bank lines {shown}",
     )
 
@@ -204,7 +204,7 @@ def _file(item: BankFileView) -> dict[str, Any]:
 
     state = item.state
     return {
-        "file": short_id(state.file.workflow_id),
+        "id": short_id(state.file.workflow_id),
         "workflow_id": state.file.workflow_id,
         **state.model_dump(mode="json", exclude={"parked", "decided"}),
         "open_lines": item.open_lines,

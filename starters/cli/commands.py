@@ -36,6 +36,7 @@ _PLACES = {
     "bank": _Place("bank", "app", "Files of a bank, and lines of them that wait for a person."),
     "events": _Place("events", "app", "What other systems sent, and what became of it."),
     "payroll": _Place("payroll", "app", "Approved time for the payroll."),
+    "analytics": _Place("analytics", "app", "Figures for analysis elsewhere."),
     "keys": _Place("keys", "app", "Keys of encryption: masters, and those of contracts."),
     "worker": _Place("system", "worker"),
     "serve": _Place("serving", "serve"),

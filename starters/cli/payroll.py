@@ -46,18 +46,24 @@ def export(
             "what is there.",
         ),
     ],
+    many_gone: Annotated[
+        bool,
+        typer.Option(
+            "--many-gone", help="Take back most of what was exported: it is really gone in Odoo."
+        ),
+    ] = False,
 ) -> None:
     """Write a month's approved hours as CSV; run again, only corrections of what was exported."""
     session = session_of(context)
     entity = session.default_entity()
-    done = _export(session, entity, period, to)
+    done = _export(session, entity, period, to, may_be_gone=many_gone)
     words = f"{done.file}: {done.rows} rows, {done.hours} hours."
     if not done.is_new:
         words = f"Nothing changed since revision {done.revision} of {period}."
     session.show(done, words)
 
 
-def _export(session: Session, entity: str, period: str, to: Path) -> Exported:
+def _export(session: Session, entity: str, period: str, to: Path, *, may_be_gone: bool) -> Exported:
     """Raises ConfigurationError, GatewayError, and what `starters.payroll` does."""
     from activities.odoo.catalogue import Catalogue
     from activities.odoo.payroll import approved_time
@@ -76,4 +82,4 @@ def _export(session: Session, entity: str, period: str, to: Path) -> Exported:
             raise ConfigurationError(f"Odoo has no single company {company}: see c2c check")
         month = Period.parse(period)
         lines = approved_time(odoo, company_id, settings.odoo.time_approved_field, month)
-    return payroll.export(to, entity, month, lines)
+    return payroll.export(to, entity, month, lines, may_be_gone=may_be_gone)

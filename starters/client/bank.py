@@ -43,7 +43,10 @@ _COMMANDS = {
     NOTICE_STEP: ("c2c bank accept",),
 }
 """What decides each step of a file."""
-_WAITS = f"ExecutionStatus = 'Running' AND {search_attributes.WAITING_ON.name} IN ('exception')"
+_WAITS = (
+    f"ExecutionStatus = 'Running'"
+    f" AND {search_attributes.WAITING_ON.name} IN ('exception', 'credentials')"
+)
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ async def contract_rows(
     """The contracts found, newest first; `where` is a visibility condition."""
     found = await _runs(client, CONTRACT_WORKFLOW, where, limit)
     due = await _amounts_due(client, found)
-    return [await _row(item, due.get(item.id, 0.0)) for item in found]
+    return [await contract_row(item, due.get(item.id, 0.0)) for item in found]
 
 
 async def workflow_ids(client: Client, where: str, limit: int) -> tuple[list[str], bool]:
@@ -120,7 +120,8 @@ async def _amounts_due(client: Client, contracts: Sequence[WorkflowExecution]) -
     return due
 
 
-async def _row(item: WorkflowExecution, due: float) -> ContractRow:
+async def contract_row(item: WorkflowExecution, due: float) -> ContractRow:
+    """A contract as visibility shows it, with what is owed on its invoices."""
     known = item.typed_search_attributes
     try:
         name = await item.memo_value(search_attributes.CUSTOMER_NAME, "")

@@ -6,6 +6,7 @@ holds this list against the workflows: each name, what is sent with it, what it 
 
 from __future__ import annotations
 
+from contracts.analytics.contract import ContractFacts
 from contracts.changes import ChangeOrder
 from contracts.contract.messages import (
     BurnRequest,
@@ -57,6 +58,7 @@ WITHDRAW_TERMINATION = Update("withdraw_termination", TerminationWithdrawn, Cont
 GIVE_NOTICE = Update("give_notice", NoticeGiven, ContractOutcome)
 REQUEST_CANCEL = Update("request_cancel", CancelRequest, ContractOutcome)
 CONTRACT = Query("contract", ContractState)
+FACTS = Query("facts", list[ContractFacts])
 
 RECORD_PAYMENT = Update("record_payment", PaymentReceived, InvoiceReport)
 OPEN_DISPUTE = Update("open_dispute", DisputeOpened, InvoiceReport)

@@ -134,9 +134,9 @@ def _note(
         case "formatted_read_group":
             used.methods.add(method)
             _note_domain(uses, model, arguments["domain"])
-            _note_fields(uses, model, arguments["groupby"])
-            summed = (item.partition(":")[0] for item in arguments["aggregates"])
-            _note_fields(uses, model, (name for name in summed if name != "__count"))
+            parts = [*arguments["groupby"], *arguments["aggregates"]]
+            named = (item.partition(":")[0] for item in parts)
+            _note_fields(uses, model, (name for name in named if name != "__count"))
         case "read":
             _note_fields(uses, model, arguments["fields"])
         case "write":

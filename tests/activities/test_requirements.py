@@ -20,6 +20,8 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.odoo import entries
+from activities.odoo.analytics_invoices import OdooPostedInvoices, invoice_dates
+from activities.odoo.analytics_work import OdooWork
 from activities.odoo.burn import BurnReading, PortfolioRequest
 from activities.odoo.chatter import (
     AuditRecord,
@@ -62,12 +64,13 @@ from contracts.timesheets.mapping import Target
 from contracts.timesheets.payroll import Period
 from gateways.errors import GatewayError
 from gateways.odoo import OdooClient
+from sandbox.clearing_books import FEES, JOURNAL, TRANSFER, clearing_books
 from tests.activities.firm import APPROVED_FIELD, INVOICE_ON, Firm, Ordered
 from tests.activities.handed import ADA, PM, handed, log, one, template
 from tests.activities.mixed import mixed, taxed
 from tests.activities.recorder import Recorder, Uses, remember_activities, remember_callers
 from tests.activities.refusals import code, refused
-from tests.odoo.clearing_books import FEES, JOURNAL, TRANSFER, clearing_books
+from tests.odoo.bank_books import Books, use_everything
 from tests.servers import OdooServer
 from tests.world import contract_data, credit, single, unique
 
@@ -102,8 +105,10 @@ def test_each_module_declares_what_it_uses(
     _draft(recorded)
     _settle(recorded, recorder)
     _process(recorded)
+    use_everything(Books.of(recorded.odoo, recorded.client))
     _deliver(recorded, recorder)
     _sweep(recorded)
+    _export(recorded)
     assert len(called) > 20
     assert [name for name, was in called.items() if not was] == []
     used = {line for module, uses in recorder.uses.items() for line in _used(module, uses)}
@@ -128,6 +133,20 @@ def _lines(module: str, model: str, *names: Iterable[str]) -> Iterator[str]:
     yield f"{module}: {model}"
     for what, of_these in zip(("field", "right", "method"), names, strict=True):
         yield from (f"{module}: {model}: {what} {name}" for name in of_these)
+
+
+def _export(firm: Firm) -> None:
+    """What the analytics export reads, of all that the others have made."""
+    made = firm.confirmed(mixed())
+    company, entity, day = made.company, made.contract.legal_entity, date(2099, 1, 1)
+    posted = OdooPostedInvoices(firm.client, company, entity, day)
+    pages = [item for page in posted.pages() for item in page]
+    posted.look_up_delays({item.payer for item in pages})
+    invoice_dates(firm.client, {1}, day)
+    work = OdooWork(firm.client, company, entity, day)
+    assert sum(len(page) for page in work.pages())
+    [employees] = work.employees()
+    work.worked(employees)
 
 
 # --- how a contract is provisioned and changed --------------------------------------------------

@@ -163,3 +163,34 @@ def test_what_odoo_itself_has_invoiced_loses_its_approval_or_waits(imported: Imp
     lines = imported.lines()
     assert not lines[deleted][APPROVED_FIELD]
     assert lines[kept][APPROVED_FIELD]
+
+
+@pytest.mark.parametrize("odoo_server", ["sandbox"], indirect=True, scope="session")
+def test_an_entry_that_cannot_be_read_waits_alone_and_keeps_its_line(imported: Imported) -> None:
+    wrong, right = imported.log(), imported.log("2")
+    imported.sweep()
+    imported.store.change(wrong, hours=None)
+    imported.store.change(right, hours=3)
+    for found in (imported.sweep(), imported.compare()):
+        [unplaced] = found.unplaced
+        assert (unplaced.code, str(unplaced.subject)) == ("time_entry_unreadable", f"entry-{wrong}")
+        assert found.deleted == 0
+    kept = {key: row["unit_amount"] for key, row in imported.lines().items()}
+    assert kept == {wrong: 1, right: 3}
+
+
+@pytest.mark.parametrize("odoo_server", ["sandbox"], indirect=True, scope="session")
+def test_a_line_that_somebody_copied_counts_once(imported: Imported) -> None:
+    entry = imported.log("2")
+    imported.sweep()
+    pm = imported.firm.server.client("pm")
+    [row] = imported.lines().values()
+    names = ["project_id", "task_id", "employee_id", "date", "unit_amount", "name", "ref"]
+    [copied] = pm.read("account.analytic.line", [row["id"]], names)
+    values = {name: it[0] if isinstance(it := copied[name], list) else it for name in names}
+    [copy] = pm.create("account.analytic.line", [values])
+    imported.compare()
+    assert [line["id"] for line in imported.lines().values()] == [row["id"]]
+    [own] = pm.read("account.analytic.line", [copy], ["ref", "unit_amount"])
+    assert (own["ref"], own["unit_amount"]) == (False, 2.0)
+    assert set(imported.lines()) == {entry}

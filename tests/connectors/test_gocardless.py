@@ -15,6 +15,7 @@ from gocardless_pro import webhooks
 
 from contracts.money import Money
 from contracts.processors import LinkRequest, ObjectKind, minor_units, of_minor_units
+from gateways.payments.account import link_key
 from gateways.payments.gocardless import CONNECTOR
 from gateways.payments.gocardless.api import PAGE
 from gateways.payments.objects import INVOICE_FIELD
@@ -185,7 +186,7 @@ def test_our_requests_are_those_of_its_client() -> None:
             "payment_request_metadata": named,
             "metadata": named,
         }
-        key = {"Idempotency-Key": f"{link.invoice}/{link.amount}"}
+        key = {"Idempotency-Key": link_key(link)}
         again = api.billing_request_templates.create(params=fields, headers=key)
         theirs = recorder.requests[len(mine) :]
     assert again.authorisation_url == made.url, "under the same key it is the same page"

@@ -28,8 +28,8 @@ class HarvestRemote(TimesheetRemote):
     cannot: ClassVar = {
         "end_sessions": "a token has no session",
         "without_setup": "an account needs nothing",
-        "tells_deletions": "Harvest tells nobody what was deleted",
     }
+    tells_deletions = False
 
     def __init__(self, address: str, store: HarvestStore) -> None:
         self._address, self.store = address, store

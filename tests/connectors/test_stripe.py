@@ -14,6 +14,7 @@ import stripe
 
 from contracts.money import Money
 from contracts.processors import LinkRequest, ObjectKind, minor_units, of_minor_units
+from gateways.payments.account import link_key
 from gateways.payments.objects import INVOICE_FIELD
 from gateways.payments.stripe import CONNECTOR
 from gateways.payments.stripe.api import PAGE
@@ -204,7 +205,7 @@ def test_our_requests_are_those_of_its_client(served_stripe: StripeRemote) -> No
                 "payment_intent_data": {"description": "INV/1", "metadata": named},
                 "metadata": named,
             },
-            {"idempotency_key": f"{link.invoice}/{link.amount}"},
+            {"idempotency_key": link_key(link)},
         )
         theirs = recorder.requests[len(mine) :]
     assert made.url == theirs_made.url, "the same form, under the same key"

@@ -317,8 +317,8 @@ class TrytonTimeRemote(TimesheetRemote):
     cannot: ClassVar = {
         "without_setup": "Tryton needs nothing",
         "withdraw": "Tryton knows no approval",
-        "tells_deletions": "what was deleted leaves nothing",
     }
+    tells_deletions = False
 
     def __init__(self, firm: TrytonRemote) -> None:
         self._firm = firm

@@ -32,18 +32,25 @@ from faultlab.processes import GatewayServer, TemporalServer
 from gateways.connectors import Group, Preparable, Surroundings, connector
 from gateways.crm.protocol import Crm
 from gateways.throttle import Throttle
+from sandbox.clearing_books import clearing_books
 from sandbox.conformance.crm import CrmRemote, Deal, Line
 from sandbox.conformance.esign import EsignRemote
+from sandbox.conformance.payments import PaymentsRemote
 from sandbox.conformance.remote import NAME, Delivery, Remote
+from sandbox.conformance.timesheets import TimesheetRemote
 from sandbox.proxy import PASSED, Fate, Kind, Proxy, Request
 from starters import schedules
 from starters.client import events
+from tests.connectors.test_clockify import ClockifyRemote
 from tests.connectors.test_docusign import DocuSignRemote
 from tests.connectors.test_dropbox_sign import DropboxSignRemote
 from tests.connectors.test_dynamics import DynamicsRemote
+from tests.connectors.test_gocardless import GoCardlessRemote
+from tests.connectors.test_harvest import HarvestRemote
 from tests.connectors.test_hubspot import HubSpotRemote
 from tests.connectors.test_odoo_crm import OdooCrmRemote
 from tests.connectors.test_salesforce import SalesforceRemote
+from tests.connectors.test_stripe import StripeRemote
 from tests.processes import environment
 from tests.servers import OdooServer
 from tests.unit.web.signing import SECRET, STANDARD_SECRET, standard_headers
@@ -68,6 +75,17 @@ ESIGNS: Mapping[str, type[EsignRemote]] = {
     DOCUSIGN: DocuSignRemote,
     "dropbox-sign": DropboxSignRemote,
 }
+PROCESSORS: Mapping[str, type[PaymentsRemote]] = {
+    "stripe": StripeRemote,
+    "gocardless": GoCardlessRemote,
+}
+TIME_SYSTEMS: Mapping[str, type[TimesheetRemote]] = {
+    "harvest": HarvestRemote,
+    "clockify": ClockifyRemote,
+}
+TIMED = {name: unique(f"TIME-{name}") for name in TIME_SYSTEMS}
+"""The contract that all hours of a time system belong to, on its plan `dev`."""
+_PROJECTS = {"harvest": "14307913", "clockify": "5b641568b07987035750505e"}
 SIGNED_DEALS = {name: f"deals-{name}" for name in ESIGNS}
 """A CRM for each service for signatures, whose deals wait for its envelopes."""
 TICKETS = "tickets"
@@ -164,6 +182,36 @@ class Firm(World):
         found = self.remotes[system]
         assert isinstance(found, EsignRemote)
         return found
+
+    def processor(self, system: str) -> PaymentsRemote:
+        found = self.remotes[system]
+        assert isinstance(found, PaymentsRemote)
+        return found
+
+    def time_system(self, system: str) -> TimesheetRemote:
+        found = self.remotes[system]
+        assert isinstance(found, TimesheetRemote)
+        return found
+
+    async def approved(self, system: str, hours: str) -> str:
+        """An entry of today's, approved."""
+
+        def work() -> str:
+            remote = self.time_system(system)
+            entry = remote.log(hours, datetime.now(UTC).date())
+            remote.approve(entry)
+            return entry
+
+        return await asyncio.to_thread(work)
+
+    def hours(self, system: str) -> dict[str, float]:
+        """What Odoo has of a time system, by entry."""
+        rows = self.admin.search_read(
+            "account.analytic.line",
+            [("ref", "=like", f"{system} %"), ("x_approved", "=", True)],
+            ["ref", "unit_amount"],
+        )
+        return {row["ref"].removeprefix(f"{system} "): row["unit_amount"] for row in rows}
 
     async def deal(self, system: str) -> str:
         """A won deal of one service, billed as a whole."""
@@ -282,6 +330,14 @@ def crm_sweep(system: str) -> str:
     return f"c2c-crm-sweep-{system}"
 
 
+def payments_sweep(system: str) -> str:
+    return f"c2c-payments-sweep-{system}"
+
+
+def time_sweep(system: str) -> str:
+    return f"c2c-timesheets-sweep-{system}"
+
+
 def esign_sweep(system: str) -> str:
     return f"c2c-esign-sweep-{system}"
 
@@ -326,6 +382,8 @@ async def running(folder: Path, server: OdooServer) -> AsyncIterator[Firm]:
         built: list[Preparable] = [*gateways.crm.values(), *gateways.esign.values()]
         for connected in built:
             await asyncio.to_thread(connected.ensure_setup)
+        with contextlib.closing(server.client("admin")) as admin:
+            await asyncio.to_thread(clearing_books, admin)
         await schedules.ensure_sweeps(client, settings)
         for sweep in schedules.sweeps(settings):  # each begins when a test asks for it
             await client.get_schedule_handle(sweep.id).pause()
@@ -350,6 +408,8 @@ async def running(folder: Path, server: OdooServer) -> AsyncIterator[Firm]:
 def _kinds() -> Iterator[tuple[str, Any]]:
     yield from CRMS.items()
     yield from ESIGNS.items()
+    yield from PROCESSORS.items()
+    yield from TIME_SYSTEMS.items()
     for name in SIGNED_DEALS.values():
         yield name, HubSpotRemote
 
@@ -402,6 +462,13 @@ def _configuration(
         "C2C_ODOO__URL": wires[ODOO].url,
         "C2C_CRM": json.dumps(crms),
         "C2C_ESIGN": json.dumps({name: table(name) for name in ESIGNS}),
+        "C2C_PAYMENTS": json.dumps({name: table(name) for name in PROCESSORS}),
+        "C2C_TIMESHEETS": json.dumps(
+            {
+                name: table(name, projects={_PROJECTS[name]: f"{TIMED[name]}/dev"})
+                for name in TIME_SYSTEMS
+            }
+        ),
         "C2C_SENDER": json.dumps(senders),
         "C2C_WEB__PORT": str(gateway.port),
         "C2C_WEB__PUBLIC_URL": PUBLIC_URL,

@@ -7,7 +7,10 @@ import re
 import subprocess
 import sys
 from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
 
+import duckdb
 import pytest
 
 from contracts.contract.state import ContractStage, ContractState
@@ -21,11 +24,12 @@ NINE_THOUSAND = eur("9000.00")
 NOTHING = eur("0.00")
 
 
-def run_demo(*options: str) -> subprocess.CompletedProcess[str]:
+def run_demo(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("C2C_", "TEMPORAL_"))}
     return subprocess.run(
         [sys.executable, "-m", "starters", "--no-color", "demo", *options],
         env=environment,
+        cwd=folder,
         capture_output=True,
         text=True,
         timeout=400,
@@ -41,9 +45,9 @@ def run_demo(*options: str) -> subprocess.CompletedProcess[str]:
     ],
 )
 def test_every_contract_comes_to_the_cent_whatever_happens_to_the_worker(
-    options: tuple[str, ...],
+    options: tuple[str, ...], tmp_path: Path
 ) -> None:
-    finished = run_demo(*options)
+    finished = run_demo(tmp_path, *options)
     assert finished.returncode == 0, finished.stdout + finished.stderr
     lines = finished.stdout.splitlines()
     assert lines[-1] == "demo: 7 contracts, 0 errors"
@@ -63,6 +67,21 @@ def test_every_contract_comes_to_the_cent_whatever_happens_to_the_worker(
     assert re.search(
         r"c2c bank settle northwind/\w{12} \d --invoice INV/\d{4}/\d{5}", finished.stdout
     )
+    assert "Figures as Parquet: .run/figures (" in finished.stdout
+    assert billed(tmp_path / ".run/figures") == {
+        (scenario.customer, scenario.billed.currency): scenario.billed.amount
+        for scenario in rows.values()
+    }
+
+
+def billed(figures: Path) -> dict[tuple[str, str], Decimal]:
+    """What was billed without tax, by the exported files."""
+    with duckdb.connect() as database:
+        found = database.execute(
+            "select customer, currency, sum(untaxed) "
+            f"from '{figures}/billed/*/*/*.parquet' group by all"
+        ).fetchall()
+    return {(customer, currency): amount for customer, currency, amount in found}
 
 
 def contract_state(stage: ContractStage = ContractStage.ACTIVE) -> ContractState:

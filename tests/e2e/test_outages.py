@@ -27,18 +27,25 @@ from tests.e2e.outages import (
     MINUTE,
     ODOO,
     ODOO_CRM,
+    PROCESSORS,
     SIGNED_DEALS,
     TICKETS,
+    TIME_SYSTEMS,
+    TIMED,
     Firm,
     Wire,
     contract_of,
     crm_sweep,
     esign_sweep,
     kept,
+    payments_sweep,
+    time_sweep,
 )
+from tests.e2e.telling import hourly
 from tests.servers import OdooServer
 from tests.world import (
     ENTITY,
+    eur,
     odoo_invoices,
     odoo_order,
     register_payment,
@@ -147,6 +154,63 @@ async def test_a_service_for_signatures_may_be_away_for_an_hour(firm: Firm, syst
         assert (await firm.post(system, firm.webhook(system, envelope))).is_success
         assert await firm.starts(f"event/{system}/{envelope}-completed") == 1
     await nothing_was_parked(firm, fetching, signing, contract_of(crm, third))
+
+
+@ON_THE_STAND_IN
+@pytest.mark.parametrize("system", PROCESSORS)
+async def test_a_payment_processor_may_be_away_for_an_hour(firm: Firm, system: str) -> None:
+    """Customers pay there meanwhile; of one payment it has told, of the other it has not."""
+    invoices = [await issued(firm, await firm.active(single())) for _ in range(2)]
+    await swept_before(firm, payments_sweep(system))
+    with firm.away(system) as [wire]:
+        pay_for = firm.processor(system).pay
+        payments = [
+            await asyncio.to_thread(pay_for, eur("1000.00"), invoice) for invoice in invoices
+        ]
+        event = kept(await firm.post(system, firm.webhook(system, payments[0])))
+        sweep = await firm.swept(payments_sweep(system))
+        await firm.passes(HOUR, event, sweep)
+        sweep = await firm.swept(payments_sweep(system))
+        await firm.passes(UNTIL_ITS_END, sweep)
+        assert datetime.now(UTC) - await firm.since(sweep) < RECENTLY
+        was_patient(wire, activities=3)
+    await firm.passes(MINUTE, event, sweep)
+
+    for invoice in invoices:
+        await firm.invoice(invoice, InvoiceStage.PAID)
+    await firm.event(event, EventOutcome.APPLIED)
+    # The processor sends again what was not taken: it is the event that is known.
+    for payment in payments:
+        again = kept(await firm.post(system, firm.webhook(system, payment)))
+        assert await firm.starts(again) == 1
+        booked = firm.admin.search_read("account.payment", [("memo", "=", payment)], ["state"])
+        assert len(booked) == 1
+    await nothing_was_parked(firm, *invoices)
+
+
+@ON_THE_STAND_IN
+@pytest.mark.parametrize("system", TIME_SYSTEMS)
+async def test_a_time_system_may_be_away_for_an_hour(firm: Firm, system: str) -> None:
+    """Hours are logged, corrected and approved there meanwhile."""
+    contract = await firm.active(hourly() | {"contract_id": TIMED[system]})
+    corrected = await firm.approved(system, "2")
+    await swept_before(firm, time_sweep(system))
+    assert firm.hours(system) == {corrected: 2.0}
+    with firm.away(system) as [wire]:
+        new = await firm.approved(system, "3")
+        await asyncio.to_thread(firm.time_system(system).correct, corrected, "1.5")
+        sweep = await firm.swept(time_sweep(system))
+        await firm.passes(HOUR, sweep)
+        sweep = await firm.swept(time_sweep(system))
+        await firm.passes(UNTIL_ITS_END, sweep)
+        assert datetime.now(UTC) - await firm.since(sweep) < RECENTLY
+        was_patient(wire, activities=2)
+    await firm.passes(MINUTE, sweep)
+    await firm.client.get_workflow_handle(sweep).result()
+    # A sweep that waited for long ends after its page, and the next goes on there.
+    await swept_before(firm, time_sweep(system))
+    assert firm.hours(system) == {corrected: 1.5, new: 3.0}
+    await nothing_was_parked(firm, contract)
 
 
 async def test_odoo_may_be_away_for_an_hour(firm: Firm) -> None:

@@ -1,4 +1,5 @@
-"""A paid link, a refund, a chargeback and a payout of Stripe's stand-in, in both Odoos."""
+"""Stripe's stand-in in both Odoos, GoCardless' in the stand-in: what is paid, fails late, is given
+back, charged back and paid out. A month of it twice changes nothing."""
 
 from __future__ import annotations
 
@@ -7,8 +8,8 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeAlias
 
 import httpx
 import pytest
@@ -19,14 +20,11 @@ from temporalio.testing import TimeSkipper, TimeSkippingConfig
 from contracts.events import EventOutcome, EventRecord
 from contracts.invoice.state import InvoiceStage, InvoiceState
 from contracts.sweeps import ConnectorSweep, ConnectorSweepResult
+from gateways.payments.gocardless import GoCardlessSettings
+from gateways.payments.objects import INVOICE_FIELD
 from gateways.payments.stripe import StripeSettings
-from sandbox.conformance.serving import served
-from sandbox.stripe import StripeStore, signed, stripe_app
-from starters.client import NotFound, events
-from starters.web.app import application
-from starters.web.senders import senders
-from tests.conftest import settings_for
-from tests.odoo.clearing_books import (
+from sandbox import gocardless, stripe
+from sandbox.clearing_books import (
     CLEARING,
     FEES,
     JOURNAL,
@@ -34,6 +32,13 @@ from tests.odoo.clearing_books import (
     ClearingBooks,
     clearing_books,
 )
+from sandbox.conformance.serving import served
+from sandbox.gocardless import GoCardlessStore, gocardless_app
+from sandbox.stripe import StripeStore, stripe_app
+from starters.client import NotFound, events
+from starters.web.app import application
+from starters.web.senders import senders
+from tests.conftest import settings_for
 from tests.servers import OdooServer
 from tests.temporal import end_all, new_namespace
 from tests.world import ENTITY, World, eur, single, unique
@@ -45,30 +50,44 @@ from workflows.payments_sweep import PaymentsSweepWorkflow
 
 SECRET = "whsec_of_the_test"
 WITHIN_SECONDS = 90.0
+DAY = timedelta(days=1)
+
+Json: TypeAlias = dict[str, Any]
 
 
 @dataclass
 class PayingWorld(World):
-    """Workers with Stripe, whose webhooks arrive when a test says so."""
+    """Workers with Stripe and GoCardless, whose webhooks arrive when a test says so."""
 
     stripe: StripeStore
+    gocardless: GoCardlessStore
     http: httpx.AsyncClient
     books: ClearingBooks
-    told: list[dict[str, Any]] = field(default_factory=list)
+    told: list[tuple[str, Json]] = field(default_factory=list)
+    """What the processors have told, and which one."""
 
     async def webhooks(self) -> list[EventRecord]:
-        """Everything that Stripe has not told yet is told now, the newest first, and delivered."""
-        known = {event["id"] for event in self.told}
-        news = [event for event in self.stripe.rows("events") if event["id"] not in known]
+        """Everything that a processor has not told yet is told now, the newest first, and
+        delivered."""
+        known = {event["id"] for _, event in self.told}
+        news = [
+            (system, event)
+            for system, store in (("stripe", self.stripe), ("gocardless", self.gocardless))
+            for event in store.rows("events")
+            if event["id"] not in known
+        ]
         self.told += news
-        for event in news:
-            await self.send(event)
-        return [await self.event(str(event["id"])) for event in news]
+        kept = [key for system, event in news for key in await self.send(system, event)]
+        return [await self.event(key) for key in kept]
 
-    async def send(self, event: dict[str, Any]) -> None:
-        body, headers = signed(event, SECRET)
-        answer = await self.http.post("/webhooks/stripe", content=body, headers=headers)
+    async def send(self, system: str, event: Json) -> list[str]:
+        """Post one event; the ids of what is kept of it."""
+        by_stripe = system == "stripe"
+        signed = stripe.signed(event, SECRET) if by_stripe else gocardless.signed([event], SECRET)
+        body, headers = signed
+        answer = await self.http.post(f"/webhooks/{system}", content=body, headers=headers)
         assert answer.is_success, answer.text
+        return [kept["id"] for kept in answer.json()["events"]]
 
     async def event(self, key: str) -> EventRecord:
         """The event once something came of it."""
@@ -76,7 +95,7 @@ class PayingWorld(World):
         while True:
             record = None
             with contextlib.suppress(NotFound):
-                record = await events.show(self.client, f"stripe/{key}")
+                record = await events.show(self.client, key)
             if record is not None and record.delivery.outcome not in (
                 EventOutcome.RECEIVED,
                 EventOutcome.WAITING,
@@ -85,10 +104,10 @@ class PayingWorld(World):
             assert time.monotonic() < deadline, record
             await asyncio.sleep(0.1)
 
-    async def payments_sweep(self) -> ConnectorSweepResult:
+    async def payments_sweep(self, system: str) -> ConnectorSweepResult:
         return await self.client.execute_workflow(
             PaymentsSweepWorkflow.run,
-            ConnectorSweep(system="stripe", legal_entity=ENTITY, overlap=timedelta(minutes=5)),
+            ConnectorSweep(system=system, legal_entity=ENTITY, overlap=timedelta(minutes=5)),
             id=unique("payments-sweep"),
             task_queue=task_queues.CONTRACTS,
         )
@@ -111,28 +130,62 @@ class PayingWorld(World):
     def balances(self) -> dict[str, float]:
         return {code: self.books.balance(self.admin, code) for code in (CLEARING, FEES, TRANSFER)}
 
+    def moved(self, before: dict[str, float]) -> dict[str, float]:
+        return {code: round(now - before[code], 2) for code, now in self.balances().items()}
+
+    def journal(self) -> list[Json]:
+        """All that Odoo has in the journal of the processors."""
+        mine = [("journal_id", "=", self.books.journal)]
+        payments = ["memo", "amount", "payment_type", "state", "date"]
+        entries = ["ref", "amount_total", "state", "date"]
+        return [
+            *self.admin.search_read("account.payment", mine, payments, order="id"),
+            *self.admin.search_read("account.move", mine, entries, order="id"),
+        ]
+
+    async def tell_all_again(self) -> None:
+        """Every webhook once more, the newest first; the sweeps; and each event delivered anew."""
+        kept = [key for told in reversed(self.told) for key in await self.send(*told)]
+        for system in ("stripe", "gocardless"):
+            assert (await self.payments_sweep(system)).started == 0
+        for key in kept:
+            await events.deliver_again(self.client, key)
+        for key in kept:
+            await self.event(key)
+
 
 @pytest.fixture(scope="module")
-def store(odoo_server: OdooServer) -> StripeStore:
-    """Each Odoo has a Stripe of its own."""
-    return StripeStore()
+def stores(odoo_server: OdooServer) -> tuple[StripeStore, GoCardlessStore]:
+    """Each Odoo has processors of its own."""
+    return StripeStore(), GoCardlessStore()
 
 
 @pytest.fixture(scope="module")
-def paying_settings(odoo_server: OdooServer, store: StripeStore) -> Iterator[Settings]:
-    with served(stripe_app(store)) as url:
-        table = StripeSettings(
-            kind="stripe",
-            url=url,
-            legal_entity=ENTITY,
-            api_key=SecretStr(store.api_key),
-            webhook_secrets=(SecretStr(SECRET),),
-            journal=JOURNAL,
-            fee_account=FEES,
-            payout_account=TRANSFER,
-            links=True,
-        )
-        yield settings_for(odoo_server).model_copy(update={"payments": {"stripe": table}})
+def paying_settings(
+    odoo_server: OdooServer, stores: tuple[StripeStore, GoCardlessStore]
+) -> Iterator[Settings]:
+    by_card, by_debit = stores
+    common: Json = {
+        "legal_entity": ENTITY,
+        "webhook_secrets": (SecretStr(SECRET),),
+        "journal": JOURNAL,
+        "fee_account": FEES,
+        "payout_account": TRANSFER,
+    }
+    with served(stripe_app(by_card)) as card_url, served(gocardless_app(by_debit)) as debit_url:
+        tables = {
+            "stripe": StripeSettings(
+                kind="stripe",
+                url=card_url,
+                api_key=SecretStr(by_card.api_key),
+                links=True,
+                **common,
+            ),
+            "gocardless": GoCardlessSettings(
+                kind="gocardless", url=debit_url, api_key=SecretStr(by_debit.token), **common
+            ),
+        }
+        yield settings_for(odoo_server).model_copy(update={"payments": tables})
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +196,10 @@ async def namespace(temporal_client: Client, odoo_server: OdooServer) -> Client:
 
 @pytest.fixture(scope="module")
 async def world(
-    namespace: Client, paying_settings: Settings, odoo_server: OdooServer, store: StripeStore
+    namespace: Client,
+    paying_settings: Settings,
+    odoo_server: OdooServer,
+    stores: tuple[StripeStore, GoCardlessStore],
 ) -> AsyncIterator[PayingWorld]:
     gateways = remotes.gateways(paying_settings, remotes.odoo(paying_settings))
     admin = odoo_server.client("admin")
@@ -163,20 +219,9 @@ async def world(
         )
         running = worker.running(namespace, paying_settings, gateways=gateways)
         await stack.enter_async_context(running)
-        yield PayingWorld(skipper.client, skipper, odoo_server, store, http, books)
+        yield PayingWorld(skipper.client, skipper, odoo_server, *stores, http, books)
         await end_all(namespace)
     gateways.odoo.close()
-
-
-async def paid(world: PayingWorld) -> tuple[str, str]:
-    """An invoice of 1,000 EUR that was paid by its link; its workflow, and the payment."""
-    invoice = await world.open(single())
-    state = await world.invoice(invoice)
-    assert state.payment_link is not None
-    payment = world.stripe.pay(state.payment_link.url.rpartition("/")[2])
-    await world.webhooks()
-    await world.owes(invoice, "0.00")
-    return invoice, payment
 
 
 async def test_what_is_paid_refunded_charged_back_and_paid_out_is_so_in_odoo(
@@ -227,17 +272,85 @@ async def test_what_is_paid_refunded_charged_back_and_paid_out_is_so_in_odoo(
     [record] = await world.webhooks()
     assert record.delivery.outcome is EventOutcome.APPLIED, record
     net = world.stripe.find("payouts", payout)["amount"] / 100
-    moved = {code: round(now - before[code], 2) for code, now in world.balances().items()}
-    assert moved == {CLEARING: 0.0, FEES: 45.0, TRANSFER: net}
+    assert world.moved(before) == {CLEARING: 0.0, FEES: 45.0, TRANSFER: net}
 
-    # All of it again, by webhook and by sweep, changes nothing.
-    for event in reversed(world.told):
-        await world.send(event)
-    await world.payments_sweep()
-    for event in world.told:
-        await events.deliver_again(world.client, f"stripe/{event['id']}")
-    for event in world.told:
-        await world.event(event["id"])
+    journal = world.journal()
+    await world.tell_all_again()
     after = await world.owes(invoice, "250.00")
-    assert len(after.reversals) == len(state.reversals) == 2
-    assert {code: round(now - before[code], 2) for code, now in world.balances().items()} == moved
+    assert after.reversals == state.reversals
+    assert len(after.reversals) == 2
+    assert world.journal() == journal
+
+
+@pytest.mark.parametrize("odoo_server", ["sandbox"], indirect=True, scope="session")
+async def test_a_month_of_direct_debits_is_so_in_odoo_and_twice_changes_nothing(
+    world: PayingWorld,
+) -> None:
+    before, store = world.balances(), world.gocardless
+    invoice = await world.open(single())
+    state = await world.invoice(invoice)
+    assert state.balance is not None
+    total, ago = 100_000, 28
+
+    def days_pass(days: int) -> None:
+        nonlocal ago
+        ago -= days
+        store.now = lambda: datetime.now(UTC) - ago * DAY
+
+    # Collected, it fails after it was confirmed.
+    days_pass(0)
+    first = store.charge(total, "EUR", {INVOICE_FIELD: invoice})
+    assert await world.webhooks() == [], "what is only begun is no event"
+    days_pass(4)
+    store.set_status(first, "confirmed")
+    await world.webhooks()
+    await world.owes(invoice, "0.00")
+    days_pass(2)
+    store.set_status(first, "failed")
+    await world.webhooks()
+    state = await world.owes(invoice, "1000.00")
+    assert state.dispute is None, "people are reminded of it"
+    [undone] = world.booked(f"{first} failure")
+    assert (undone["amount"], undone["payment_type"]) == (1000.0, "outbound")
+
+    # Paid again, by the invoice's number; a part is given back, which the bank returns.
+    assert state.balance is not None
+    second = store.charge(total, "EUR", None, f"for {state.balance.number}")
+    store.set_status(second, "confirmed")
+    await world.webhooks()
+    await world.owes(invoice, "0.00")
+    days_pass(5)
+    refund = store.refund(second, 25_000)
+    await world.webhooks()
+    await world.owes(invoice, "250.00")
+    store.return_refund(refund)
+    await world.webhooks()
+    await world.owes(invoice, "0.00")
+
+    # Charged back, and cancelled; then paid out.
+    days_pass(5)
+    store.set_status(second, "charged_back")
+    await world.webhooks()
+    state = await world.owes(invoice, "1000.00")
+    assert state.dispute is not None
+    assert (state.dispute.amount, state.dispute.by) == (eur("1000.00"), "gocardless")
+    days_pass(5)
+    store.set_status(second, "confirmed", "chargeback_cancelled")
+    store.find("payments", second)["amount_refunded"] = 0
+    await world.webhooks()
+    state = await world.owes(invoice, "0.00")
+    assert state.dispute is None
+    days_pass(5)
+    payout = store.pay_out("EUR")
+    delivered = await world.webhooks()
+    assert {record.delivery.outcome for record in delivered} == {EventOutcome.APPLIED}
+    net = store.find("payouts", payout)["amount"] / 100
+    assert world.moved(before) == {CLEARING: 0.0, FEES: 10.0, TRANSFER: net}
+
+    journal = world.journal()
+    for _ in range(2):
+        await world.tell_all_again()
+    after = await world.owes(invoice, "0.00")
+    assert after.reversals == state.reversals
+    assert after.known_payments == state.known_payments
+    assert world.journal() == journal

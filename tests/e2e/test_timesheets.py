@@ -120,12 +120,17 @@ async def world(
         await end_all(namespace)
 
 
+@pytest.fixture(scope="module")
+async def other_contract(world: TimeWorld) -> str:
+    return await world.active(hourly() | {"contract_id": f"{CONTRACT}-other"})
+
+
 @pytest.mark.parametrize("odoo_server", ["sandbox"], indirect=True, scope="session")
+@pytest.mark.usefixtures("other_contract")
 async def test_a_person_waits_until_odoo_knows_them(world: TimeWorld) -> None:
     """A webhook brings the hours at once; those of an unknown person come once the e-mail is right,
     also what was logged meanwhile."""
     harvest, today = world.harvest, str(datetime.now(UTC).date())
-    await world.active(hourly() | {"contract_id": f"{CONTRACT}-other"})
     petra = harvest.add_person("Petra Developer", "petra@northwind.example")
     nina = harvest.add_person("Nina Newcomer", "nina@northwind.example")
     known, first = (
@@ -163,6 +168,38 @@ async def test_a_person_waits_until_odoo_knows_them(world: TimeWorld) -> None:
     await events.deliver_again(world.client, f"harvest/person-{nina}")
     await world.event(f"person-{nina}", EventOutcome.APPLIED)
     assert set(world.lines(first, second)) == {first, second}
+
+
+@pytest.mark.parametrize("odoo_server", ["sandbox"], indirect=True, scope="session")
+@pytest.mark.usefixtures("other_contract")
+async def test_a_week_that_cannot_be_compared_holds_up_no_later_one(
+    world: TimeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    harvest, today = world.harvest, datetime.now(UTC).date()
+    petra = harvest.add_person("Petra Developer", "petra@northwind.example")
+    monday = today - timedelta(days=today.weekday() + 14)
+    gone = harvest.log(petra, "1", str(today), project=OTHER_PROJECT, is_closed=True)
+    broken = harvest.log(petra, "1", str(monday), project=OTHER_PROJECT, is_closed=True)
+    await world.time_sweep()
+    assert set(world.lines(gone, broken)) == {gone, broken}
+    harvest.delete(gone)
+    real = harvest.entries
+
+    def without_an_id(since: str, first: str, last: str) -> list[dict[str, Any]]:
+        """Where days are compared."""
+        return [
+            {**item, "id": None} if first and item["id"] == broken else item
+            for item in real(since, first, last)
+        ]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(harvest, "entries", without_an_id)
+        await world.time_sweep()
+        waiting = await world.event(f"days-{monday}", EventOutcome.REFUSED)
+        assert "a time entry without an id" in waiting.delivery.why
+    assert set(world.lines(gone, broken)) == {broken}, "the later week was compared"
+    await events.deliver_again(world.client, f"harvest/days-{monday}")
+    await world.event(f"days-{monday}", EventOutcome.NOTHING_TO_DO)
 
 
 async def test_an_approved_hour_becomes_an_invoiced_one(world: TimeWorld) -> None:

@@ -72,4 +72,5 @@ def test_the_demo_runs_from_an_empty_folder_in_an_environment_of_its_own(
     run(*pip, "--no-deps", "--no-index", wheel, folder=empty)
     told = run(environment / "bin" / "c2c", "--no-color", "demo", folder=empty)
     assert told.splitlines()[-1] == LAST_LINE
+    assert "\nFigures as Parquet: with the extra contract-to-cash[analytics]\n" in told
     assert list(empty.iterdir()) == []

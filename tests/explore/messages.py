@@ -420,12 +420,11 @@ def _about_processor(total: Money, now: datetime) -> tuple[tuple[str, Any], ...]
     half = Money.rounded(total.amount / 2, total.currency)
     refund = Reversal(id="re_1", kind=ReversalKind.REFUND, amount=half, on=now.date())
     chargeback = Reversal(id="du_1", kind=ReversalKind.CHARGEBACK, amount=total, on=now.date())
-    paid = ProcessorPayment(
-        payment_id="pi_1", amount=total, is_money=True, paid_on=now.date(), read_at=now
-    )
+    paid = ProcessorPayment(payment_id="pi_1", amount=total, is_money=True, paid_on=now.date())
 
-    def reported(**changes: Any) -> PaymentReported:
-        return PaymentReported(system="stripe", journal="PSP", payment=paid.replace(**changes))
+    def reported(read_at: datetime = now, **changes: Any) -> PaymentReported:
+        payment = paid.replace(**changes)
+        return PaymentReported(system="stripe", journal="PSP", payment=payment, read_at=read_at)
 
     failed = Reversal(id="pi_2 failure", kind=ReversalKind.FAILURE, amount=total, on=now.date())
     return (

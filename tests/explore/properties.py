@@ -230,7 +230,7 @@ def _payment_is_known(state: InvoiceState, report: PaymentReported) -> bool:
     """It is an older reading, the same one, or of a payment that was gone before it was known."""
     payment = report.payment
     seen = state.payments_read.get(payment.payment_id)
-    if seen is not None and payment.read_at < seen:
+    if seen is not None and report.read_at < seen:
         return True
     if payment.payment_id not in (*state.known_payments, *state.payments_given_up):
         return not payment.rest.is_positive
@@ -242,7 +242,7 @@ def _payment_is_known(state: InvoiceState, report: PaymentReported) -> bool:
         and item.stage is not ReversalStage.RESTORED
         and not item.is_undone
     }
-    return seen == payment.read_at and standing == ours
+    return seen == report.read_at and standing == ours
 
 
 _KNOWN: Mapping[type, Callable[[Any, Any], bool]] = {

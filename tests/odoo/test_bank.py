@@ -2,106 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Any
 
 import pytest
 
-from activities.bank import BankActivities, BankSetup, LineRequest, PageApplied, PageRequest
+from activities.bank import (
+    DetailsRequest,
+    LineRequest,
+    PageApplied,
+    PageRequest,
+)
 from activities.failures import BusinessRefusal
-from activities.odoo.catalogue import Catalogue
 from activities.odoo.payments import register_payment
-from contracts.bank.file import FileRef
-from contracts.bank.statement import BankLine
+from contracts.bank.statement import Details, Notification
 from contracts.invoice.messages import PaymentReceived
 from contracts.money import Money
+from gateways.errors import GatewayError, transient
 from gateways.odoo import OdooClient
-from tests.bank_source import ACCOUNT, BANK, Account, FilesInMemory, paid
-from tests.odoo.helpers import COMPANY, invoice, the
-from tests.world import ENTITY, unique
-
-DIFFERENCES = "650000"
-_ITEM, _LINE = "account.move.line", "account.bank.statement.line"
-
-
-@dataclass(frozen=True)
-class Open:
-    """A posted invoice."""
-
-    id: int
-    number: str
-    customer: str
-    total: Money
-
-    def of(self, odoo: OdooClient) -> tuple[str, Money]:
-        """How it is paid, and what is open of it."""
-        row = the(odoo, "account.move", self.id, "payment_state", "amount_residual")
-        return row["payment_state"], Money.rounded(row["amount_residual"], self.total.currency)
-
-
-@dataclass
-class Books:
-    """The bank's activities on an Odoo."""
-
-    odoo: OdooClient
-    source: FilesInMemory
-    activities: BankActivities
-    account: Account
-
-    def invoice(self, price: str = "100.00", of: Open | None = None) -> Open:
-        """Of a new customer, or of the one who has this one."""
-        move = invoice(self.odoo, price=price)
-        if of is not None:
-            customer = the(self.odoo, "account.move", of.id, "partner_id")["partner_id"][0]
-            self.odoo.write("account.move", [move], {"partner_id": customer})
-        self.odoo.press("account.move", "action_post", [move])
-        row = the(self.odoo, "account.move", move, "name", "partner_id", "amount_total")
-        total = Money.rounded(row["amount_total"], "EUR")
-        return Open(move, row["name"], row["partner_id"][1], total)
-
-    def file(self, *lines: BankLine) -> FileRef:
-        return self.source.take(self.account.statement(*lines))
-
-    def apply(self, *lines: BankLine) -> PageApplied:
-        return self.applied(self.file(*lines))
-
-    def applied(self, file: FileRef) -> PageApplied:
-        read = self.activities.read_bank_file(file)
-        assert read.notices == []
-        page = PageRequest(file=file, repeated=read.repeated, first=0, count=500)
-        return self.activities.apply_bank_lines(page)
-
-    def settle(self, line: BankLine, *numbers: str, undoes: str = "") -> bool:
-        """Whether it was settled in Odoo before."""
-        file = FileRef(bank=BANK, legal_entity=ENTITY, name="gone", sha256="0" * 64)
-        request = LineRequest(file=file, key=line.key, invoices=list(numbers), undoes=undoes)
-        return self.activities.settle_bank_line(request).elsewhere
-
-    def items(self, line: BankLine) -> list[dict[str, Any]]:
-        """The journal items of a line, the bank's first."""
-        [found] = self.odoo.search_read(_LINE, [("ref", "=", line.key)], ["move_id", "date"])
-        fields = ["account_id", "balance", "amount_residual", "reconciled", "date"]
-        domain = [("move_id", "=", found["move_id"][0])]
-        return self.odoo.search_read(_ITEM, domain, fields, order="balance desc, id")
-
-    def balances(self, line: BankLine) -> list[float]:
-        return [item["balance"] for item in self.items(line)]
+from sandbox.bank_files import notification_file
+from tests.bank_source import ACCOUNT, paid
+from tests.odoo.bank_books import ITEM, LINE, MOVE, Books
+from tests.odoo.helpers import COMPANY
+from tests.world import unique
 
 
 @pytest.fixture(scope="module")
 def books(odoo: OdooClient) -> Books:
-    source = FilesInMemory()
-    setup = BankSetup(
-        legal_entity=ENTITY,
-        company="Northwind Consulting",
-        accounts={ACCOUNT: "BNK1"},
-        tolerance=(Money("1.00", "EUR"),),
-        difference_account=DIFFERENCES,
-    )
-    activities = BankActivities({BANK: source}, {BANK: setup}, odoo, Catalogue(odoo))
-    return Books(odoo, source, activities, Account())
+    return Books.of(odoo)
 
 
 def counted(applied: PageApplied) -> dict[str, int]:
@@ -235,6 +164,82 @@ def test_a_line_in_a_closed_period_is_refused_before_anything_is_booked(
     assert {item["date"] for item in books.items(line)} == {"2026-01-15"}
 
 
+def test_payments_that_an_entry_sums_come_with_a_notification(books: Books) -> None:
+    one = books.invoice()
+    two, three = books.invoice(of=one), books.invoice(of=one)
+    entry = paid(str((one.total + two.total + three.total).amount), "Collection")
+    whole = entry.replace(key=entry.entry_key, details=Details.AWAITED)
+    statement = books.apply(whole)
+    assert codes(statement) == ["payment_details_awaited"]
+    parts = [
+        entry.replace(
+            key=f"{entry.entry_key}/{place}",
+            amount=it.total,
+            counterparty=it.customer,
+            texts=(text,),
+        )
+        for place, (it, text) in enumerate(
+            [(one, one.number), (two, two.number), (three, "thank you")]
+        )
+    ]
+    notification = notification_file([Notification(account=ACCOUNT, lines=tuple(parts))])
+    file = books.source.take_bytes(notification)
+    read = books.activities.read_bank_file(file)
+    assert (read.lines, read.has_details) == (0, True)
+    asked = DetailsRequest(file=file, repeated=[], detailed=[], most_parked=10)
+    for _ in range(2):
+        applied = books.activities.apply_bank_details(asked)
+        assert (applied.counts.booked, len(applied.parked)) == (2, 1)
+        assert (applied.detailed, applied.awaits) == ([entry.entry_key], False)
+    assert [it.of(books.odoo)[0] for it in (one, two, three)] == ["paid", "paid", "not_paid"]
+    with pytest.raises(BusinessRefusal) as refused:
+        books.settle(whole, three.number)
+    assert refused.value.detail.code == "line_split"
+    [part] = applied.parked
+    request = LineRequest(file=file, key=part.within, part=part, invoices=[three.number])
+    assert not books.activities.settle_bank_line(request).elsewhere
+    assert three.of(books.odoo)[0] == "paid"
+    assert books.balances(whole)[0] == float(entry.amount.amount)
+    assert len(books.balances(whole)) == 4
+    assert books.settle(whole, three.number), "nothing of it is on suspense any more"
+
+
+@pytest.mark.parametrize("lost", [(LINE, "load"), (MOVE, "write"), (ITEM, "reconcile")])
+def test_an_attempt_that_is_lost_on_the_way_is_repeated_without_booking_twice(
+    books: Books, monkeypatch: pytest.MonkeyPatch, lost: tuple[str, str]
+) -> None:
+    """After each call that changes something its answer may be lost, with the worker."""
+    whole, part = books.invoice(), books.invoice()
+    lines = [
+        paid(str(whole.total.amount), whole.number, whole.customer),
+        paid("30.00", part.number, part.customer),
+    ]
+    file = books.file(*lines)
+    losing = [lost]
+
+    def answered(method: str, act: Callable[..., Any]) -> Callable[..., Any]:
+        def call(odoo: OdooClient, model: str, *arguments: Any, **named: Any) -> Any:
+            answer = act(odoo, model, *arguments, **named)
+            name = arguments[0] if method == "call" else method
+            if (model, name) in losing:
+                losing.remove((model, name))
+                raise transient("odoo", "no_answer", "the answer is lost")
+            return answer
+
+        return call
+
+    with monkeypatch.context() as patch:
+        for method in ("load", "call"):
+            patch.setattr(OdooClient, method, answered(method, getattr(OdooClient, method)))
+        with pytest.raises(GatewayError, match="lost"):
+            books.applied(file)
+    assert counted(books.applied(file)) == {"booked": 2}
+    assert whole.of(books.odoo) == ("paid", Money.zero("EUR"))
+    assert part.of(books.odoo) == ("partial", part.total - Money("30.00", "EUR"))
+    assert [len(books.balances(line)) for line in lines] == [2, 2]
+    assert all(item["reconciled"] for line in lines for item in books.items(line)[1:])
+
+
 def test_what_somebody_else_settles_in_the_same_moment_is_not_paid_twice(
     books: Books, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -249,7 +254,7 @@ def test_what_somebody_else_settles_in_the_same_moment_is_not_paid_twice(
     def after_the_other(
         odoo: OdooClient, model: str, rows: Sequence[Any], **more: Any
     ) -> list[int]:
-        if model == _LINE and not told:
+        if model == LINE and not told:
             told.append(model)
             assert counted(books.activities.apply_bank_lines(other)) == {"booked": 1}
         return load(odoo, model, rows, **more)

@@ -14,6 +14,7 @@ from contracts.invoice.messages import PaymentReceived
 from contracts.money import Money
 from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import OdooClient
+from sandbox.clearing_books import JOURNAL, clearing_books
 from sandbox.real_odoo import RealOdoo
 from tests.odoo.engagement import Engagement, engagement
 from tests.odoo.helpers import UK, business
@@ -151,6 +152,15 @@ def test_a_discount_for_paying_early_is_booked_with_the_payment(real: RealOdoo) 
     made = engagement(odoo, "USAGE")
     invoice = made.invoice(ITEM, invoice_payment_term_id="2/7 Net 30")
     reference = unique("pay")
+    admin = RealServer(real).client("admin")
+    clearing_books(admin)
+    admin.close()
+    by_card = PaymentReceived(
+        reference=reference, amount=Money("98.00", "EUR"), paid_on="2026-05-02", journal=JOURNAL
+    )
+    with pytest.raises(BusinessRefusal) as refused:
+        register_payment(odoo, invoice, by_card)
+    assert refused.value.detail.code == "discount_in_clearing"
     for _ in range(2):
         paid(made, invoice, reference, "98.00")
     assert len(payments(odoo, reference)) == 1

@@ -7,10 +7,10 @@ from pydantic import SecretStr
 
 from gateways.odoo import OdooClient
 from gateways.payments.stripe import StripeSettings
+from sandbox.clearing_books import FEES, JOURNAL, TRANSFER, clearing_books
 from starters import processor_books
 from starters.findings import Verdict
 from tests.conftest import settings_for
-from tests.odoo.clearing_books import FEES, JOURNAL, TRANSFER, clearing_books
 from tests.servers import OdooServer
 from tests.world import ENTITY
 

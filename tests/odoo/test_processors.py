@@ -10,15 +10,24 @@ from typing import Any
 import pytest
 
 from activities.failures import BusinessRefusal
+from activities.odoo.catalogue import Catalogue
+from activities.odoo.given_up import discard_reversal
 from activities.odoo.payments import register_payment
-from activities.odoo.payouts import PayoutBooks, PayoutRequest, book_payout
+from activities.odoo.payouts import (
+    NamedRequest,
+    OdooPayouts,
+    PayoutBooks,
+    PayoutRequest,
+    book_payout,
+)
 from activities.odoo.reversals import ReversalRequest, reverse_payment
+from contracts.identifiers import invoice_origin
 from contracts.invoice.messages import PaymentReceived
 from contracts.money import Money
 from contracts.processors import Payout, PayoutStatus
 from gateways.errors import GatewayError
 from gateways.odoo import OdooClient
-from tests.odoo.clearing_books import (
+from sandbox.clearing_books import (
     CLEARING,
     FEES,
     JOURNAL,
@@ -27,7 +36,7 @@ from tests.odoo.clearing_books import (
     clearing_books,
 )
 from tests.odoo.engagement import Engagement, engagement
-from tests.odoo.helpers import COMPANY, UK
+from tests.odoo.helpers import COMPANY, UK, the
 from tests.servers import OdooServer
 from tests.world import unique
 
@@ -174,6 +183,49 @@ def test_a_reversal_that_a_killed_worker_left_is_finished(
 
 
 @in_the_stand_in
+def test_the_draft_of_what_is_left_to_a_person_is_cancelled(
+    odoo: OdooClient, books: ClearingBooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = engagement(odoo, "USAGE")
+    invoice = made.invoice(ITEM)
+    payment, key = paid(made, invoice, "100.00"), unique("re")
+
+    def refuses(self: OdooClient, *_: Any, **__: Any) -> None:
+        raise BusinessRefusal("odoo_refused", "the journal is locked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(OdooClient, "press", refuses)
+        with pytest.raises(BusinessRefusal):
+            undone(made, invoice, payment, "40.00", key=key)
+    assert [row["state"] for row in booked(odoo, key)] == ["draft"]
+    for _ in range(2):
+        discard_reversal(odoo, key)
+    assert [row["state"] for row in booked(odoo, key)] == ["canceled"]
+
+
+@in_the_stand_in
+def test_an_invoice_is_named_by_its_number_also_while_it_is_reset_to_draft(
+    odoo_server: OdooServer, odoo: OdooClient
+) -> None:
+    made = engagement(odoo, "USAGE")
+    invoice = made.invoice(ITEM)
+    workflow = f"contract/northwind/{unique('C')}/invoice/1"
+    admin = odoo_server.client("admin")
+    admin.write("account.move", [invoice], {"invoice_origin": invoice_origin(workflow)})
+    number = the(odoo, "account.move", invoice, "name")["name"]
+    books = OdooPayouts(odoo, Catalogue(odoo))
+
+    def named(text: str) -> str:
+        return books.invoice_named(NamedRequest(legal_entity="northwind", text=text)).workflow_id
+
+    assert named(f"({number}), thanks") == workflow
+    admin.call("account.move", "button_draft", [invoice])
+    admin.close()
+    assert named(f"for {number}") == workflow
+    assert named("for / of mine") == ""
+
+
+@in_the_stand_in
 def test_a_payment_that_odoo_does_not_have_cannot_be_undone(
     odoo: OdooClient, books: ClearingBooks
 ) -> None:
@@ -231,6 +283,28 @@ def test_a_payout_is_one_entry_of_net_and_fees(
         moved = book(payout.replace(status=PayoutStatus.FAILED))
     assert moved[TRANSFER] == 0
     assert moved[CLEARING] == -moved[FEES] < 0
+
+
+@in_the_stand_in
+def test_a_payout_that_is_returned_before_its_payment_is_heard_of_costs_its_fees(
+    odoo: OdooClient, books: ClearingBooks
+) -> None:
+    payout = Payout(
+        payout_id=unique("po"),
+        status=PayoutStatus.FAILED,
+        net=Money("97.13", "EUR"),
+        fees=Money("2.87", "EUR"),
+        on=ON,
+    )
+    accounts = PayoutBooks(
+        company="Northwind Consulting", journal=JOURNAL, fee_account=FEES, payout_account=TRANSFER
+    )
+    before = [books.balance(odoo, code) for code in (CLEARING, FEES, TRANSFER)]
+    for _ in range(2):
+        book_payout(odoo, PayoutRequest(system="stripe", payout=payout, books=accounts), COMPANY)
+    after = [books.balance(odoo, code) for code in (CLEARING, FEES, TRANSFER)]
+    moved = [round(now - then, 2) for now, then in zip(after, before, strict=True)]
+    assert moved == [-2.87, 2.87, 0.0]
 
 
 @in_the_stand_in

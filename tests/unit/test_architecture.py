@@ -45,9 +45,17 @@ def modules(package: str) -> list[Path]:
     return [place] if place.suffix else sorted(place.rglob("*.py"))
 
 
+def statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """Every statement, however deep; not the expressions, which are most of a tree."""
+    for name in ("body", "handlers", "orelse", "finalbody", "cases"):
+        for node in getattr(tree, name, ()):
+            yield node
+            yield from statements(node)
+
+
 def imports(tree: ast.AST) -> Iterator[str]:
     """The top-level packages imported anywhere, in a function or a `with` block too."""
-    for node in ast.walk(tree):
+    for node in statements(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name.split(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
@@ -69,7 +77,7 @@ def import_graph(root: Path, packages: Iterable[str]) -> dict[str, set[str]]:
 
 def imported_modules(tree: ast.AST, file: Path, known: Container[str]) -> Iterator[str]:
     """The known modules that a file imports anywhere, under TYPE_CHECKING too."""
-    for node in ast.walk(tree):
+    for node in statements(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name in known)
         elif isinstance(node, ast.ImportFrom):
@@ -101,7 +109,7 @@ def floats(tree: ast.AST) -> Iterator[int]:
     """
     allowed: set[ast.AST] = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "isinstance":
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "isinstance":
             allowed.update(ast.walk(node.args[1]))
         if isinstance(node, ast.FunctionDef) and node.name == "rounded":
             allowed.update(ast.walk(node.args))
@@ -130,6 +138,11 @@ def read(path: Path) -> ast.AST:
         "def late():\n    from gateways import errors",
         "if TYPE_CHECKING:\n    import gateways.http",
         "with workflow.unsafe.imports_passed_through():\n    from gateways.odoo import client",
+        "if not known:\n    pass\nelse:\n    import gateways",
+        "try:\n    pass\nexcept ValueError:\n    import gateways",
+        "try:\n    pass\nfinally:\n    import gateways",
+        "match kind:\n    case 1:\n        import gateways",
+        "class Late:\n    import gateways",
     ],
 )
 def test_an_import_is_found_wherever_it_stands(source: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from contracts.sweeps import ProjectBurn
-from workflows.burn_sweep import is_news, mark_of
+from workflows.burn_sweep import is_news, mark_of, with_unread
 
 
 def project(step: int, *, staffed: bool) -> ProjectBurn:
@@ -33,3 +33,12 @@ def test_a_step_or_the_first_people_are_news(
 ) -> None:
     known = {} if before is None else {7: mark_of(before)}
     assert is_news(known, now) is news
+
+
+def test_a_sweep_that_ends_early_remembers_what_it_has_not_read() -> None:
+    """The next one would signal each of them again."""
+    before = {7: mark_of(project(3, staffed=True)), 8: mark_of(project(1, staffed=True))}
+    seen = {7: mark_of(project(4, staffed=True))}
+    known = with_unread(before, seen)
+    assert known == {7: 4, 8: 1}
+    assert not is_news(known, project(4, staffed=True))

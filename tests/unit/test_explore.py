@@ -21,7 +21,7 @@ from tests.explore.starts import Led, good_place
 from tests.explore.ways import named, walked
 from tests.explore.world import Budget, told
 
-TRANSITIONS = 3_000
+TRANSITIONS = 1_000
 """A sample: `make test` takes a million."""
 
 

@@ -35,6 +35,7 @@ def _owes(amount: str) -> Callable[[InvoiceState], bool]:
     return lambda found: bool(found.balance and found.balance.residual == eur(amount))
 
 
+@pytest.mark.long
 async def test_a_contract_with_many_milestones_continues_as_new_and_bills_each_once(
     world: World,
 ) -> None:

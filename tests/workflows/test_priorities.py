@@ -112,6 +112,7 @@ async def _backlog(client: Client, expected: int) -> None:
         await asyncio.sleep(0.1)
 
 
+@pytest.mark.long
 async def test_posting_what_was_approved_overtakes_a_backlog(client: Client) -> None:
     bulk = Load("reminder", 200, Urgency.BACKGROUND)
     posting = Load("posting", 1, Urgency.AWAITED)
@@ -120,6 +121,7 @@ async def test_posting_what_was_approved_overtakes_a_backlog(client: Client) -> 
     assert done.index("posting") < AMONG_THE_FIRST
 
 
+@pytest.mark.long
 async def test_a_legal_entity_with_much_to_do_does_not_starve_another(client: Client) -> None:
     many = Load("many", 200, Urgency.ONWARD)
     one = Load("one", 1, Urgency.ONWARD)

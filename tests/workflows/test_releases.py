@@ -114,6 +114,7 @@ async def test_what_began_before_releases_had_names_goes_on_with_the_first_that_
         assert await build_of(handle) == "1.3.0"
 
 
+@pytest.mark.long
 async def test_two_releases_serve_beside_each_other_until_the_old_one_is_drained(
     world: World,
 ) -> None:

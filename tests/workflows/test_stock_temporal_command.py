@@ -163,6 +163,7 @@ def noted(text: str) -> Callable[[ContractState], bool]:
     return lambda state: any(text in entry.text for entry in state.journal.entries)
 
 
+@pytest.mark.long
 async def test_every_example_of_the_page_does_what_it_says(
     world: World, page: Page, sandbox_settings: Settings
 ) -> None:

@@ -79,6 +79,7 @@ def test_an_address_without_a_port_is_refused() -> None:
         telemetry.start(TelemetrySettings(prometheus="9464"))
 
 
+@pytest.mark.long
 async def test_a_worker_exports_traces_over_otlp_and_metrics_for_prometheus(
     world: World, odoo_server: OdooServer, collector: str, tmp_path: Path
 ) -> None:

@@ -145,6 +145,7 @@ async def test_sigterm_lets_a_call_under_way_end_and_the_process_ends_with_0(
     assert len(odoo_invoices(world.admin, invoice.removesuffix("/invoice/1"))) == 1
 
 
+@pytest.mark.long
 async def test_a_call_longer_than_the_grace_is_left_and_done_again_by_the_next_worker(
     world: World, sandbox: Sandbox, start: Start
 ) -> None:
@@ -163,6 +164,7 @@ async def test_a_call_longer_than_the_grace_is_left_and_done_again_by_the_next_w
     assert len(odoo_invoices(world.admin, invoice.removesuffix("/invoice/1"))) == 1
 
 
+@pytest.mark.long
 async def test_a_call_that_cannot_be_left_is_cut_short(
     world: World, sandbox: Sandbox, start: Start
 ) -> None:
@@ -179,6 +181,7 @@ async def test_a_call_that_cannot_be_left_is_cut_short(
     assert took < 10
 
 
+@pytest.mark.long
 async def test_a_second_signal_ends_it_at_once(
     world: World, sandbox: Sandbox, start: Start
 ) -> None:
@@ -193,6 +196,7 @@ async def test_a_second_signal_ends_it_at_once(
     assert "SIGINT again: ended at once" in process.said()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda item: item.name)
 async def test_starts_and_stops_in_a_row_all_end_with_0(
     world: World, start: Start, number: signal.Signals
@@ -220,6 +224,7 @@ async def two_workers(world: World, start: Start) -> tuple[WorkerProcess, Worker
     return first, await start().serving(), workflow_id
 
 
+@pytest.mark.long
 async def test_the_next_event_after_sigterm_is_served_within_a_second(
     world: World, start: Start
 ) -> None:
@@ -233,6 +238,7 @@ async def test_the_next_event_after_sigterm_is_served_within_a_second(
     assert await second.stop() == ExitCode.OK
 
 
+@pytest.mark.long
 async def test_the_next_event_after_sigkill_is_served_within_5_seconds(
     world: World, start: Start
 ) -> None:
@@ -244,6 +250,7 @@ async def test_the_next_event_after_sigkill_is_served_within_5_seconds(
     assert await second.stop() == ExitCode.OK
 
 
+@pytest.mark.long
 async def test_an_event_in_the_hands_of_a_killed_worker_is_served_within_5_seconds(
     world: World, start: Start
 ) -> None:
@@ -311,6 +318,7 @@ async def stands(handle: WorkflowHandle[Any, Any]) -> None:
         await asyncio.sleep(0.05)
 
 
+@pytest.mark.long
 async def test_a_worker_does_not_start_where_an_open_workflow_would_stop(
     world: World, start: Start
 ) -> None:

@@ -31,6 +31,7 @@ from gateways.payments.objects import (
     INVOICE_FIELD,
     all_of,
     amount_of,
+    in_currency,
     metadata_of,
     reference,
     text_field,
@@ -62,12 +63,12 @@ class GoCardless(Account[GoCardlessApi]):
         return self._payment(payment_id) if payment_id else None
 
     def _payment(self, payment_id: str) -> ProcessorPayment:
-        read_at = datetime.now(UTC)
+        today = datetime.now(UTC).date()
         found = self._api.read("payments", payment_id)
         status = text_field(found, "status", self._api.unexpected)
         amount, is_money = amount_of(found, "amount", self._api.unexpected), status in _MONEY
         charged_on = self._day(found.get("charge_date") or found.get("created_at"))
-        undone = [*self._undone(payment_id, status, amount, read_at.date())]
+        undone = [*self._undone(payment_id, status, amount, today)]
         revoked: list[str] = []
         if is_money:
             refunds, returned = self._refunds(payment_id)
@@ -79,11 +80,10 @@ class GoCardless(Account[GoCardlessApi]):
             amount=amount,
             is_money=is_money,
             paid_on=charged_on,
-            reversals=tuple(undone),
+            reversals=in_currency(undone, amount, self._api.unexpected),
             revoked=tuple(item for item in revoked if item not in standing)[:MAX_REVERSALS],
             invoice=metadata_of(found).get(INVOICE_FIELD, ""),
             text=text_of(found, found.get("description"), found.get("reference")),
-            read_at=read_at,
         )
 
     def _undone(

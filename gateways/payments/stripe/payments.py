@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 from contracts.model import JsonObject
 from contracts.money import Money
@@ -26,6 +26,7 @@ from gateways.payments.objects import (
     all_of,
     amount_of,
     day_of,
+    in_currency,
     metadata_of,
     reference,
     text_field,
@@ -56,7 +57,7 @@ _NOT_TAKEN = (
 _PAYOUTS = {
     "paid": PayoutStatus.PAID,
     "failed": PayoutStatus.FAILED,
-    "canceled": PayoutStatus.FAILED,
+    "canceled": PayoutStatus.CANCELLED,
 }
 
 
@@ -82,22 +83,21 @@ class Stripe(Account[StripeApi]):
         return reference(self._api.read(kinds[kind], object_id).get("payment_intent"))
 
     def _payment(self, intent_id: str) -> ProcessorPayment:
-        read_at = datetime.now(UTC)
         found = self._api.read("payment_intents", intent_id, **{"expand[]": "latest_charge"})
         is_money = text_field(found, "status", self._api.unexpected) == "succeeded"
         charge = found.get("latest_charge")
         paid = charge if isinstance(charge, dict) else found
         reversals, revoked = self._reversals(intent_id) if is_money else ([], [])
+        amount = self._amount(found, "amount_received" if is_money else "amount")
         return ProcessorPayment(
             payment_id=intent_id,
-            amount=self._amount(found, "amount_received" if is_money else "amount"),
+            amount=amount,
             is_money=is_money,
             paid_on=day_of(paid.get("created"), self._zone, self._api.unexpected),
-            reversals=tuple(reversals),
+            reversals=in_currency(reversals, amount, self._api.unexpected),
             revoked=tuple(revoked[:MAX_REVERSALS]),
             invoice=metadata_of(found).get(INVOICE_FIELD, ""),
             text=text_of(found, found.get("description")),
-            read_at=read_at,
         )
 
     def _reversals(self, intent_id: str) -> tuple[list[Reversal], list[str]]:
@@ -141,11 +141,12 @@ class Stripe(Account[StripeApi]):
     def read_payout(self, payout_id: str) -> Payout:
         found = self._api.read("payouts", payout_id)
         status = _PAYOUTS.get(str(found.get("status")), PayoutStatus.PENDING)
-        if found.get("reconciliation_status") == "in_progress" and status is PayoutStatus.PAID:
+        is_sent = status in (PayoutStatus.PAID, PayoutStatus.FAILED)
+        if found.get("reconciliation_status") == "in_progress" and is_sent:
             status = PayoutStatus.PENDING  # Not all its fees are listed; another event says so.
         net = self._amount(found, "amount")
         fees = Money.zero(net.currency)
-        if status is PayoutStatus.PAID and found.get("automatic") is True:
+        if is_sent and found.get("automatic") is True:
             fees = self._fees(payout_id, net)
         return Payout(
             payout_id=payout_id,

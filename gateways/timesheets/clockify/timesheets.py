@@ -7,10 +7,10 @@ again, with another request: an entry says which request it belongs to now.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import ValidationError
@@ -22,6 +22,7 @@ from contracts.timesheets.entries import (
     MAX_NOTE,
     LoggedTime,
     LoggedTimes,
+    UnreadableTime,
     hours_of,
     short,
 )
@@ -38,6 +39,7 @@ _STATES = (_WITHDRAWN, _PENDING, _APPROVED)
 _WORK = (None, "REGULAR")
 """Breaks, holidays and time off are no hours of a project."""
 _MAX_PAGES = 500
+_Read: TypeAlias = LoggedTime | UnreadableTime
 _A_DAY, _LONGEST = timedelta(days=1), timedelta(days=35)
 _ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
@@ -81,7 +83,7 @@ class Clockify:
             entry
             for item in answer.records
             for entry in self._entries(item, is_approved=status == _APPROVED)
-            if first <= entry.on <= last
+            if isinstance(entry, UnreadableTime) or first <= entry.on <= last
         ]
         # The latest begin comes first, and none is for longer than a month.
         starts = [self._time(item, "dateRange", "start").date() for item in answer.records]
@@ -107,8 +109,8 @@ class Clockify:
         entries = [
             entry
             for item in answer.records
+            if self._time(item, "status", "updatedAt") >= since
             for entry in self._entries(item, is_approved=is_approved)
-            if entry.changed_at >= since
         ]
         reaches = all(self._time(it, "status", "updatedAt") >= since for it in answer.records)
         return self._logged(answer, entries, page, goes_on=reaches)
@@ -121,13 +123,13 @@ class Clockify:
         return self._logged(answer, [], page, goes_on=True).replace(deleted=ids)
 
     def _logged(
-        self, answer: Page, entries: list[LoggedTime], page: int, *, goes_on: bool
+        self, answer: Page, entries: Sequence[_Read], page: int, *, goes_on: bool
     ) -> LoggedTimes:
         if page > _MAX_PAGES:
             raise self._unexpected(f"more than {_MAX_PAGES} pages")
         following = str(page + 1) if answer.has_more and goes_on else ""
         as_of = answer.as_of or datetime.now(UTC)
-        return LoggedTimes(entries=entries, as_of=as_of, next=following)
+        return LoggedTimes.of(entries, as_of, following)
 
     def _all_emails(self) -> dict[str, str]:
         found: dict[str, str] = {}
@@ -140,7 +142,7 @@ class Clockify:
 
     # --- entries --------------------------------------------------------------------------------
 
-    def _entries(self, item: JsonObject, *, is_approved: bool) -> Iterator[LoggedTime]:
+    def _entries(self, item: JsonObject, *, is_approved: bool) -> Iterator[_Read]:
         """The work of an approval request, as far as it still belongs to it."""
         request, entries = item.get("approvalRequest"), item.get("entries")
         if not isinstance(request, dict) or not isinstance(entries, list | None):
@@ -152,7 +154,7 @@ class Clockify:
             if belongs and entry.get("type") in _WORK:
                 yield self._entry(request, entry, is_approved)
 
-    def _entry(self, request: JsonObject, entry: JsonObject, is_approved: bool) -> LoggedTime:
+    def _entry(self, request: JsonObject, entry: JsonObject, is_approved: bool) -> _Read:
         owner, project, task = (
             _dict(request.get("owner")),
             _dict(entry.get("project")),
@@ -179,7 +181,10 @@ class Clockify:
                 changed_at=_of(request, "status", "updatedAt"),
             )
         except (ValueError, ZoneInfoNotFoundError) as error:
-            raise self._unreadable(entry, error) from None
+            where = str(error)
+            if isinstance(error, ValidationError):
+                where = ".".join(map(str, error.errors(include_url=False)[0]["loc"]))
+            return self._unreadable(str(entry.get("id") or ""), where)
 
     def _time(self, item: JsonObject, *path: str) -> datetime:
         """A time that an approval request must have."""
@@ -188,11 +193,12 @@ class Clockify:
             raise self._unexpected(f"an approval request without {'.'.join(path)}")
         return found
 
-    def _unreadable(self, entry: Mapping[str, Any], error: Exception) -> GatewayError:
-        where = str(error)
-        if isinstance(error, ValidationError):
-            where = ".".join(map(str, error.errors(include_url=False)[0]["loc"]))
-        return self._unexpected(f"{where} of time entry {entry.get('id')} cannot be read")
+    def _unreadable(self, entry_id: str, where: str) -> UnreadableTime:
+        """Raises GatewayError for an entry of which not even the id can be read."""
+        try:
+            return UnreadableTime(entry_id=entry_id, why=f"its {where} cannot be read")
+        except ValidationError:
+            raise self._unexpected("a time entry without an id") from None
 
     def _unexpected(self, text: str) -> GatewayError:
         return errors.defect(self._system, "unexpected_answer", f"Clockify: {text}")

@@ -17,6 +17,7 @@ from contracts.timesheets.entries import (
     MAX_NOTE,
     LoggedTime,
     LoggedTimes,
+    UnreadableTime,
     rounded_hours,
     short,
 )
@@ -72,10 +73,10 @@ class Harvest:
         emails = self._emails.of({_id(item.get("user")) for item in page.records})
         # A running timer has no hours yet.
         found = [item for item in page.records if item.get("is_running") is not True]
-        return LoggedTimes(
-            entries=[self._entry(item, emails) for item in found],
-            as_of=page.as_of or datetime.now(UTC),
-            next=json.dumps(page.next) if page.next else "",
+        return LoggedTimes.of(
+            (self._entry(item, emails) for item in found),
+            page.as_of or datetime.now(UTC),
+            json.dumps(page.next) if page.next else "",
         )
 
     def _all_emails(self) -> dict[str, str]:
@@ -89,7 +90,7 @@ class Harvest:
                 return found
         raise self._unexpected(f"more than {_MAX_PAGES_OF_USERS} pages of people")
 
-    def _entry(self, item: JsonObject, emails: Mapping[str, str]) -> LoggedTime:
+    def _entry(self, item: JsonObject, emails: Mapping[str, str]) -> LoggedTime | UnreadableTime:
         user, project, task = item.get("user"), item.get("project"), item.get("task")
         try:
             return LoggedTime(
@@ -108,13 +109,17 @@ class Harvest:
                 changed_at=item.get("updated_at"),
             )
         except (ValidationError, KeyError, TypeError, ArithmeticError) as error:
-            raise self._unreadable(item, error) from None
+            where = "hours"
+            if isinstance(error, ValidationError):
+                where = ".".join(map(str, error.errors(include_url=False)[0]["loc"]))
+            return self._unreadable(_id(item), where)
 
-    def _unreadable(self, item: JsonObject, error: Exception) -> GatewayError:
-        where = "hours"
-        if isinstance(error, ValidationError):
-            where = ".".join(map(str, error.errors(include_url=False)[0]["loc"]))
-        return self._unexpected(f"{where} of time entry {item.get('id')} cannot be read")
+    def _unreadable(self, entry_id: str, where: str) -> UnreadableTime:
+        """Raises GatewayError for an entry of which not even the id can be read."""
+        try:
+            return UnreadableTime(entry_id=entry_id, why=f"its {where} cannot be read")
+        except ValidationError:
+            raise self._unexpected("a time entry without an id") from None
 
     def _unexpected(self, text: str) -> GatewayError:
         return errors.defect(self._system, "unexpected_answer", f"Harvest: {text}")

@@ -63,6 +63,7 @@ def five_years() -> BillingState:
     return billing
 
 
+@pytest.mark.long
 def test_thirteen_thousand_timesheet_lines_fit_into_two_hundred_kilobytes(
     five_years: BillingState,
 ) -> None:
@@ -74,6 +75,7 @@ def test_thirteen_thousand_timesheet_lines_fit_into_two_hundred_kilobytes(
     assert account.check(again, date(2031, 1, 1)) == []
 
 
+@pytest.mark.long
 def test_folded_it_is_small_and_every_sum_stays(five_years: BillingState) -> None:
     today = date(2031, 1, 1)
     small = account.fold(five_years, today)

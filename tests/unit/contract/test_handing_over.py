@@ -148,6 +148,19 @@ def test_the_burn_is_read_for_whoever_asks_and_shown_everywhere() -> None:
     assert statement(life.state).burn[-1].percent_of_hours == 40
 
 
+def test_what_is_asked_while_the_burn_is_read_is_read_once_more() -> None:
+    """It may have been read before the news that somebody asks about."""
+    life = played()
+    life.held_back.add("burn")
+    for _ in range(3):
+        life.send(BurnRequest(by=PIA))
+    assert life.begun.count("burn") == 1
+    life.held_back.remove("burn")
+    life.run()
+    assert life.begun.count("burn") == 2
+    assert life.state.burn_asked is None
+
+
 def test_nothing_of_the_burn_is_written_before_it_is_known() -> None:
     life = Played(fixed_price(handover=HANDOVER), system="hubspot")
     assert life.crm[-1].burn == ""

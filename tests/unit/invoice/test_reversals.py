@@ -9,7 +9,7 @@ import pytest
 
 from contracts.agenda.actions import Answered, Failed, SignalReceived
 from contracts.invoice import payments, reversals
-from contracts.invoice.messages import PaymentReported, WriteOffAsked
+from contracts.invoice.messages import PaymentNotice, PaymentReported, WriteOffAsked
 from contracts.invoice.state import InvoiceStage, InvoiceState, ReversalStage
 from contracts.parking import Action as Choice
 from contracts.processors import MAX_REVERSALS, ProcessorPayment, Reversal, ReversalKind
@@ -51,9 +51,10 @@ def report(
         is_money=is_money,
         paid_on=MONDAY,
         reversals=undone,
-        read_at=read_at or state.clock,
     )
-    return PaymentReported(system="stripe", journal="STRP", payment=payment)
+    return PaymentReported(
+        system="stripe", journal="STRP", payment=payment, read_at=read_at or state.clock
+    )
 
 
 def hear(play: Play, *undone: Reversal, is_money: bool = True) -> Play:
@@ -207,6 +208,8 @@ def test_a_reversal_that_a_person_books_is_left_to_them() -> None:
     play = fail(hear(paid(), REFUND), f"{REVERSE}:re_1", model.refused("payment_missing"))
     play = say(play, decision(play.state.exceptions[0].step, Choice.SKIP))
     assert (stages(play), parked(play)) == ([("re_1", ReversalStage.LEFT)], [])
+    assert running(play) == ["take_back:reversal:re_1"], "Odoo may have a draft of it"
+    play = settle_news(act(play, "take_back:reversal:re_1"))
     assert running(hear(play, REFUND)) == []
     assert [code for _, code in parked(hear(play))] == ["payment_reversed"]
 
@@ -225,6 +228,17 @@ def test_what_undoes_a_booked_payment_is_taken_however_much_waits_for_people() -
     assert len(play.state.payment_questions) == payments.MAX_QUESTIONS
     more = REFUND.replace(id="re_2", amount=euros("1.00"))
     assert f"{REVERSE}:re_2" in running(hear(play, REFUND, more))
+
+
+def test_new_money_is_taken_however_much_waits_for_people() -> None:
+    play = done(hear(paid(), REFUND))
+    for number in range(payments.MAX_QUESTIONS):
+        play = hear(play, REFUND.replace(amount=euros(f"{631 + number}.00")))
+    notice = PaymentNotice(reference="pi_2", amount=euros("630.00"), paid_on=MONDAY)
+    assert "register_payment:pi_2" in running(told(play, SignalReceived(notice)))
+    differs = SignalReceived(notice.model_copy(update={"reference": "pi_1"}))
+    asked = told(play, differs).state.payment_questions
+    assert len(asked) == payments.MAX_QUESTIONS, "what people would be asked has a bound"
 
 
 def test_reversals_that_are_known_count_once() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
 import pytest
@@ -13,6 +13,8 @@ from contracts.processors import ProcessorPayment, Reversal, ReversalKind
 ON = date(2026, 3, 2)
 DISPUTE = Reversal(id="du_1", kind=ReversalKind.CHARGEBACK, amount=Money("100.00", "EUR"), on=ON)
 
+PART = Reversal(id="re_1", kind=ReversalKind.REFUND, amount=Money("40.00", "EUR"), on=ON)
+
 
 def payment(**changed: Any) -> ProcessorPayment:
     values: dict[str, Any] = {
@@ -20,7 +22,6 @@ def payment(**changed: Any) -> ProcessorPayment:
         "amount": Money("100.00", "EUR"),
         "is_money": True,
         "paid_on": ON,
-        "read_at": datetime(2026, 3, 2, tzinfo=UTC),
     }
     return ProcessorPayment(**(values | changed))
 
@@ -33,7 +34,8 @@ def payment(**changed: Any) -> ProcessorPayment:
         (payment(is_money=False), set(), []),
         (payment(reversals=(DISPUTE,)), {"pi_1", "du_1"}, []),
         (payment(reversals=(DISPUTE,)), {"pi_1"}, ["du_1"]),
-        (payment(reversals=(DISPUTE,)), set(), ["pi_1", "du_1"]),
+        (payment(reversals=(DISPUTE,)), set(), []),
+        (payment(reversals=(PART,)), set(), ["pi_1", "re_1"]),
         (payment(revoked=("du_1",)), {"pi_1"}, []),
         (payment(revoked=("du_1",)), {"pi_1", "du_1"}, ["du_1 undone"]),
         (payment(revoked=("du_1",)), {"pi_1", "du_1", "du_1 undone"}, []),

@@ -153,3 +153,32 @@ def test_what_undid_a_payment_and_does_no_more_is_named() -> None:
     assert third is not None
     assert [item.id for item in third.reversals] == ["PM1 chargeback"]
     assert third.revoked == ("PM1 failure", "RF1")
+
+
+def test_what_is_taken_back_in_another_currency_is_for_a_person() -> None:
+    """An invoice could not even say what is left of such a payment."""
+    dispute = {"id": "du_1", "status": "lost", "amount": 900, "currency": "usd", "created": 1}
+    answers = {
+        "payment_intents/pi_1": INTENT,
+        "refunds": {"data": []},
+        "disputes": {"data": [dispute]},
+    }
+    taken = r"du_1 takes 9\.00 USD back of a payment of 100\.00 EUR"
+    with pytest.raises(GatewayError, match=taken):
+        stripe(answers).read_payment(ObjectKind.PAYMENT, "pi_1")
+
+
+@pytest.mark.parametrize(
+    ("status", "fees"),
+    [("failed", "0.30"), ("canceled", "0.00")],
+)
+def test_a_payout_that_came_back_has_cost_its_fees(status: str, fees: str) -> None:
+    payout = {"id": "po_1", "status": status, "amount": 970, "currency": "eur", "automatic": True}
+    moved = {"type": "charge", "amount": 1000, "fee": 30, "currency": "eur", "id": "txn_1"}
+    answers = {
+        "payouts/po_1": {**payout, "arrival_date": 1_767_225_600},
+        "balance_transactions": {"data": [moved]},
+    }
+    found = stripe(answers).read_payout("po_1")
+    assert str(found.fees) == f"{fees} EUR"
+    assert found.status is (PayoutStatus.FAILED if status == "failed" else PayoutStatus.CANCELLED)

@@ -223,3 +223,12 @@ def test_a_text_becomes_one_line_without_what_cannot_be_printed() -> None:
     assert short(" Wired\tthe\n\n till\x00 ", 50) == "Wired the till"
     assert short("x" * 9, 5) == "xxxxx"
     assert short(None, 5) == ""
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_copy_that_somebody_made_of_a_line_is_let_go(*, turned: bool) -> None:
+    """Odoo copies the `ref`: the entry's hours would count twice, and the copy be corrected."""
+    original = line(entry())
+    lines = [original, original.replace(line=900)]
+    found = changes("harvest", [entry()], (), lines[::-1] if turned else lines, MAPPING, KNOWN)
+    assert (found.let_go, found.load, found.delete) == ([900], [], [])

@@ -203,3 +203,14 @@ def test_all_revisions_together_are_what_counts_now(story: Sequence[dict[int, An
             paid = sum(row.hours for rows in before for row in rows if row.cells[1] == str(person))
             worked = (Decimal(hours) for hours, who, _ in state.values() if who == person)
             assert paid == sum(worked)
+
+
+def test_most_of_what_was_exported_is_taken_back_only_if_somebody_says_so(tmp_path: Path) -> None:
+    """Whoever lost the right to see others' hours would take them from their pay."""
+    lines = [line(number) for number in range(1, 6)]
+    export(tmp_path, "nw", OCTOBER, lines)
+    with pytest.raises(PayrollRefused, match="3 of the 5 lines"):
+        export(tmp_path, "nw", OCTOBER, lines[:2])
+    assert not (tmp_path / "payroll-nw-2026-10-r2.csv").exists()
+    done = export(tmp_path, "nw", OCTOBER, lines[:2], may_be_gone=True)
+    assert (done.revision, done.rows) == (2, 3)

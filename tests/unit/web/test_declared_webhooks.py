@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import functools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -176,7 +177,6 @@ def gateway() -> FastAPI:
 
 
 APP = gateway()
-schema = schemathesis.openapi.from_asgi("/openapi.json", APP)
 
 JUNK = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
@@ -187,14 +187,24 @@ JUNK = st.recursive(
 )
 
 
-def post(kind: str, sent: Sent) -> httpx.Response:
-    async def posted() -> httpx.Response:
-        transport = httpx.ASGITransport(APP)
-        async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as http:
-            address = f"/webhooks/{kind}{sent.query}"
-            return await http.post(address, content=sent.body, headers=sent.headers)
+@functools.cache
+def requests() -> st.SearchStrategy[schemathesis.Case[Any]]:
+    """What the gateway's document says may be posted: read late, as that takes a second."""
+    schema = schemathesis.openapi.from_asgi("/openapi.json", APP)
+    return schema["/webhooks/{sender}"]["POST"].as_strategy()
 
-    return asyncio.run(posted())
+
+@functools.cache
+def client() -> tuple[asyncio.Runner, httpx.AsyncClient]:
+    """One for thousands of requests."""
+    transport = httpx.ASGITransport(APP)
+    return asyncio.Runner(), httpx.AsyncClient(transport=transport, base_url="http://gateway")
+
+
+def post(kind: str, sent: Sent) -> httpx.Response:
+    runner, http = client()
+    address = f"/webhooks/{kind}{sent.query}"
+    return runner.run(http.post(address, content=sent.body, headers=sent.headers))
 
 
 def places(payload: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -309,11 +319,10 @@ def test_what_proves_nothing_is_answered_alike_whatever_it_holds(
     assert answer.json()["detail"] == "the signature is not right"
 
 
-@each_kind
-@schema.include(path_regex="^/webhooks").parametrize()
 @BOUNDED
-def test_generated_requests_are_taken_or_refused_when_they_are_signed(
-    case: schemathesis.Case[Any], kind: str
-) -> None:
+@given(data=st.data())
+def test_generated_requests_are_taken_or_refused_when_they_are_signed(data: st.DataObject) -> None:
+    case = data.draw(requests())
     body = json.dumps(case.body).encode() if isinstance(case.body, dict | list) else b"null"
-    check(kind, KINDS[kind].signed(body, datetime.now(UTC)))
+    for kind, known in KINDS.items():  # to make a request takes longer than all its answers
+        check(kind, known.signed(body, datetime.now(UTC)))

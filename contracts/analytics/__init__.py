@@ -1,0 +1,1 @@
+"""Figures for whoever analyses contracts elsewhere: what they mean, and an export's tables."""

@@ -1,0 +1,1 @@
+"""Figures for analysis, as Parquet files in a folder or a bucket."""

@@ -1,0 +1,92 @@
+"""All contracts of a legal entity, page by page, for reports: nothing is kept of those before.
+
+What lists show is enough for a contract that does not run yet; the others are asked by a Query
+each, some at a time, which a worker answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+from temporalio.client import Client
+
+from contracts.analytics.contract import ContractFacts
+from contracts.contract.state import ENDED, UNSIGNED, ContractStage
+from starters.client import calls
+from starters.client.calls import Unreadable
+from starters.client.listing import ContractRow, conditions, contract_row
+from starters.client.messages import FACTS
+from starters.client.names import CONTRACT_WORKFLOW, INVOICE_WORKFLOW
+from workflows import search_attributes
+
+PAGE_CONTRACTS = 200
+
+PIPELINE = UNSIGNED | {ContractStage.PROVISIONING}
+"""The stages of a contract that does not run yet."""
+
+
+@dataclass(frozen=True)
+class ContractPage:
+    """Some contracts: those that do not run yet as lists show them, and what the others tell."""
+
+    pipeline: list[ContractRow] = field(default_factory=list)
+    facts: list[ContractFacts] = field(default_factory=list)
+
+
+async def contract_pages(
+    client: Client, legal_entity: str, ended_since: date, unreadable: Unreadable
+) -> AsyncIterator[ContractPage]:
+    """The contracts of a legal entity that are under way, or ended since a day. One that gives no
+    answer goes to `unreadable`."""
+    ids: set[str] = set()
+    rows: list[ContractRow] = []
+    async for run in client.list_workflows(_where(legal_entity, ended_since)):
+        # Visibility lags: between two runs both may be listed as the newest for a moment.
+        if run.id not in ids:
+            ids.add(run.id)
+            rows.append(await contract_row(run, due=0.0))
+        if len(rows) == PAGE_CONTRACTS:
+            yield await _page(client, rows, unreadable)
+            rows = []
+    if rows:
+        yield await _page(client, rows, unreadable)
+
+
+async def waiting_since(
+    client: Client, legal_entity: str, waits_on: Collection[str]
+) -> AsyncIterator[datetime]:
+    """Since when each contract and invoice of a legal entity waits that waits on one of these, as
+    lists show it."""
+    words = ", ".join(f"'{word}'" for word in sorted(waits_on))
+    where = (
+        f"WorkflowType IN ('{CONTRACT_WORKFLOW}', '{INVOICE_WORKFLOW}') AND "
+        f"{conditions(entity=legal_entity)} AND ExecutionStatus = 'Running' AND "
+        f"{search_attributes.WAITING_ON.name} IN ({words})"
+    )
+    async for run in client.list_workflows(where):
+        since = run.typed_search_attributes.get(search_attributes.WAITING_SINCE)
+        if since is not None:
+            yield since
+
+
+def _where(legal_entity: str, ended_since: date) -> str:
+    return (
+        f"WorkflowType = '{CONTRACT_WORKFLOW}' AND {conditions(entity=legal_entity)} AND "
+        f"(ExecutionStatus = 'Running' OR (ExecutionStatus = 'Completed' AND "
+        f"CloseTime >= '{ended_since}T00:00:00Z'))"
+    )
+
+
+async def _page(client: Client, rows: list[ContractRow], unreadable: Unreadable) -> ContractPage:
+    pipeline = [row for row in rows if row.stage in PIPELINE]
+    asked = [row.workflow_id for row in rows if row.stage not in PIPELINE]
+    facts = await calls.each(asked, lambda item: calls.query(client, item, FACTS), unreadable)
+    return ContractPage(pipeline, [item for item in facts if _counts(item)])
+
+
+def _counts(facts: ContractFacts) -> bool:
+    """Whether it came so far that there is something to say: what was cancelled before its project
+    was there is no contract of the firm's."""
+    return facts.stage not in ENDED or facts.provisioned_on is not None
