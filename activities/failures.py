@@ -178,5 +178,7 @@ class _Inbound(ActivityInboundInterceptor):
             if mapped.type == FailureKind.DEFECT:
                 activity.logger.exception("defect in %s", activity.info().activity_type)
             elif mapped.non_retryable:
-                activity.logger.info("%s parks: %s", activity.info().activity_type, mapped.message)
+                # What it says may name customers: people read it where it parks.
+                code = mapped.details[0].code
+                activity.logger.info("%s parks: %s", activity.info().activity_type, code)
             raise mapped from error

@@ -667,6 +667,8 @@ database_unknown (operations): Odoo has no such database (reported over JSON-RPC
 secret_missing (operations): the key's file does not exist or is empty => write the key into it
 secret_unreadable (operations): the key's file cannot be read or is not text => correct its
     permissions or its content
+key_unavailable (operations): the key that a payload names is not in the record store, or its
+    master key is not configured => do what the message says
 """,
 )
 
@@ -683,6 +685,10 @@ unexpected_answer (operations): the answer is not one of Odoo's or the CRM's, of
     proxy or a wrong address => check the address and the proxy
 unknown_method (operations): Odoo has no such method: it is another version => check Odoo's
     version
+payload_unreadable (operations): an encrypted payload was changed, or sealed by another key => see
+    who can write to Temporal; report it
+record_differs (operations): a record exists with other content, and is never overwritten => see
+    who else writes to the record store; report it
 """,
 )
 
@@ -709,6 +715,19 @@ client_busy: for 30 s no connection and none of `odoo.calls_at_once` was free, o
 under_way: an earlier attempt to mail the invoice may still run in Odoo; it is looked at within
     seconds, and mailed after two minutes at the latest => nothing
 client_closed: the worker was stopping and did not send the call => nothing
+record_store_unavailable: the folder of records cannot be read or written => mount it, or correct
+    its permissions
+""",
+)
+
+ERASED = _group(
+    "Erased keys",
+    Outcome.REFUSED,
+    """
+Nothing is read or written any more for a contract whose keys were erased: see
+[encryption.md](encryption.md#erase).
+
+key_erased (operations): the keys of the contract were erased => nothing: that was the purpose
 """,
 )
 
@@ -737,6 +756,7 @@ EXCEPTIONS = (
     CREDENTIALS,
     DEFECTS,
     TRANSIENT,
+    ERASED,
     AMENDMENTS,
 )
 """The groups of docs/exception-codes.md."""

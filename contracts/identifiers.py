@@ -12,6 +12,9 @@ workflow id, a path and an Odoo external id."""
 _PREFIX = "contract/"
 BANK_PREFIX = "bank/"
 _INVOICE = re.compile(rf"{_PREFIX}([^/]+)/([^/]+)/invoice/([0-9]+)")
+_OF_CONTRACT = re.compile(
+    rf"({_PREFIX}[A-Za-z0-9][A-Za-z0-9_-]{{0,63}}/[A-Za-z0-9][A-Za-z0-9_-]{{0,63}})(?:/|\Z)"
+)
 _ORIGIN = re.compile(r"Contract ([A-Za-z0-9_-]+) no\. ([0-9]+) \(([A-Za-z0-9_-]+)\)")
 INVOICE_ORIGINS = "Contract % no. % (%)"
 """What the origins of invoices are like, as Odoo searches with `=like`."""
@@ -69,6 +72,12 @@ def origins_of_entity(legal_entity: str) -> str:
 def contract_of(workflow_id: str) -> str:
     """The workflow id of the contract that a workflow belongs to: an invoice's, or its own."""
     return workflow_id.partition("/invoice/")[0]
+
+
+def contract_scope(workflow_id: str) -> str:
+    """The workflow id of the contract that a workflow belongs to; empty for one of no contract."""
+    found = _OF_CONTRACT.match(workflow_id)
+    return found[1] if found else ""
 
 
 def legal_entity_of(workflow_id: str) -> str:

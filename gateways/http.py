@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import ipaddress
 import os
 import queue
 import re
@@ -18,6 +17,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
+from contracts.addresses import is_loopback
 from gateways import deadline, errors
 from gateways.errors import GatewayError
 
@@ -246,14 +246,6 @@ def _date(text: str) -> datetime | None:
     except ValueError:
         return None
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine itself, by address or as `localhost`."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _user_agent() -> str:

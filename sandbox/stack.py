@@ -26,6 +26,7 @@ from pathlib import Path
 from temporalio.client import Client
 from temporalio.common import SearchAttributeIndexedValueType
 
+from gateways.encryption.masters import new_master
 from gateways.webhooks.schemes import STANDARD_PREFIX
 from sandbox import real_odoo
 from sandbox.docusign import INTEGRATION_KEY, USER
@@ -196,11 +197,11 @@ async def running(
     with contextlib.ExitStack() as stack:
         say("Starting Temporal ...")
         namespace = namespace_of(folder)
-        server = _temporal(folder, namespace, port, ui_port, keep_data=keep_data)
+        gateway = f"http://127.0.0.1:{_free(WEB_PORT)}"
+        server = _temporal(folder, namespace, port, ui_port, gateway, keep_data=keep_data)
         stack.callback(server.stop)
         server.start()
         say("Starting the sandbox ...")
-        gateway = f"http://127.0.0.1:{_free(WEB_PORT)}"
         stand_ins = _sandbox(folder, f"{gateway}{CONNECT_PATH}", keep_data=keep_data)
         stack.callback(stand_ins.stop)
         stand_ins.start()
@@ -238,6 +239,7 @@ async def running(
             environment=_configuration(f"127.0.0.1:{port}", namespace, remote, sandbox),
         )
         local.environment.update(_gateway_configuration(folder, gateway))
+        local.environment.update(_encryption(folder, local.ui, keep_data=keep_data))
         local.environment.update(_bank_configuration(local.bank_files, keep_data=keep_data))
         os.environ.update(local.environment)
         stack.callback(local.stop_workers)
@@ -304,6 +306,26 @@ def _gateway_configuration(folder: Path, url: str) -> dict[str, str]:
     }
 
 
+def _encryption(folder: Path, ui: str, *, keep_data: bool) -> dict[str, str]:
+    """A master key and the records, both in the folder; the UI may ask the codec server."""
+    records, master = folder / "records", folder / "master-key"
+    if not keep_data:
+        shutil.rmtree(records, ignore_errors=True)  # keys of histories that are gone
+    if not master.exists():
+        master.touch(0o600)
+        master.write_text(f"{new_master()}\n")
+    return {
+        "C2C_RECORDS__FOLDER": str(records),
+        "C2C_ENCRYPTION": json.dumps(
+            {
+                "masters": {"local": {"key_file": str(master)}},
+                "codec": {"origins": [ui]},
+                "readable_logs": True,  # its contracts are made up
+            }
+        ),
+    }
+
+
 def _bank_configuration(folder: Path, *, keep_data: bool) -> dict[str, str]:
     """A folder that a bank's files are put into."""
     if not keep_data:
@@ -331,14 +353,16 @@ def _sandbox(folder: Path, connect_to: str, *, keep_data: bool) -> SandboxPart:
 
 
 def _temporal(
-    folder: Path, namespace: str, port: int, ui_port: int, *, keep_data: bool
+    folder: Path, namespace: str, port: int, ui_port: int, gateway: str, *, keep_data: bool
 ) -> ProcessPart:
-    """The real server with its UI, on SQLite, with the demo's time skipping allowed."""
+    """The real server with its UI, which reads payloads by the web gateway, on SQLite, with the
+    demo's time skipping allowed."""
     if not keep_data:
         for file in folder.glob("temporal.db*"):
             file.unlink()
     database = folder / "temporal.db"
-    command = temporal_command(database, namespace, port, "--ui-port", str(ui_port))
+    ui = ("--ui-port", str(ui_port), "--ui-codec-endpoint", f"{gateway}/codec")
+    command = temporal_command(database, namespace, port, *ui)
     return ProcessPart(command, folder / "temporal.log")
 
 

@@ -26,20 +26,20 @@ from contracts.validation import Problem
 from gateways.connectors import Group, Preparable
 from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import OdooClient
-from starters import bank_journals, processor_books, schedules
+from starters import bank_journals, keys, processor_books, schedules
 from starters.findings import Area, Finding, Verdict
 from starters.web import checks as gateway
 from wiring import client as temporal
-from wiring import remotes
+from wiring import encryption, remotes
+from wiring.config_file import CONFIG_VARIABLE, config_path
 from wiring.settings import (
-    CONFIG_VARIABLE,
     ConfigurationError,
     Settings,
-    config_path,
 )
 from workflows import task_queues
 
 _CONFIGURATION, _TEMPORAL, _ODOO = Area("Configuration"), Area("Temporal"), Area("Odoo")
+_ENCRYPTION = Area("Encryption")
 _MAX_NAMED = 6
 _TIMESHEET = "account.analytic.line"
 _BILLED_BY = {
@@ -72,7 +72,7 @@ async def check(settings: Settings | ConfigurationError) -> list[Finding]:
         )
         for system, crm in settings.crm.items()
     ]
-    found += [*gateway.check(settings), *await _temporal(settings)]
+    found += [*_encryption(settings), *gateway.check(settings), *await _temporal(settings)]
     try:
         odoo = remotes.odoo(settings)
     except ValueError as error:
@@ -82,12 +82,38 @@ async def check(settings: Settings | ConfigurationError) -> list[Finding]:
         return [*found, *await check_odoo(odoo, settings), *await check_connectors(settings, odoo)]
 
 
+def _encryption(settings: Settings) -> list[Finding]:
+    """Whether payloads are encrypted, and whether every key that is there can be opened."""
+    address = temporal.address()
+    try:
+        on = encryption.is_on(settings.encryption, address)
+        encryption.check_keys(settings, make=False)
+        if not settings.encryption.masters:
+            detail = f"off: Temporal at {address} holds all payloads in clear text"
+            remedy = "right for a trial on one machine; else configure [encryption]"
+            return [_ENCRYPTION.warn("payloads", detail, remedy)]
+        counted = keys.known(encryption.key_ring(settings))
+    except (ConfigurationError, GatewayError) as error:
+        return [_ENCRYPTION.missing("payloads", str(error), "docs/encryption.md")]
+    told = ", ".join(f"{count} by {name}" for name, count in counted.by_master.items())
+    state = "encrypted" if on else "not encrypted any more, older ones can be read"
+    found = [_ENCRYPTION.ok("payloads", f"{state}; keys wrapped: {told}")]
+    lost = sorted(counted.by_master.keys() - settings.encryption.masters.keys())
+    if lost:
+        detail = f"keys are wrapped by {', '.join(lost)}, which is not configured"
+        remedy = "add it under [encryption.masters], then c2c keys rewrap"
+        found.append(_ENCRYPTION.missing("masters", detail, remedy))
+    return found
+
+
 async def _temporal(settings: Settings | None) -> list[Finding]:
     try:
         client = await temporal.connect()
     except temporal.TemporalUnreachable as error:
         remedy = "start a server (c2c dev), or set TEMPORAL_ADDRESS to yours"
         return [_TEMPORAL.missing("server", error.without_internals(), remedy)]
+    except ConfigurationError as error:
+        return [_TEMPORAL.missing("server", str(error), "correct it in the configuration")]
     return await check_temporal(client, settings)
 
 

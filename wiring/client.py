@@ -1,4 +1,4 @@
-"""The connection to Temporal, by its standard environment configuration only."""
+"""The connection to Temporal, by its standard environment configuration, payloads encrypted."""
 
 from __future__ import annotations
 
@@ -6,9 +6,15 @@ import re
 from collections.abc import Sequence
 
 from temporalio.client import Client, Interceptor
-from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter
 from temporalio.envconfig import ClientConfig
 from temporalio.runtime import Runtime
+
+from contracts.addresses import host_of, is_loopback
+from wiring.config_file import speaks_of
+from wiring.sealed import CLEAR
+
+_DEFAULT_ADDRESS = "localhost:7233"
 
 
 class TemporalUnreachable(Exception):
@@ -30,14 +36,15 @@ async def connect(
 ) -> Client:
     """Connect as TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, ... or a TOML profile say.
 
-    With `lazy` it connects once it is used. Raises TemporalUnreachable.
+    Payloads are encrypted as the configuration says, wherever the connection is used. With `lazy`
+    it connects once it is used. Raises TemporalUnreachable, and ConfigurationError.
     """
     config = ClientConfig.load_client_connect_config()
-    address = config.setdefault("target_host", "localhost:7233")
+    address = config.setdefault("target_host", _DEFAULT_ADDRESS)
     try:
         return await Client.connect(
             **config,
-            data_converter=pydantic_data_converter,
+            data_converter=_converter(address),
             interceptors=interceptors,
             runtime=runtime,
             lazy=lazy,
@@ -47,6 +54,22 @@ async def connect(
             f"no Temporal server answers at {address} ({error}); "
             "start one (c2c dev) or set TEMPORAL_ADDRESS"
         ) from error
+
+
+def _converter(address: str) -> DataConverter:
+    """What turns values into payloads. Most commands on one machine need no more than the first:
+    what reads configurations, and cryptography, would double the time they take to start."""
+    if is_loopback(host_of(address)) and not speaks_of("encryption"):
+        return CLEAR
+    from wiring import encryption
+    from wiring.settings import load_protection
+
+    return encryption.converter(load_protection(), address)
+
+
+def address() -> str:
+    """Where Temporal is, by its environment configuration."""
+    return ClientConfig.load_client_connect_config().get("target_host", _DEFAULT_ADDRESS)
 
 
 def place_of(client: Client) -> str:

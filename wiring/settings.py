@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -36,6 +35,7 @@ from contracts.policy import LegalEntity
 from contracts.problems import expectation
 from gateways.analytics.settings import AnalyticsSettings
 from gateways.connectors import Group, UnknownConnector, connector
+from gateways.encryption.settings import EncryptionSettings, RecordsSettings
 from gateways.settings import (
     ENTITIES,
     SIGNATURES,
@@ -50,9 +50,7 @@ from gateways.settings import (
     TimesheetSettings,
 )
 from gateways.vies_settings import ViesSettings
-
-CONFIG_VARIABLE = "C2C_CONFIG"
-DEFAULT_CONFIG = Path("c2c.toml")
+from wiring.config_file import CONFIG_VARIABLE, config_path
 
 
 class ConfigurationError(Exception):
@@ -241,6 +239,8 @@ class Settings(BaseSettings):
     web: WebSettings = WebSettings()
     vies: ViesSettings = ViesSettings()
     analytics: AnalyticsSettings = AnalyticsSettings()
+    records: RecordsSettings = RecordsSettings()
+    encryption: EncryptionSettings = EncryptionSettings()
 
     def connectors(self, group: Group) -> Mapping[str, ConnectorSettings | SenderSettings]:
         """The configured connectors of a group, by name."""
@@ -302,8 +302,38 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        file = TomlConfigSettingsSource(settings_cls, config_path())
-        return init_settings, _Environment(settings_cls), file
+        return _sources(settings_cls, init_settings)
+
+
+def _sources(
+    settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource
+) -> tuple[PydanticBaseSettingsSource, ...]:
+    """What is given, then the environment, then the file."""
+    file = TomlConfigSettingsSource(settings_cls, config_path())
+    return init_settings, _Environment(settings_cls), file
+
+
+class Protection(BaseSettings):
+    """The tables that a connection to Temporal needs, alone: a command that can do without the rest
+    of the configuration must still neither write nor show what it should not."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="C2C_", env_nested_delimiter="__", extra="ignore", frozen=True
+    )
+
+    records: RecordsSettings = RecordsSettings()
+    encryption: EncryptionSettings = EncryptionSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return _sources(settings_cls, init_settings)
 
 
 class _Environment(EnvSettingsSource):
@@ -314,22 +344,25 @@ class _Environment(EnvSettingsSource):
         return decoded if isinstance(decoded, (dict, list)) else value
 
 
-def config_path() -> Path:
-    return Path(os.environ.get(CONFIG_VARIABLE, DEFAULT_CONFIG))
-
-
-def is_configured() -> bool:
-    """Whether there is a configuration to read, or somebody says there is."""
-    return CONFIG_VARIABLE in os.environ or config_path().is_file()
-
-
 def load_settings(**overrides: Any) -> Settings:
     """Read the configuration. Raises ConfigurationError naming every problem and where to mend."""
+    return _load(Settings, overrides)
+
+
+def load_protection() -> Protection:
+    """Read what a connection to Temporal needs of it. Raises ConfigurationError."""
+    return _load(Protection, {})
+
+
+L = TypeVar("L", bound=BaseSettings)
+
+
+def _load(kind: type[L], overrides: Mapping[str, Any]) -> L:
     path = config_path()
     if CONFIG_VARIABLE in os.environ and not path.is_file():
         raise ConfigurationError(f"{CONFIG_VARIABLE} names {path}, which is not a file")
     try:
-        return Settings(**overrides)
+        return kind(**overrides)
     except ValidationError as error:
         lines = [
             f"  {'.'.join(map(str, item['loc'])) or 'configuration'}: expected {expectation(item)}"

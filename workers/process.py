@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from temporalio.client import Client
 
 from wiring import client as temporal
-from wiring import telemetry
+from wiring import encryption, telemetry
 from wiring.process_exit import end
 from wiring.settings import Settings
 from wiring.telemetry import Telemetry
@@ -37,8 +37,9 @@ async def serve(settings: Settings, queues: Sequence[str] = task_queues.ALL) -> 
     """Serve until a signal, then drain. Returns once nothing is under way any more; where that
     takes too long, or a second signal comes, the process ends here.
 
-    Raises DoesNotReplay, and TemporalUnreachable.
+    Raises DoesNotReplay, TemporalUnreachable, and ConfigurationError.
     """
+    encryption.check_keys(settings)
     observed = telemetry.start(settings.telemetry)
     client = await temporal.connect(interceptors=observed.interceptors, runtime=observed.runtime)
     stop = _Stop(settings.worker.graceful_shutdown_seconds, observed)

@@ -1,4 +1,4 @@
-"""What lists show of a workflow: its search attributes."""
+"""What lists show of a workflow: its search attributes, and a name in the memo."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from temporalio.common import (
     SearchAttributeUpdate,
     TypedSearchAttributes,
 )
+
+from workflows.search_attributes import CUSTOMER_NAME
 
 Attributes = Mapping[SearchAttributeKey[Any], Any]
 """Values by attribute; None for one that is not set."""
@@ -31,6 +33,12 @@ def upsert(attributes: Attributes) -> None:
     ]
     if updates:
         workflow.upsert_search_attributes(updates)
+
+
+def name_in_memo(name: str) -> None:
+    """Set the customer's name where the memo has another, at the start or by an earlier run."""
+    if name and workflow.memo_value(CUSTOMER_NAME, "") != name:
+        workflow.upsert_memo({CUSTOMER_NAME: name})
 
 
 def to_start(attributes: Attributes) -> TypedSearchAttributes:

@@ -79,7 +79,7 @@ def attributes_of(state: ContractState) -> Attributes:
         search_attributes.CONTRACT_ID: state.contract_id,
         search_attributes.LEGAL_ENTITY: state.legal_entity,
         search_attributes.CONTRACT_STAGE: str(state.stage),
-        search_attributes.CUSTOMER: contract.customer.name if contract else None,
+        search_attributes.CUSTOMER: contract.customer.key if contract else None,
         search_attributes.CURRENCY: contract.currency if contract else None,
         search_attributes.CONTRACT_VALUE: float(contract.value.amount) if contract else None,
         search_attributes.WAITING_ON: state.waiting.on,
@@ -96,6 +96,7 @@ class ContractWorkflow(Shell[ContractState]):
         details=contract_details,
         attributes=attributes_of,
         following=following,
+        named=lambda state: state.contract.customer.name if state.contract else "",
     )
 
     @workflow.init

@@ -74,6 +74,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.acts import activity, then
     from workflows.invoice import InvoiceWorkflow, attributes_to_start
     from workflows.readings import all_pages
+    from workflows.search_attributes import CUSTOMER_NAME
     from workflows.shell import Perform, Shell
 
 R = TypeVar("R", bound=ReadingRequest)
@@ -279,6 +280,7 @@ async def _start_invoice(state: ContractState, action: Action) -> bool:
             task_timeout=options.TASK_TIMEOUT,
             static_summary=f"{proposal.customer_name}: {start.title}, {proposal.amount}"[:200],
             search_attributes=attributes_to_start(invoice),
+            memo={CUSTOMER_NAME: proposal.customer_name},
         )
     except WorkflowAlreadyStartedError:
         return False

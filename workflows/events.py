@@ -116,7 +116,8 @@ class EventWorkflow(Inbox):
         return self._record
 
     def noted(self, text: str) -> None:
-        workflow.logger.warning("%s: %s", workflow.info().workflow_id, text)
+        # The text has words of whoever sent it; what was sent is in the history.
+        workflow.logger.warning("%s: a message is unreadable", workflow.info().workflow_id)
 
     async def _attempt(self) -> None:
         self._is_asked = False

@@ -57,7 +57,7 @@ def attributes_of(state: InvoiceState) -> Attributes:
         due = -due
     return {
         search_attributes.CONTRACT_ID: state.proposal.contract_id,
-        search_attributes.CUSTOMER: state.proposal.customer_name,
+        search_attributes.CUSTOMER: state.proposal.customer_key or None,
         search_attributes.LEGAL_ENTITY: state.proposal.legal_entity,
         search_attributes.INVOICE_STAGE: str(state.stage),
         search_attributes.WAITING_ON: state.waiting.on,

@@ -1,7 +1,8 @@
 """The one list of search attributes: what people ask of the whole portfolio.
 
 SQL visibility has room for 10 Keyword and 3 each of Int, Double and Datetime. They are lists for
-people, eventually consistent; no code decides by them.
+people, eventually consistent; no code decides by them. Nothing encrypts them, so no person's or
+customer's name is in one: `Customer` is the customer's key.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ AMOUNT_DUE = SearchAttributeKey.for_float("AmountDue")
 NEXT_ACTION_AT = SearchAttributeKey.for_datetime("NextActionAt")
 DUNNING_LEVEL = SearchAttributeKey.for_int("DunningLevel")
 EVENT_OUTCOME = SearchAttributeKey.for_keyword("EventOutcome")
+
+CUSTOMER_NAME = "customer"
+"""In the memo, which is encrypted: the customer's name, for lists."""
 
 ALL = (
     CONTRACT_ID,

@@ -54,7 +54,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.agenda.machine import Agenda, next_event
     from contracts.agenda.state import AgendaState
     from workflows import metrics
-    from workflows.board import Attributes, upsert
+    from workflows.board import Attributes, name_in_memo, upsert
     from workflows.messages import Inbox
 
 S = TypeVar("S", bound=AgendaState)
@@ -86,6 +86,8 @@ class Core(Generic[S]):
     - `cancelled`: the event that a cancellation from Temporal's side means.
     - `details`, `attributes`: what people see of a state; `is_listed` says whether lists
       are to show it as it is, or the next moment will bring something better.
+    - `named`: the customer's name, which lists show from the memo: unlike an attribute it is
+      encrypted.
     - `following`: what the next run is started with.
     """
 
@@ -96,6 +98,7 @@ class Core(Generic[S]):
     attributes: Callable[[S], Attributes]
     following: Callable[[S], object]
     is_listed: Callable[[S], bool] = lambda _: True
+    named: Callable[[S], str] = lambda _: ""
 
 
 class Shell(Inbox, Generic[S]):
@@ -307,6 +310,7 @@ class Shell(Inbox, Generic[S]):
                 self._shown_details = details
             if self.core.is_listed(state) and (not state.running or state.exceptions):
                 upsert(self.core.attributes(state))
+                name_in_memo(self.core.named(state))
         except Exception:
             # What people see is no reason to stop what is done.
             workflow.logger.exception("defect in what is shown")

@@ -80,11 +80,11 @@ async def _running(client: Client, limit: int) -> list[Replayed]:
 
 
 async def _recorded(files: list[Path]) -> list[Replayed]:
-    from temporalio.contrib.pydantic import pydantic_data_converter
-
+    from wiring import encryption
+    from wiring.settings import load_protection
     from workers import replays  # late, as above
 
-    results = replays.replayed(_histories(files), pydantic_data_converter)
+    results = replays.replayed(_histories(files), encryption.reading(load_protection()))
     return [item async for item in results]
 
 

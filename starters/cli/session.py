@@ -74,7 +74,8 @@ class Session:
     def default_entity(self) -> str:
         """The legal entity that is meant where none is stated. Raises BadReference, and
         ConfigurationError where there is a configuration that cannot be read."""
-        from wiring.settings import ConfigurationError, is_configured
+        from wiring.config_file import is_configured
+        from wiring.settings import ConfigurationError
 
         if self.entity:
             return self.entity

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from starters.connectors import Installed
     from wiring.settings import ConfigurationError, Settings
 
-_LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
-
 
 def worker(
     context: typer.Context,
@@ -39,7 +37,7 @@ def worker(
         raise UsageError(
             f"no such queue: {', '.join(unknown)}; there are {', '.join(task_queues.ALL)}"
         )
-    logging.basicConfig(level=logging.INFO, format=_LOG_FORMAT)
+    _log(session.settings)
     # One line a request to Odoo would drown everything else.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     from workers import process  # late: telemetry and the activities' clients come with it
@@ -51,6 +49,16 @@ def worker(
 
         reason = str(error).split(": Status")[0]
         raise ConfigurationError(f"the worker cannot run: {reason}") from error
+
+
+def _log(settings: Settings) -> None:
+    """To standard error; without what failures say, where payloads are encrypted."""
+    from wiring import client, encryption, logs
+
+    redacts = encryption.redacts_logs(settings, client.address())
+    handler = logging.StreamHandler()
+    handler.setFormatter((logs.Redacting if redacts else logging.Formatter)(logs.FORMAT))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
 def setup(

@@ -77,7 +77,7 @@ async def contract_rows(
     """The contracts found, newest first; `where` is a visibility condition."""
     found = await _runs(client, CONTRACT_WORKFLOW, where, limit)
     due = await _amounts_due(client, found)
-    return [contract_row(item, due.get(item.id, 0.0)) for item in found]
+    return [await contract_row(item, due.get(item.id, 0.0)) for item in found]
 
 
 async def workflow_ids(client: Client, where: str, limit: int) -> tuple[list[str], bool]:
@@ -120,14 +120,18 @@ async def _amounts_due(client: Client, contracts: Sequence[WorkflowExecution]) -
     return due
 
 
-def contract_row(item: WorkflowExecution, due: float) -> ContractRow:
+async def contract_row(item: WorkflowExecution, due: float) -> ContractRow:
     """A contract as visibility shows it, with what is owed on its invoices."""
     known = item.typed_search_attributes
+    try:
+        name = await item.memo_value(search_attributes.CUSTOMER_NAME, "")
+    except Exception:  # its key was erased, or is missing: the others are listed by name
+        name = ""
     return ContractRow(
         workflow_id=item.id,
         contract_id=_text(item, search_attributes.CONTRACT_ID),
         legal_entity=_text(item, search_attributes.LEGAL_ENTITY),
-        customer=_text(item, search_attributes.CUSTOMER),
+        customer=name or _text(item, search_attributes.CUSTOMER),
         stage=_text(item, search_attributes.CONTRACT_STAGE),
         waiting_on=_text(item, search_attributes.WAITING_ON),
         waiting_since=known.get(search_attributes.WAITING_SINCE),

@@ -49,7 +49,7 @@ async def contract_pages(
         # Visibility lags: between two runs both may be listed as the newest for a moment.
         if run.id not in ids:
             ids.add(run.id)
-            rows.append(contract_row(run, due=0.0))
+            rows.append(await contract_row(run, due=0.0))
         if len(rows) == PAGE_CONTRACTS:
             yield await _page(client, rows, unreadable)
             rows = []

@@ -20,6 +20,8 @@ from gateways.senders.events import events
 from gateways.webhooks.received import Received
 from gateways.webhooks.schemes import NotVerified, SignedRequest
 from starters.client.events import Away, receive
+from starters.web import codec as codec_routes
+from starters.web.codec import CodecServer
 from starters.web.limits import RateLimit, read_body
 from starters.web.middleware import Around
 from starters.web.problems import HttpProblem, add_handlers, documented
@@ -58,8 +60,10 @@ def application(
     senders: Mapping[str, Sender],
     connect: Callable[[], Any],
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    codec: CodecServer | None = None,
 ) -> FastAPI:
-    """The gateway; `connect` is a coroutine function that gives the client of Temporal."""
+    """The gateway; `connect` is a coroutine function that gives the client of Temporal. Without
+    encryption there is no codec server."""
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -79,6 +83,8 @@ def application(
     app.add_middleware(Around, tls=settings.tls_in_front)
     add_handlers(app)
     door = Door(settings, senders, now)
+    if codec is not None:
+        app.include_router(codec_routes.router(codec, settings.requests_per_minute))
 
     @app.post(
         "/webhooks/{sender}",

@@ -11,6 +11,8 @@ from typing import Any
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from wiring.logs import Redacting
+
 LOGGER = logging.getLogger("c2c.web")
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -67,6 +69,9 @@ def _log(scope: Scope, state: dict[str, Any], status: int, seconds: float) -> No
         "client": (scope.get("client") or [None])[0],
         "events": state.get("events"),
         "new": state.get("new"),
+        "who": state.get("who"),
+        "keys": state.get("keys"),
+        "payloads": state.get("payloads"),
         "why": state.get("why"),
     }
     known = {name: value for name, value in line.items() if value is not None}
@@ -74,15 +79,15 @@ def _log(scope: Scope, state: dict[str, Any], status: int, seconds: float) -> No
     LOGGER.log(level, "request", extra={"fields": known})
 
 
-class JsonLines(logging.Formatter):
-    """A log line as one JSON object."""
+class JsonLines(Redacting):
+    """A log line as one JSON object, without what failures say."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": self.cleaned(record).getMessage(),
             **getattr(record, "fields", {}),
         }
         if record.exc_info:

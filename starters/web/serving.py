@@ -8,11 +8,15 @@ import sys
 
 import uvicorn
 
-from gateways.http import is_loopback
+from contracts.addresses import is_loopback
+from starters.web import codec
 from starters.web.app import application
+from starters.web.codec import CodecServer
 from starters.web.middleware import LOGGER, JsonLines
 from starters.web.senders import senders
 from wiring import client as temporal
+from wiring import encryption
+from wiring.codec import SealingCodec
 from wiring.settings import ConfigurationError, Settings, WebSettings
 
 _KEEP_ALIVE_SECONDS = 30
@@ -27,7 +31,9 @@ async def serve(settings: Settings) -> None:
     """
     web = settings.web
     check_address(web)
-    app = application(web, senders(settings), lambda: temporal.connect(lazy=True))
+    app = application(
+        web, senders(settings), lambda: temporal.connect(lazy=True), codec=codec_server(settings)
+    )
     _log_as_json()
     server = uvicorn.Server(
         uvicorn.Config(
@@ -50,6 +56,14 @@ async def serve(settings: Settings) -> None:
     await server.serve()
     if not server.started:
         raise ConfigurationError(f"{web.host}:{web.port} cannot be listened on")
+
+
+def codec_server(settings: Settings) -> CodecServer | None:
+    """The codec server; None without master keys. Raises ConfigurationError."""
+    if not settings.encryption.masters:
+        return None
+    keys, records = encryption.key_ring(settings), encryption.record_store(settings)
+    return codec.server(SealingCodec(keys), records, settings.encryption.codec, settings.web)
 
 
 def check_address(web: WebSettings) -> None:

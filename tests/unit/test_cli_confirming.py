@@ -60,6 +60,7 @@ def commands(command: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 LOOK = {"list", "lines", "show", "versions", "statement", "audit", "export"}
+KEYS = {"new-master", "rewrap", "erase"}
 SYSTEM = {"worker", "serve", "setup", "check", "connectors", "replay", "demo", "dev"}
 COUNTS_ONCE = {"bank import", "contract start", "events replay", "events dismiss"}
 """By the contract's own id, the event's, and what is in the file."""
@@ -75,7 +76,7 @@ def test_every_command_that_tells_something_can_be_sent_again() -> None:
     }
     assert len(repeatable) > 20
     others = found.keys() - repeatable - COUNTS_ONCE
-    assert {path.split()[-1] for path in others} == LOOK | SYSTEM
+    assert {path.split()[-1] for path in others} == LOOK | SYSTEM | KEYS
 
 
 def test_every_command_that_asks_takes_yes() -> None:
@@ -86,10 +87,10 @@ def test_every_command_that_asks_takes_yes() -> None:
     asking = {name for name, text in sources.items() if re.search(r"\.confirm\(", text)} - {
         "session.py"
     }
-    assert asking == {"amending.py", "approvals.py", "events.py"}
+    assert asking == {"amending.py", "approvals.py", "events.py", "keys.py"}
     takes_yes = {
         path
         for path, command in commands(typer.main.get_command(app))
         if any(parameter.name == "yes" for parameter in command.params)
     }
-    assert takes_yes == {"approvals approve", "contract change", "events replay"}
+    assert takes_yes == {"approvals approve", "contract change", "events replay", "keys erase"}

@@ -18,7 +18,8 @@ from gateways.http import refuse_plain_http
 from sandbox.real_odoo.preparation import MODULES
 from starters.web import serving
 from starters.web.senders import senders
-from wiring.settings import CONFIG_VARIABLE, Settings, load_settings
+from wiring.config_file import CONFIG_VARIABLE
+from wiring.settings import Settings, load_settings
 from wiring.telemetry import OTLP_ENDPOINT, OTLP_METRICS_GRPC
 from workers import process
 from workflows import search_attributes, task_queues

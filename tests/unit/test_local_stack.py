@@ -116,10 +116,15 @@ def test_both_legal_entities_have_rules_in_their_own_currency() -> None:
 def test_the_data_of_the_last_time_is_there_only_if_it_is_kept(
     tmp_path: Path, keep_data: bool
 ) -> None:
-    kept = [tmp_path / "temporal.db", tmp_path / "sandbox" / "odoo.db"]
+    kept = [
+        tmp_path / "temporal.db",
+        tmp_path / "sandbox" / "odoo.db",
+        tmp_path / "records" / "a.record",
+    ]
     for file in kept:
         file.parent.mkdir(exist_ok=True)
         file.touch()
-    stack._temporal(tmp_path, "default", 0, 0, keep_data=keep_data)
+    stack._temporal(tmp_path, "default", 0, 0, "http://127.0.0.1:8400", keep_data=keep_data)
     stack._sandbox(tmp_path, "", keep_data=keep_data)
+    stack._encryption(tmp_path, "http://127.0.0.1:8233", keep_data=keep_data)
     assert [file.exists() for file in kept] == [keep_data] * len(kept)

@@ -16,7 +16,8 @@ from contracts.approvals import ApprovalKind, ApprovalRound, Subject
 from contracts.money import Money
 from contracts.policy import EntityPolicy, LegalEntity
 from tests.unit.examples import MONDAY, approval_policy, dunning_policy, policy, weekdays
-from wiring.settings import CONFIG_VARIABLE, ConfigurationError, load_settings
+from wiring.config_file import CONFIG_VARIABLE
+from wiring.settings import ConfigurationError, load_settings
 
 SHIPPED = Path(sandbox.__file__).parent / "c2c.toml"
 

@@ -9,10 +9,10 @@ from urllib.parse import quote
 
 import httpx
 
+from contracts.addresses import is_loopback
 from gateways import errors
 from gateways.errors import GatewayError
 from gateways.http import (
-    is_loopback,
     json_object,
     refuse_plain_http,
     retry_after,

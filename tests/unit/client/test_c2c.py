@@ -82,6 +82,7 @@ class Server:
                 kind="InvoiceWorkflow" if "/invoice/" in workflow_id else "ContractWorkflow",
                 typed_search_attributes=TypedSearchAttributes(pairs),
                 start_time=NOON,
+                memo_value=self.memo_value,
             )
         )
 
@@ -207,7 +208,8 @@ async def test_only_what_identifies_a_contract_is_refused_at_the_start(
 
 
 async def test_contracts_are_listed_with_what_their_invoices_owe(c2c: C2C, server: Server) -> None:
-    server.lists(CONTRACT, ContractId="C-1", Currency="EUR", ContractValue=9000.0, Customer="Acme")
+    server.lists(CONTRACT, ContractId="C-1", Currency="EUR", ContractValue=9000.0, Customer="42")
+    server.memo = {"customer": "Acme"}
     server.lists(INVOICE, ContractId="C-1", Currency="EUR", AmountDue=100.1, InvoiceStage="open")
     server.lists(f"{CONTRACT}/invoice/2", ContractId="C-1", Currency="EUR", AmountDue=0.2)
     [row] = await c2c.contracts(

@@ -1,0 +1,1 @@
+"""Encryption of what Temporal holds: master keys, a key per contract, sealed payloads."""

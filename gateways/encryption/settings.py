@@ -1,0 +1,93 @@
+"""What the configuration says of encryption. Light to import: every command reads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, SecretStr, StringConstraints, model_validator
+
+from gateways.secrets import Secret
+from gateways.settings import Section, secret_of
+
+MasterId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+TokenName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$")]
+
+
+class RecordsSettings(Section):
+    """Where records are kept beside Temporal: a folder that all processes share."""
+
+    folder: Path | None = None
+
+
+class MasterSettings(Section):
+    """A master key: 32 random bytes as Base64, in a file, or given by the environment."""
+
+    key_file: Path | None = None
+    key: SecretStr | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.key_file is None) == (self.key is None):
+            raise ValueError("give either key_file or key (by the environment)")
+        return self
+
+    @property
+    def secret(self) -> Secret:
+        return secret_of(self.key_file, self.key)
+
+
+class TokenSettings(Section):
+    """A token of the codec server, in a file, or given by the environment."""
+
+    token_file: Path | None = None
+    token: SecretStr | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.token_file is None) == (self.token is None):
+            raise ValueError("give either token_file or token (by the environment)")
+        return self
+
+    @property
+    def secret(self) -> Secret:
+        return secret_of(self.token_file, self.token)
+
+
+class CodecSettings(Section):
+    """The codec server. `origins` are the exact addresses of Temporal UIs that may ask from a
+    browser; `tokens` are who may ask, by name. Without tokens only this machine may."""
+
+    origins: tuple[Annotated[str, StringConstraints(pattern=r"^https?://[^/*\s]+$")], ...] = ()
+    tokens: dict[TokenName, TokenSettings] = Field(default_factory=dict, max_length=1_000)
+
+
+class EncryptionSettings(Section):
+    """Whether payloads are encrypted, and by which master keys.
+
+    Left out, `enabled` is true where there are masters, and false only on the loopback: a Temporal
+    beyond this machine needs masters, or a plain `enabled = false`. `active` names the master that
+    new keys are wrapped by; the others open what they wrapped. Logs leave out what failures say,
+    unless `readable_logs` is true.
+    """
+
+    enabled: bool | None = None
+    active: MasterId | None = None
+    masters: dict[MasterId, MasterSettings] = Field(default_factory=dict, max_length=20)
+    codec: CodecSettings = CodecSettings()
+    readable_logs: bool = False
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.enabled and not self.masters:
+            raise ValueError("at least one of masters, such as [encryption.masters.2026]")
+        if self.active is not None and self.active not in self.masters:
+            raise ValueError(f"active to be one of masters ({', '.join(self.masters) or 'none'})")
+        if self.active is None and len(self.masters) > 1:
+            raise ValueError(f"active, which of the masters ({', '.join(self.masters)}) wraps")
+        return self
+
+    @property
+    def active_master(self) -> str:
+        """The master that wraps new keys; empty without masters."""
+        return self.active or next(iter(self.masters), "")

@@ -1,0 +1,1 @@
+"""A store of records beside Temporal: wrapped keys now, the audit record later."""

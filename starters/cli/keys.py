@@ -1,0 +1,118 @@
+"""`c2c keys`: the keys that Temporal's payloads are encrypted under."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import typer
+
+from starters.cli.options import By, Contract, Reason, Yes
+from starters.cli.session import Session, session_of
+
+if TYPE_CHECKING:
+    from gateways.encryption.keys import KeyRing
+    from starters.cli.tables import View
+    from starters.keys import Known
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.callback()
+def group() -> None:
+    """Keys of encryption: masters, and those of contracts."""
+
+
+@app.command("list")
+def list_(context: typer.Context) -> None:
+    """Count the keys by the master that wraps them, and list what was erased."""
+    from starters import keys  # late: cryptography comes with it
+
+    session = session_of(context)
+    found, masters = keys.known(_ring(session)), list(session.settings.encryption.masters)
+    active = session.settings.encryption.active_master
+    document = {
+        "masters": masters,
+        "active": active,
+        "keys": found.by_master,
+        "erased": found.erased,
+    }
+    session.show(document, *_views(found, masters, active))
+
+
+def _views(found: Known, masters: list[str], active: str) -> list[View]:
+    from starters.cli.tables import Table, verdict
+
+    names = sorted({*masters, *found.by_master})
+    rows = [
+        (
+            name,
+            str(found.by_master.get(name, 0)),
+            verdict("active" if name == active else "opens" if name in masters else "missing"),
+        )
+        for name in names
+    ]
+    erased = [
+        (item.scope.removeprefix("contract/"), item.at, item.by, item.reason)
+        for item in found.erased
+    ]
+    views: list[View] = [Table(("*Master", ">Keys", "Configured"), rows)]
+    if erased:
+        views.append(Table(("*Erased", "At", "By", "Reason"), erased))
+    return views
+
+
+@app.command("new-master")
+def new_master(context: typer.Context) -> None:
+    """Print a new master key; nothing is kept of it. Put it into a file that only c2c reads."""
+    from gateways.encryption.masters import new_master as make  # late, as above
+
+    made = make()
+    session_of(context).show({"master": made}, made)
+
+
+@app.command()
+def rewrap(context: typer.Context) -> None:
+    """Wrap all keys by the active master, so that the others can be taken away. Repeatable."""
+    from starters import keys  # late, as above
+
+    session = session_of(context)
+    session.progress("Rewrapping ...")
+    count = keys.rewrap(_ring(session))
+    active = session.settings.encryption.active_master
+    words = f"{count} keys are now wrapped by {active}." if count else f"All are, by {active}."
+    session.show({"rewrapped": count, "active": active}, words)
+
+
+@app.command()
+def erase(
+    context: typer.Context, contract: Contract, by: By, reason: Reason, yes: Yes = False
+) -> None:
+    """Destroy the keys of a closed contract: nobody can read its history any more, for good."""
+    from starters import keys  # late, as above
+    from starters.client import references
+    from starters.client.references import short
+
+    session = session_of(context)
+    ring = _ring(session)
+    workflow_id = references.contract_id(contract, session.entities)
+    session.run(lambda c2c: keys.refuse_if_open(c2c.client, workflow_id))
+    session.confirm(
+        f"Erase the keys of {short(workflow_id)}? Its history and all copies of it become "
+        "unreadable for good, for everybody.",
+        yes=yes,
+    )
+    done = session.run(
+        lambda c2c: keys.erase(
+            c2c.client, ring, workflow_id, by=by, reason=reason, at=datetime.now(UTC)
+        )
+    )
+    words = f"{len(done.keys)} keys of {short(workflow_id)} were erased on {done.at} by {done.by}."
+    session.show(done, words)
+
+
+def _ring(session: Session) -> KeyRing:
+    """Raises ConfigurationError."""
+    from wiring import encryption
+
+    return encryption.key_ring(session.settings)

@@ -1,0 +1,237 @@
+"""The codec server: the Temporal UI and the `temporal` command read payloads through it.
+
+Whoever may ask reads everything, so each answer is recorded before it is given: who, which keys,
+how many. There is no login yet. Without tokens only this machine may ask, and nothing but a page of
+a configured origin; with tokens, whoever has one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import secrets
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Request, Response
+from google.protobuf import json_format
+from temporalio.api.common.v1 import Payload, Payloads
+
+from contracts.addresses import is_loopback
+from contracts.identifiers import contract_scope
+from gateways.encryption.keys import SHARED
+from gateways.encryption.settings import CodecSettings
+from gateways.errors import FailureKind, GatewayError
+from gateways.record_store.protocol import RecordStore
+from gateways.secrets import Secret
+from starters.web.limits import RateLimit, read_body
+from starters.web.problems import HttpProblem, documented
+from wiring.codec import SealingCodec
+from wiring.sealed import key_ids
+from wiring.settings import WebSettings
+
+MAX_BODY_BYTES = 20_000_000
+"""Temporal takes 2 MB a payload, which is more in Base64, and a page may ask for several."""
+MAX_PAYLOADS = 1_000
+_CONTRACT_HEADER = "x-contract"
+_ALLOWED_HEADERS = "Authorization, Authorization-Extras, Content-Type, X-Namespace, X-Contract"
+_THIS_MACHINE = "this machine"
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["payloads"],
+                    "properties": {
+                        "payloads": {
+                            "type": "array",
+                            "maxItems": MAX_PAYLOADS,
+                            "items": {"type": "object"},
+                        }
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+@dataclass(frozen=True)
+class CodecServer:
+    """What the routes need. `tokens` are by the name of who has it; `is_local` says that nothing
+    but this machine reaches the gateway."""
+
+    codec: SealingCodec
+    records: RecordStore
+    origins: frozenset[str]
+    tokens: Mapping[str, Secret]
+    is_local: bool
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def who(self, request: Request) -> str:
+        """The name of who asks. Raises HttpProblem with 401 or 403."""
+        origin = request.headers.get("origin")
+        if origin is not None and origin not in self.origins:
+            raise HttpProblem(403, "this page may not ask", why="origin is not configured")
+        if self.tokens:
+            return self._owner(request.headers.get("authorization", ""))
+        client = request.client.host if request.client else ""
+        # The host, too: a name of somebody else's may lead a browser to this machine.
+        if not (self.is_local and is_loopback(client) and is_loopback(_host(request))):
+            raise HttpProblem(
+                403, "without encryption.codec.tokens only this machine may ask", why="no token"
+            )
+        return _THIS_MACHINE
+
+    def _owner(self, header: str) -> str:
+        given = header.removeprefix("Bearer ").strip().encode()
+        found = ""
+        for name, secret in self.tokens.items():
+            try:
+                right = secret.reveal().encode()
+            except GatewayError:
+                continue  # a file that cannot be read leaves the other tokens
+            if hmac.compare_digest(given, right):
+                found = name
+        if not found:
+            raise HttpProblem(
+                401, "a token is needed", headers={"WWW-Authenticate": "Bearer"}, why="wrong token"
+            )
+        return found
+
+    async def encode(self, payloads: Sequence[Payload], request: Request) -> list[Payload]:
+        """Under the shared key, or that of the contract that the request names.
+
+        Raises HttpProblem with 400 for what is no contract.
+        """
+        contract = request.headers.get(_CONTRACT_HEADER, "")
+        scope = f"contract/{contract}" if contract else SHARED
+        if contract and contract_scope(scope) != scope:
+            raise HttpProblem(400, "X-Contract is LEGAL-ENTITY/CONTRACT, such as northwind/C-1001")
+        return await self.codec.for_scope(scope).encode(payloads)
+
+    async def decode(self, payloads: Sequence[Payload], _: Request) -> list[Payload]:
+        return await self.codec.decode(payloads)
+
+    async def note(self, action: str, who: str, keys: Sequence[str], request: Request) -> None:
+        """Record what is about to be shown."""
+        at = self.now()
+        name = f"decodes/{at:%Y-%m-%d}/{at:%H%M%S}-{secrets.token_hex(6)}"
+        entry = {
+            "at": at.isoformat(timespec="seconds"),
+            "action": action,
+            "who": who,
+            "from": request.client.host if request.client else "",
+            "namespace": request.headers.get("x-namespace", "")[:200],
+            "keys": list(keys),
+            "payloads": request.state.payloads,
+        }
+        await asyncio.to_thread(self.records.create, name, json.dumps(entry, indent=1).encode())
+
+
+def server(
+    codec: SealingCodec, records: RecordStore, settings: CodecSettings, web: WebSettings
+) -> CodecServer:
+    """As configured."""
+    return CodecServer(
+        codec=codec,
+        records=records,
+        origins=frozenset(settings.origins),
+        tokens={name: item.secret for name, item in settings.tokens.items()},
+        is_local=is_loopback(web.host) and not web.tls_in_front and not web.proxies,
+    )
+
+
+def router(served: CodecServer, requests_per_minute: int) -> APIRouter:
+    """The routes below `/codec`."""
+    routes = APIRouter(prefix="/codec", tags=["codec"])
+    rate = RateLimit(requests_per_minute)
+    answers = documented(400, 401, 403, 408, 413, 422, 429, 503)
+
+    def add(name: str, work: Callable[..., Awaitable[list[Payload]]], about: str) -> None:
+        async def act(request: Request) -> Response:
+            request.state.sender = "codec"
+            await rate.check("codec", request.client.host if request.client else "")
+            who = request.state.who = served.who(request)
+            payloads = _read(await read_body(request, MAX_BODY_BYTES))
+            keys = request.state.keys = key_ids(payloads)
+            request.state.payloads = len(payloads)
+            try:
+                if keys:
+                    await served.note(name, who, keys, request)
+                found = await work(payloads, request)
+            except GatewayError as error:
+                status = 503 if error.kind is FailureKind.TRANSIENT else 422
+                raise HttpProblem(status, error.message, why=error.code) from None
+            return _answer(found, request, served)
+
+        act.__doc__ = about
+        routes.add_api_route(
+            f"/{name}",
+            act,
+            methods=["POST"],
+            name=name,
+            response_model=dict[str, Any],
+            responses=answers,
+            openapi_extra=_BODY,
+        )
+        routes.add_api_route(
+            f"/{name}", preflight, methods=["OPTIONS"], include_in_schema=False, status_code=204
+        )
+
+    async def preflight(request: Request) -> Response:
+        allowed = {
+            **_cors(request, served),
+            "Access-Control-Allow-Methods": "POST",
+            "Access-Control-Allow-Headers": _ALLOWED_HEADERS,
+            "Access-Control-Max-Age": "600",
+        }
+        origin = request.headers.get("origin")
+        return Response(status_code=204, headers=allowed if origin in served.origins else {})
+
+    add("decode", served.decode, "Payloads in clear. It is recorded who asked for which keys.")
+    add("download", served.decode, "The same: large payloads are kept nowhere else.")
+    add("encode", served.encode, "Payloads sealed, under the key of the header X-Contract.")
+    return routes
+
+
+def _read(body: bytes) -> list[Payload]:
+    try:
+        document = json.loads(body)
+        if not isinstance(document, dict):
+            raise TypeError("not an object")
+        found = json_format.ParseDict(document, Payloads()).payloads
+    except (ValueError, RecursionError, json_format.ParseError, AttributeError, TypeError):
+        raise HttpProblem(400, 'the body is {"payloads": [...]} as Temporal writes it') from None
+    if len(found) > MAX_PAYLOADS:
+        raise HttpProblem(413, f"at most {MAX_PAYLOADS} payloads")
+    return list(found)
+
+
+def _answer(payloads: Sequence[Payload], request: Request, served: CodecServer) -> Response:
+    # An empty list is asked for, too, and protocol buffers would leave it out.
+    items = [json_format.MessageToDict(item) for item in payloads]
+    content = json.dumps({"payloads": items})
+    return Response(content, media_type="application/json", headers=_cors(request, served))
+
+
+def _cors(request: Request, served: CodecServer) -> dict[str, str]:
+    origin = request.headers.get("origin")
+    if origin not in served.origins:
+        return {"Vary": "Origin"}
+    return {
+        "Access-Control-Allow-Origin": str(origin),
+        "Access-Control-Allow-Credentials": "true",
+        "Vary": "Origin",
+    }
+
+
+def _host(request: Request) -> str:
+    """The host that the request names, without its port."""
+    return urlsplit(f"//{request.headers.get('host', '')}").hostname or ""

@@ -1,0 +1,77 @@
+"""Logs without what failures say."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+from temporalio.exceptions import ApplicationError
+
+from gateways import errors
+from starters.web.middleware import JsonLines
+from wiring.logs import FORMAT, Redacting
+
+NAME = "Acme Industries"
+
+
+def failed() -> Exception:
+    """An error with a cause, both of which name a customer."""
+    try:
+        try:
+            raise ValueError(f"no such partner: {NAME}")
+        except ValueError as cause:
+            raise errors.business("odoo", "customer_ambiguous", f"two are {NAME}") from cause
+    except errors.GatewayError as error:
+        return error
+
+
+@pytest.fixture
+def lines() -> Iterator[tuple[logging.Logger, list[str]]]:
+    made: list[str] = []
+
+    class Keeper(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            # Another handler has formatted it before, in clear.
+            record.exc_text = f"kept from before: {NAME}"
+            made.append(Redacting(FORMAT).format(record))
+            made.append(JsonLines().format(record))
+
+    logger, keeper = logging.getLogger("redacted"), Keeper()
+    logger.addHandler(keeper)
+    logger.propagate = False
+    yield logger, made
+    logger.removeHandler(keeper)
+    logger.propagate = True
+
+
+def test_a_traceback_says_what_and_where_and_no_names(
+    lines: tuple[logging.Logger, list[str]],
+) -> None:
+    logger, made = lines
+    error = failed()
+    logger.error("defect in %s", "post_invoice", exc_info=error)
+    for line in made:
+        assert NAME not in line
+        for told in ("defect in post_invoice", "GatewayError (odoo, customer_ambiguous)"):
+            assert told in line
+        assert "ValueError" in line
+        assert "test_logs.py" in line
+    assert "ValueError" in json.loads(made[1])["error"]
+
+
+def test_an_error_within_a_message_is_shown_by_its_kind(
+    lines: tuple[logging.Logger, list[str]],
+) -> None:
+    logger, made = lines
+    logger.warning("the sweep begins anew: %s", ApplicationError(NAME, type="transient"))
+    for line in made:
+        assert NAME not in line
+        assert "the sweep begins anew: ApplicationError (transient)" in line
+
+
+def test_other_messages_are_as_they_were(lines: tuple[logging.Logger, list[str]]) -> None:
+    logger, made = lines
+    logger.warning("%d contracts of %s", 3, "northwind")
+    assert all("3 contracts of northwind" in line for line in made)

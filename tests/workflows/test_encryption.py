@@ -1,0 +1,393 @@
+"""Encryption on a real Temporal: what its database holds, who can read it, what an erasure does.
+
+Everything that a customer or a person of these contracts is called has a mark, which is searched
+for in the server's database, its histories and lists, and the worker's log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import subprocess
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import uvicorn
+from temporalio.client import Client, WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from contracts.contract.state import ContractStage
+from contracts.invoice.state import InvoiceStage
+from contracts.model import JsonObject
+from contracts.parking import Action
+from gateways.encryption.settings import CodecSettings
+from gateways.errors import GatewayError
+from gateways.record_store.folder import FolderStore
+from sandbox.real_odoo.mailbox import free_port
+from sandbox.server import Sandbox
+from sandbox.stack import temporal_binary
+from starters import keys
+from starters.client import C2C, Refused
+from starters.web import codec
+from starters.web.app import application
+from tests import sealed as sealing
+from tests.sealed import NAMESPACE, Sealed
+from tests.servers import SandboxServer
+from tests.webhooks import gateway_over
+from tests.world import World, single
+from wiring.codec import SealingCodec
+from wiring.logs import FORMAT, Redacting
+from wiring.sealed import is_sealed
+from wiring.settings import Settings, WebSettings
+from workers import worker
+from workers.replays import replayed
+
+MARK = "zyx"
+"""Each marked text is this and what it stands for, so that a leak says which it is."""
+
+
+def marked() -> JsonObject:
+    """A contract whose every text about people is marked; its ids and keys are not."""
+    contract = single(
+        title="Zyxtitle roll-out",
+        requested_by="zyxrequester@northwind.example",
+        purchase_order="ZYXORDER",
+    )
+    contract["customer"] |= {
+        "key": "20001",
+        "name": f"Zyxname {contract['contract_id']}",
+        "billing_email": "zyxmail@acme.example.com",
+        "street": "Zyxstreet 1",
+        "city": "Zyxcity",
+        "zip": "ZYXZIP",
+    }
+    contract["services"][0] |= {"description": "Zyxservice", "code": "ZYXCODE"}
+    contract["milestones"][0]["name"] = "Zyxmilestone"
+    return contract
+
+
+@pytest.fixture(scope="module")
+def log() -> Iterator[list[str]]:
+    """Every line that the worker logs, tracebacks included."""
+    lines: list[str] = []
+    formatter = Redacting(FORMAT)
+
+    class Keeper(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(formatter.format(record))
+
+    keeper, root = Keeper(), logging.getLogger()
+    before = root.level
+    root.addHandler(keeper)
+    root.setLevel(logging.INFO)
+    yield lines
+    root.removeHandler(keeper)
+    root.setLevel(before)
+
+
+@pytest.fixture(scope="module")
+async def sealed(
+    tmp_path_factory: pytest.TempPathFactory, sandbox_settings: Settings
+) -> AsyncIterator[Sealed]:
+    async with sealing.running(tmp_path_factory.mktemp("sealed"), sandbox_settings) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+async def world(sealed: Sealed, sandbox: Sandbox, log: list[str]) -> AsyncIterator[World]:
+    async with sealing.world(sealed, SandboxServer(sandbox)) as world:
+        yield world
+
+
+@pytest.fixture(scope="module")
+async def closed(world: World) -> str:
+    """A marked contract that met a refusal, a rejection, a dispute, and came to its end."""
+    workflow_id = await world.start(marked())
+    await world.parked(workflow_id)
+    await world.resolve(
+        workflow_id, Action.AMEND, changes={"services.0.code": "BUILD"}, reason="zyxamended"
+    )
+    await world.stage(workflow_id, ContractStage.ACTIVE)
+    async with gateway_over(world.client) as gateway:
+        about = {"contract": workflow_id.removeprefix("contract/"), "milestone": "all"}
+        before, now = datetime.now(UTC) - timedelta(hours=1), datetime.now(UTC)
+        for event, at in (
+            (("event-1", "milestone.unreached", {**about, "reason": "zyxunreached"}), before),
+            (("event-2", "milestone.reached", about), now),
+        ):
+            answer = await gateway.event(*event, at)
+            assert answer.status_code == 202, answer.text
+    invoice = f"{workflow_id}/invoice/1"
+    await world.invoice(invoice, InvoiceStage.AWAITING_APPROVAL)
+    with pytest.raises(Refused):
+        await world.approve(invoice, "zyxnobody@northwind.example")
+    await world.approve(invoice)
+    await world.invoice(invoice, InvoiceStage.OPEN)
+    face = world.c2c.invoice(invoice)
+    await face.open_dispute("zyxdispute", by="zyxclerk@northwind.example")
+    await face.resolve_dispute("zyxresolved", by="zyxclerk@northwind.example")
+    await world.collect(workflow_id, 1)
+    await world.stage(workflow_id, ContractStage.CLOSED)
+    return workflow_id
+
+
+def leaks(content: bytes) -> set[str]:
+    """The marked texts that are readable in it."""
+    found, low = set(), content.lower()
+    at = low.find(MARK.encode())
+    while at >= 0:
+        found.add(low[at : at + 16].decode(errors="replace"))
+        at = low.find(MARK.encode(), at + 1)
+    return found
+
+
+async def history_of(client: Client, workflow_id: str) -> WorkflowHistory:
+    return await client.get_workflow_handle(workflow_id).fetch_history()
+
+
+def raw(history: WorkflowHistory) -> bytes:
+    """As the server holds it."""
+    return b"".join(event.SerializeToString() for event in history.events)
+
+
+# --- what the server holds ----------------------------------------------------------------------
+
+
+async def test_no_mark_is_readable_in_the_database(sealed: Sealed, closed: str) -> None:
+    content = sealed.database()
+    # What is documented as readable is found, so the search does search.
+    for readable in (closed.encode(), b"20001", b"ContractWorkflow", b"provision"):
+        assert readable in content
+    assert leaks(content) == set()
+
+
+async def test_no_mark_is_readable_in_histories_and_lists(sealed: Sealed, closed: str) -> None:
+    clear = await Client.connect(sealed.address, namespace=NAMESPACE)
+    found = [item async for item in clear.list_workflows()]
+    assert {item.workflow_type for item in found} >= {
+        "ContractWorkflow",
+        "InvoiceWorkflow",
+        "EventWorkflow",
+        "OdooSweepWorkflow",
+    }
+    for item in found:
+        content = item.raw_info.SerializeToString() + raw(await history_of(clear, item.id))
+        assert leaks(content) == set(), item.id
+
+
+async def test_no_mark_is_in_the_log_of_the_worker(closed: str, log: list[str]) -> None:
+    assert log
+    assert leaks("\n".join(log).encode()) == set()
+
+
+async def test_lists_and_commands_show_names_to_whoever_has_the_keys(
+    sealed: Sealed, closed: str
+) -> None:
+    c2c = C2C(await sealed.another_client())
+    rows = {row.workflow_id: row for row in await c2c.contracts()}
+    assert rows[closed].customer.startswith("Zyxname")
+    state = await c2c.contract(closed).state()
+    assert state.contract is not None
+    assert state.contract.customer.city == "Zyxcity"
+
+
+async def test_an_encrypted_history_replays(sealed: Sealed, closed: str) -> None:
+    async def histories() -> AsyncIterator[WorkflowHistory]:
+        for workflow_id in (closed, f"{closed}/invoice/1"):
+            yield await history_of(sealed.client, workflow_id)
+
+    converter = (await sealed.another_client()).data_converter
+    results = [item async for item in replayed(histories(), converter)]
+    assert [(item.failure, item.events > 10) for item in results] == [("", True)] * 2
+    without = [item async for item in replayed(histories(), pydantic_data_converter)]
+    assert all(item.failure for item in without)
+
+
+async def test_a_history_that_began_in_clear_goes_on_and_replays(
+    sealed: Sealed, world: World
+) -> None:
+    """Encryption is turned on while contracts run."""
+    clear = await Client.connect(
+        sealed.address, namespace=NAMESPACE, data_converter=pydantic_data_converter
+    )
+    workflow_id = (await C2C(clear).start(single())).workflow_id
+    await world.stage(workflow_id, ContractStage.ACTIVE)
+    await world.reach(workflow_id, "all")
+    await world.issue(workflow_id, 1)
+    history = await history_of(clear, workflow_id)
+    started = history.events[0].workflow_execution_started_event_attributes
+    assert not is_sealed(started.input.payloads[0])
+    assert b"binary/encrypted" in raw(history)
+
+    async def histories() -> AsyncIterator[WorkflowHistory]:
+        yield history
+
+    converter = (await sealed.another_client()).data_converter
+    assert [item.failure async for item in replayed(histories(), converter)] == [""]
+
+
+# --- the codec server and Temporal's own command ------------------------------------------------
+
+
+@pytest.fixture
+async def codec_url(sealed: Sealed) -> AsyncIterator[str]:
+    """A codec server on a port, for whoever has the token."""
+    settings = CodecSettings.model_validate({"tokens": {"ana": {"token": "ana's"}}})
+    served = codec.server(
+        SealingCodec(sealed.ring()), FolderStore(sealed.records), settings, WebSettings()
+    )
+
+    async def connect() -> Client:
+        return sealed.client
+
+    app, port = application(WebSettings(), {}, connect, codec=served), free_port()
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 30
+    while not server.started:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+    yield f"http://127.0.0.1:{port}/codec"
+    server.should_exit = True
+    await asyncio.to_thread(thread.join, 20)
+
+
+async def typed(sealed: Sealed, *arguments: str, auth: str = "Bearer ana's", url: str = "") -> str:
+    """What the stock `temporal` command prints."""
+    through = ["--codec-endpoint", url, "--codec-auth", auth] if url else []
+    command = [
+        *(temporal_binary(), *arguments, "--address", sealed.address),
+        *("--namespace", NAMESPACE, *through),
+    ]
+    done = await asyncio.to_thread(
+        subprocess.run, command, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+async def test_the_temporal_command_reads_through_the_codec_server(
+    sealed: Sealed, closed: str, codec_url: str
+) -> None:
+    show = ("workflow", "show", "--workflow-id", closed, "--output", "json")
+    sealed_text, clear_text = await typed(sealed, *show), await typed(sealed, *show, url=codec_url)
+    assert leaks(raw(WorkflowHistory.from_json(closed, sealed_text))) == set()
+    # All of it, failures and empty lists included.
+    clear = raw(WorkflowHistory.from_json(closed, clear_text))
+    assert b"binary/encrypted" not in clear
+    for mark in (b"Zyxname", b"zyxrequester", b"ZYXCODE", b"zyxamended"):
+        assert mark in clear
+    decoded = [
+        json.loads(content)
+        for name in FolderStore(sealed.records).names("decodes/")
+        if (content := FolderStore(sealed.records).read(name))
+    ]
+    assert decoded
+    assert {entry["who"] for entry in decoded} == {"ana"}
+    assert any(key.startswith(f"{closed}/") for entry in decoded for key in entry["keys"])
+
+
+async def test_the_temporal_command_sends_through_the_codec_server(
+    sealed: Sealed, world: World, codec_url: str
+) -> None:
+    workflow_id = await world.active(single())
+    said = json.dumps({"by": "zyxsender@northwind.example", "reason": "zyxcancelled"})
+    sent = ("workflow", "signal", "--workflow-id", workflow_id, "--name", "cancel_requested")
+    await typed(sealed, *sent, "--input", said, url=codec_url)
+    await world.stage(workflow_id, ContractStage.CANCELLED)
+    history = await history_of(sealed.client, workflow_id)
+    assert leaks(raw(history)) == set()
+
+
+# --- keys that are missing or gone --------------------------------------------------------------
+
+
+async def test_erased_keys_make_one_history_unreadable_and_no_other(
+    sealed: Sealed, world: World, closed: str
+) -> None:
+    other = await world.active(single())
+    with pytest.raises(Refused, match="still runs"):
+        await keys.erase(
+            world.client, sealed.ring(), other, by="ana", reason="asked", at=datetime.now(UTC)
+        )
+    gone = single()
+    workflow_id = await world.active(gone)
+    await world.cancel(workflow_id)
+    await world.stage(workflow_id, ContractStage.CANCELLED)
+    await world.client.get_workflow_handle(workflow_id).result()
+    # Lists lag behind.
+    await world.until(lambda: refusals(world.client, workflow_id), lambda found: found == "")
+    done = await keys.erase(
+        world.client,
+        sealed.ring(),
+        workflow_id,
+        by="ana",
+        reason="asked for by the customer",
+        at=datetime.now(UTC),
+    )
+    assert done.keys
+    fresh = await sealed.another_client()
+    with pytest.raises(GatewayError, match=r"erased on .* by ana \(asked for by the customer\)"):
+        await decoded_input(fresh, workflow_id)
+    assert gone["customer"]["name"] in str(await decoded_input(fresh, workflow_id, of=world.client))
+    assert (await decoded_input(fresh, other))["contract_data"]["customer"]
+    rows = {row.workflow_id: row.customer for row in await C2C(fresh).contracts()}
+    assert rows[workflow_id] == gone["customer"]["key"]
+    await world.reach(other, "all")
+    await world.issue(other, 1)
+    await world.sweep()
+
+
+async def refusals(client: Client, workflow_id: str) -> str:
+    try:
+        await keys.refuse_if_open(client, workflow_id)
+    except Refused as error:
+        return str(error)
+    return ""
+
+
+async def decoded_input(
+    client: Client, workflow_id: str, *, of: Client | None = None
+) -> JsonObject:
+    """What a workflow was started with, read with the keys of a client (or of another one)."""
+    history = await history_of(client, workflow_id)
+    started = history.events[0].workflow_execution_started_event_attributes
+    converter = (of or client).data_converter
+    [found] = await converter.decode(list(started.input.payloads), [dict])
+    assert isinstance(found, dict)
+    return found
+
+
+async def test_a_missing_key_shows_by_its_id_and_heals(
+    tmp_path: Path, sandbox_settings: Settings, sandbox: Sandbox
+) -> None:
+    """A worker without a contract's key fails the workflow task, and says in Temporal which key it
+    is and what to do; with the key the contract goes on."""
+    async with sealing.running(tmp_path, sandbox_settings) as sealed:
+        workflow_id = (await C2C(sealed.client).start(single())).workflow_id
+        wrong = await sealed.another_client(tmp_path / "other records")
+        async with worker.running(wrong, sealed.settings):
+            message = await failure_of_task(sealed.client, workflow_id)
+        [wrapped] = sealed.ring().wrapped(workflow_id)
+        assert wrapped.key_id in message
+        assert "is not in the record store: see that [records] names the store" in message
+        async with sealing.world(sealed, SandboxServer(sandbox)) as world:
+            await world.stage(workflow_id, ContractStage.ACTIVE)
+
+
+async def failure_of_task(client: Client, workflow_id: str) -> str:
+    """What Temporal shows of a workflow task that failed."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        for event in (await history_of(client, workflow_id)).events:
+            if event.HasField("workflow_task_failed_event_attributes"):
+                # As the UI shows it to whoever has no keys at all.
+                return str(event.workflow_task_failed_event_attributes.failure.message)
+        await asyncio.sleep(0.2)
+    raise AssertionError("no workflow task failed")

@@ -1,0 +1,126 @@
+"""Encryption as configured: one place for workers, commands, the web gateway and everything else.
+
+It is part of the connection to Temporal. Whoever connects gets it, by the configuration alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from temporalio.converter import DataConverter
+
+from contracts.addresses import host_of, is_loopback
+from gateways.encryption.settings import EncryptionSettings
+from gateways.errors import GatewayError
+from wiring.sealed import CLEAR
+from wiring.settings import ConfigurationError, Protection, Settings
+
+if TYPE_CHECKING:
+    from gateways.encryption.keys import KeyRing
+    from gateways.encryption.masters import LocalMasters
+    from gateways.record_store.protocol import RecordStore
+
+Protected = Protection | Settings
+"""Either says how payloads are protected."""
+
+_LOOPBACK = "127.0.0.1:0"
+_SEE = "see docs/encryption.md"
+
+
+def is_on(settings: EncryptionSettings, address: str) -> bool:
+    """Whether payloads are encrypted for a Temporal at this address (`host:port`).
+
+    Raises ConfigurationError where nothing is said of it and the address is beyond this machine.
+    """
+    if settings.enabled is not None:
+        return settings.enabled
+    if settings.masters:
+        return True
+    if is_loopback(host_of(address)):
+        return False
+    raise ConfigurationError(
+        f"Temporal at {address} is beyond this machine, and all payloads would be readable there: "
+        "configure [encryption] with a master key (c2c keys new-master), or say "
+        f"encryption.enabled = false; {_SEE}"
+    )
+
+
+def redacts_logs(protection: Protected, address: str) -> bool:
+    """Whether logs leave out what failures say. Raises ConfigurationError."""
+    configured = protection.encryption
+    return is_on(configured, address) and not configured.readable_logs
+
+
+def reading(protection: Protected) -> DataConverter:
+    """What reads payloads, sealed or clear, with no Temporal at hand. Raises ConfigurationError."""
+    return converter(protection, _LOOPBACK)
+
+
+def converter(protection: Protected, address: str) -> DataConverter:
+    """What turns values into payloads, for a Temporal at this address. Raises ConfigurationError.
+
+    Keys are read when they are first needed.
+    """
+    on = is_on(protection.encryption, address)
+    if not protection.encryption.masters:
+        return CLEAR
+    from wiring.codec import SealedFailures, SealingCodec  # late: cryptography comes with it
+
+    codec = SealingCodec(key_ring(protection), seals=on)
+    plain = dataclasses.replace(CLEAR, payload_codec=codec)
+    if not on:
+        return plain
+    # Messages and stack traces of failures would stay readable.
+    return dataclasses.replace(plain, failure_converter_class=SealedFailures)
+
+
+def key_ring(protection: Protected) -> KeyRing:
+    """The keys as configured. Raises ConfigurationError where masters or the store are not."""
+    from gateways.encryption.keys import KeyRing  # late, as above
+
+    return KeyRing(record_store(protection), masters(protection))
+
+
+def masters(protection: Protected) -> LocalMasters:
+    """The master keys as configured; nothing is read yet. Raises ConfigurationError."""
+    from gateways.encryption.masters import LocalMasters
+
+    configured = protection.encryption
+    if not configured.masters:
+        raise ConfigurationError(f"no master key is configured under [encryption]; {_SEE}")
+    secrets = {name: item.secret for name, item in configured.masters.items()}
+    return LocalMasters(secrets, configured.active_master)
+
+
+def record_store(protection: Protected) -> RecordStore:
+    """Where records are kept. Raises ConfigurationError."""
+    from gateways.record_store.folder import FolderStore
+
+    if protection.records.folder is None:
+        raise ConfigurationError(
+            "encryption needs records.folder, where the keys of contracts are kept, wrapped; "
+            f"{_SEE}"
+        )
+    return FolderStore(protection.records.folder.expanduser())
+
+
+def check_keys(protection: Protected, *, make: bool = True) -> None:
+    """Read every master, and open the shared key, which is made where there is none and `make`
+    says so: a process that cannot would fail with each payload.
+
+    Nothing without masters. Raises ConfigurationError.
+    """
+    if not protection.encryption.masters:
+        return
+    from gateways.encryption.keys import SHARED, KeyRing
+
+    try:
+        found = masters(protection)
+        found.check()
+        ring = KeyRing(record_store(protection), found)
+        ring.check()
+        if make:
+            ring.key_for(SHARED)
+    except GatewayError as error:
+        raise ConfigurationError(f"payloads cannot be encrypted: {error.message} {_SEE}") from None
