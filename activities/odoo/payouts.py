@@ -33,7 +33,6 @@ NEEDS = (
         "account.move",
         names("""
             move_type company_id journal_id date ref currency_id line_ids name invoice_origin
-            state
         """),
         access=ACCOUNTING,
         rights=UPSERT,

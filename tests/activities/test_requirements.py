@@ -414,6 +414,9 @@ def _process(firm: Firm) -> None:
         )
         reversals.reverse_payment(request)
         undone.append(request.key)
+    firm.invoices.discard_draft(
+        DiscardRequest(origin="", invoice_id=invoice, reversal=unique("re"))
+    )
     payout = Payout(
         payout_id=unique("po"),
         status=PayoutStatus.PAID,
