@@ -28,6 +28,7 @@ from tests.activities.firm import INVOICE_ON, Firm, Ordered
 from tests.activities.mixed import mixed
 from tests.activities.refusals import code, refused
 from tests.activities.test_customers import by_hand
+from tests.odoo import test_bank
 from tests.unit.contract import test_signing
 from tests.world import belgian_vat, contract_data, eur, single, unique
 
@@ -384,6 +385,9 @@ WITH_THEIR_ACTS = {
     "timesheet": HOURS_OF_PEOPLE,
     "timesheet.approval": HOURS_OF_PEOPLE,
     "timesheet.imported": HOURS_OF_PEOPLE,
+    "bank_line": test_bank.test_a_file_and_a_line_that_come_twice_change_nothing,
+    "bank_statement": test_bank.test_a_file_and_a_line_that_come_twice_change_nothing,
+    "customer.account": test_bank.test_a_learned_account_that_people_edit_stays_as_they_left_it,
     "signed_document": test_signed_document.test_two_attempts_at_once_leave_one_document,
     "contract.signed_on": (
         test_signing.test_the_day_of_signature_is_the_envelopes_in_the_legal_entitys_zone

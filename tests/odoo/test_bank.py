@@ -104,6 +104,20 @@ def test_a_person_settles_a_parked_line_and_its_account_is_known_then(books: Boo
     assert codes(books.apply(alone)) == ["payer_differs"], "the account is the first customer's"
 
 
+def test_a_learned_account_that_people_edit_stays_as_they_left_it(books: Books) -> None:
+    one, iban = books.invoice(), "BE71096123456769"
+    known = [("partner_id.name", "=", one.customer)]
+    line = paid(str(one.total.amount), one.number, one.customer, iban)
+    assert counted(books.apply(line)) == {"booked": 1}
+    [account] = books.odoo.search_read("res.partner.bank", known, ["sequence"])
+    books.odoo.write("res.partner.bank", [account["id"]], {"sequence": 77})
+    for _ in range(3):
+        two = books.invoice(of=one)
+        books.apply(line, paid(str(two.total.amount), two.number, two.customer, iban))
+        found = books.odoo.search_read("res.partner.bank", known, ["sequence"])
+        assert found == [{"id": account["id"], "sequence": 77}]
+
+
 def test_a_payment_that_came_back_opens_its_invoices_again(books: Books) -> None:
     one = books.invoice()
     two = books.invoice(of=one)
