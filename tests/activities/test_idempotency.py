@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -30,9 +29,9 @@ from contracts.model import Contract, JsonObject
 from contracts.money import Money
 from contracts.sweeps import OdooChanges, SweepWindow
 from gateways.errors import GatewayError
-from gateways.odoo import OdooClient
 from tests.activities.firm import COMPANY, INVOICE_ON, TERM, Firm, Ordered, ids_of, line_of
 from tests.activities.refusals import code, refused
+from tests.odoo.helpers import locked
 from tests.world import contract_data, eur, single, unique
 
 T = TypeVar("T")
@@ -250,15 +249,6 @@ def test_a_cancelled_invoice_is_not_posted(firm: Firm) -> None:
     assert code(refusal) == "invoice_cancelled"
 
 
-@contextmanager
-def locked(odoo: OdooClient, lock: str, until: str) -> Iterator[None]:
-    odoo.write("res.company", [1], {lock: until})
-    try:
-        yield
-    finally:
-        odoo.write("res.company", [1], {lock: False})
-
-
 @pytest.mark.parametrize("until", ["2026-03-31", "2099-12-31"])
 @pytest.mark.parametrize("lock", ["fiscalyear_lock_date", "sale_lock_date", "tax_lock_date"])
 def test_nothing_is_posted_on_another_date_than_its_own(firm: Firm, lock: str, until: str) -> None:
@@ -268,7 +258,7 @@ def test_nothing_is_posted_on_another_date_than_its_own(firm: Firm, lock: str, u
     made, request = firm.drafted(contract)
     draft = firm.invoices.create_draft(request)
     invoice = draft.invoice_id
-    with locked(firm.odoo, lock, until):
+    with locked(firm.client, firm.odoo, until, lock=lock):
         refusal = refused(lambda: firm.invoices.post_invoice(made.post_request(draft)))
         assert (code(refusal), refusal.detail.field) == ("period_locked", "invoice_on")
         assert refusal.detail.value == str(INVOICE_ON)
@@ -283,7 +273,7 @@ def test_an_amended_date_leaves_the_locked_period(firm: Firm) -> None:
     made, request = firm.drafted(single())
     draft = firm.invoices.create_draft(request)
     invoice = draft.invoice_id
-    with locked(firm.odoo, "fiscalyear_lock_date", "2026-03-31"):
+    with locked(firm.client, firm.odoo, "2026-03-31"):
         later = request.model_copy(update={"invoice_on": date(2026, 4, 1), "rewrites": True})
         again = firm.invoices.create_draft(later)
         assert again.invoice_id == invoice

@@ -13,6 +13,7 @@ from contracts.money import Money
 from contracts.parking import Action
 from starters.client import Refused, messages
 from tests.e2e.telling import CLARA, american, hourly, lines_of, month, noted, today
+from tests.odoo.helpers import locked
 from tests.world import ANA, BOB, World, contract_data, eur, single
 
 
@@ -78,13 +79,10 @@ async def test_what_is_approved_is_the_last_word_even_weeks_later(world: World) 
     invoice = await world.proposed(contract)
     before = await world.invoice(invoice)
     assert before.odoo_totals is not None
-    world.admin.write("res.company", [1], {"fiscalyear_lock_date": "2099-12-31"})
-    try:
+    with locked(world.server.client(), world.admin, "2099-12-31"):
         await world.approve(invoice)
         await world.parked(invoice)
         await world.skip(invoice, days=21)
-    finally:
-        world.admin.write("res.company", [1], {"fiscalyear_lock_date": False})
     await untaxed(world, invoice)
     await world.resolve(invoice, Action.RETRY)
     state = await world.invoice(invoice, InvoiceStage.AWAITING_APPROVAL)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -18,6 +19,7 @@ ADDRESS = "a@b.example"
 """Of every customer."""
 
 COMPANY, UK = 1, 2
+LOCK = "fiscalyear_lock_date"
 
 
 def xid(kind: str) -> str:
@@ -29,6 +31,21 @@ def refusal(call: Callable[[], object]) -> GatewayError:
     with pytest.raises(GatewayError) as caught:
         call()
     return caught.value
+
+
+@contextmanager
+def locked(odoo: OdooClient, admin: OdooClient, until: str, *, lock: str = LOCK) -> Iterator[None]:
+    """The firm's books are locked up to a day. Odoo locks no period in which bank lines are on
+    suspense: what other tests left there is removed."""
+    waiting = [("is_reconciled", "=", False), ("company_id", "=", COMPANY), ("date", "<=", until)]
+    lines = odoo.search_read("account.bank.statement.line", waiting, ["id"])
+    if lines:
+        odoo.call("account.bank.statement.line", "unlink", [row["id"] for row in lines])
+    admin.write("res.company", [COMPANY], {lock: until})
+    try:
+        yield
+    finally:
+        admin.write("res.company", [COMPANY], {lock: False})
 
 
 def business(call: Callable[[], object]) -> str:

@@ -24,7 +24,7 @@ from gateways.odoo import OdooClient
 from sandbox.bank_files import notification_file
 from tests.bank_source import ACCOUNT, paid
 from tests.odoo.bank_books import ITEM, LINE, MOVE, Books
-from tests.odoo.helpers import COMPANY
+from tests.odoo.helpers import locked
 from tests.world import unique
 
 
@@ -171,13 +171,11 @@ def test_a_line_in_a_closed_period_is_refused_before_anything_is_booked(
     one = books.invoice()
     line = paid(str(one.total.amount), one.number, one.customer, on=date(2026, 1, 15))
     file = books.file(line)
-    # Odoo closes no period in which lines are on suspense: this one has none.
-    admin_odoo.write("res.company", [COMPANY], {"fiscalyear_lock_date": "2026-01-31"})
-    try:
-        with pytest.raises(BusinessRefusal) as refused:
-            books.applied(file)
-    finally:
-        admin_odoo.write("res.company", [COMPANY], {"fiscalyear_lock_date": False})
+    with (
+        locked(books.odoo, admin_odoo, "2026-01-31"),
+        pytest.raises(BusinessRefusal) as refused,
+    ):
+        books.applied(file)
     assert refused.value.detail.code == "bank_period_locked"
     assert one.of(books.odoo) == ("not_paid", one.total)
     assert counted(books.applied(file)) == {"booked": 1}

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -17,7 +16,7 @@ from contracts.money import Money
 from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import LoadRefused, OdooClient, connect
 from gateways.secrets import Secret
-from tests.odoo.helpers import business, customer, invoice, product, refusal, sale, the, xid
+from tests.odoo.helpers import business, customer, invoice, locked, product, refusal, sale, the, xid
 from tests.servers import OdooServer
 from tests.world import belgian_vat, unique
 
@@ -252,15 +251,6 @@ def test_confirming_and_posting_a_second_time_is_refused(odoo: OdooClient) -> No
     assert the(odoo, "account.move", move, "state")["state"] == "posted"
 
 
-@contextmanager
-def locked(admin: OdooClient, lock: str, until: str) -> Iterator[None]:
-    admin.write("res.company", [1], {lock: until})
-    try:
-        yield
-    finally:
-        admin.write("res.company", [1], {lock: False})
-
-
 @pytest.mark.parametrize(
     ("lock", "code"),
     [
@@ -274,7 +264,7 @@ def test_a_locked_period_that_is_over_moves_the_accounting_date_with_a_warning_o
 ) -> None:
     """Why `post_invoice` reads that warning before it posts."""
     move = invoice(odoo, on=date(2026, 3, 2), code=code)
-    with locked(admin_odoo, lock, "2026-03-31"):
+    with locked(odoo, admin_odoo, "2026-03-31", lock=lock):
         free = invoice(odoo, on=date(2026, 4, 1), code=code)
         assert not the(odoo, "account.move", free, "tax_lock_date_message")["tax_lock_date_message"]
         row = the(odoo, "account.move", move, "date", "tax_lock_date_message")
@@ -294,7 +284,7 @@ def test_where_today_is_locked_too_posting_is_refused(
 ) -> None:
     today = datetime.now(UTC).date()
     move = invoice(odoo, on=today)
-    with locked(admin_odoo, lock, str(today + timedelta(days=2))):
+    with locked(odoo, admin_odoo, str(today + timedelta(days=2)), lock=lock):
         assert business(lambda: odoo.call("account.move", "action_post", [move])) == (
             "period_locked"
         )
@@ -305,7 +295,7 @@ def test_the_tax_lock_concerns_taxed_invoices_only(
     odoo: OdooClient, admin_odoo: OdooClient
 ) -> None:
     move = invoice(odoo, on=date(2026, 3, 2), code="BUILD")
-    with locked(admin_odoo, "tax_lock_date", "2026-03-31"):
+    with locked(odoo, admin_odoo, "2026-03-31", lock="tax_lock_date"):
         assert not the(odoo, "account.move", move, "tax_lock_date_message")["tax_lock_date_message"]
         odoo.call("account.move", "action_post", [move])
     assert the(odoo, "account.move", move, "date")["date"] == "2026-03-02"

@@ -27,6 +27,7 @@ from contracts.contract.state import ContractStage, ContractState
 from contracts.invoice.state import InvoiceStage
 from sandbox.stack import temporal_binary
 from starters import schedules
+from tests.odoo.helpers import locked
 from tests.world import ANA, World, belgian_vat, eur, odoo_invoices, odoo_order, single, unique
 from wiring.settings import Settings
 from workflows.sweeps import OdooSweepWorkflow
@@ -116,16 +117,6 @@ class Page:
 @pytest.fixture
 def page(temporal: WorkflowEnvironment) -> Page:
     return Page(temporal.client.service_client.config.target_host)
-
-
-@contextmanager
-def locked_until(world: World, day: str) -> Iterator[None]:
-    """Odoo's books are locked up to a day."""
-    world.admin.write("res.company", [1], {"fiscalyear_lock_date": day})
-    try:
-        yield
-    finally:
-        world.admin.write("res.company", [1], {"fiscalyear_lock_date": False})
 
 
 @contextmanager
@@ -246,7 +237,7 @@ async def tell_of_a_contract(world: World, page: Page) -> None:
     assert paid.balance.paid == eur("4000.00")
 
     # The third meets a locked period, then a mail server that is down.
-    with locked_until(world, lock.isoformat()):
+    with locked(world.server.client(), world.admin, lock.isoformat()):
         await world.approve(third)
         parked = await world.parked(third)
         assert (parked.step, parked.code) == ("post_invoice", "period_locked")
