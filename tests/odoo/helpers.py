@@ -38,9 +38,11 @@ def locked(odoo: OdooClient, admin: OdooClient, until: str, *, lock: str = LOCK)
     """The firm's books are locked up to a day. Odoo locks no period in which bank lines are on
     suspense: what other tests left there is removed."""
     waiting = [("is_reconciled", "=", False), ("company_id", "=", COMPANY), ("date", "<=", until)]
-    lines = odoo.search_read("account.bank.statement.line", waiting, ["id"])
-    if lines:
-        odoo.call("account.bank.statement.line", "unlink", [row["id"] for row in lines])
+    line = "account.bank.statement.line"
+    left = [row["id"] for row in odoo.search_read(line, waiting, ["id"])]
+    if left:
+        odoo.write(line, left, {"statement_id": False})
+        odoo.call(line, "unlink", left)
     admin.write("res.company", [COMPANY], {lock: until})
     try:
         yield
