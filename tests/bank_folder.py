@@ -14,7 +14,7 @@ from contracts.bank.arrivals import BankSweepResult
 from starters import schedules
 from wiring.settings import Settings
 
-WITHIN_SECONDS = 60.0
+WITHIN_SECONDS = 150.0
 
 
 @dataclass

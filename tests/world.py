@@ -294,7 +294,7 @@ class World:
         await clock.forward(self.time, workflow_id, noon - await clock.now(self.time, workflow_id))
 
     async def until(
-        self, ask: Callable[[], Awaitable[T]], enough: Callable[[T], bool], seconds: float = 60
+        self, ask: Callable[[], Awaitable[T]], enough: Callable[[T], bool], seconds: float = 150
     ) -> T:
         deadline = time.monotonic() + seconds
         seen: object = None

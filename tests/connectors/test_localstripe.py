@@ -40,7 +40,7 @@ from sandbox.real_odoo.mailbox import free_port
 from sandbox.real_odoo.process import Process
 
 KEY, SECRET, INVOICE = "sk_test_of_the_kit", "whsec_of_the_kit", "contract/n/C/invoice/1"
-WITHIN_SECONDS = 20.0
+WITHIN_SECONDS = 150.0
 _SERVE = (
     "import sys; from aiohttp import web; from localstripe.server import app; "
     "web.run_app(app, host='127.0.0.1', port=int(sys.argv[1]), print=None)"

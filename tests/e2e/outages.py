@@ -60,7 +60,7 @@ from wiring.settings import Settings, load_settings
 from workers import worker
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
-WITHIN_SECONDS = 60.0
+WITHIN_SECONDS = 150.0
 
 ODOO, ODOO_CRM, DOCUSIGN = "odoo", "odoo-crm", "docusign"
 HUBSPOT = NAME

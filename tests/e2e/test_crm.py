@@ -40,7 +40,7 @@ from workflows import task_queues
 from workflows.sweeps import CrmSweepWorkflow
 
 HUBSPOT, ODOO_CRM = "hubspot", "odoo-crm"
-WITHIN_SECONDS = 60.0
+WITHIN_SECONDS = 150.0
 Told = Callable[[dict[str, str]], bool]
 
 

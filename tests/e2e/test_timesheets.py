@@ -33,7 +33,7 @@ from workers import worker
 from workflows import task_queues
 from workflows.timesheet_sweep import TimesheetSweepWorkflow
 
-WITHIN_SECONDS = 60.0
+WITHIN_SECONDS = 150.0
 CONTRACT, UNKNOWN_PROJECT = unique("TIME"), 77
 PROJECT, OTHER_PROJECT, INTERNAL = 14_307_913, 14_307_914, 88
 

@@ -40,7 +40,7 @@ pytestmark = [
     pytest.mark.parametrize("odoo_server", ["sandbox"], indirect=True, scope="session"),
 ]
 NAME = "tryton"
-WITHIN_SECONDS = 60.0
+WITHIN_SECONDS = 150.0
 
 
 @dataclass

@@ -34,7 +34,7 @@ from workflows import task_queues
 from workflows.sweeps import CrmSweepWorkflow
 
 SYSTEM = "sales"
-WITHIN_SECONDS = 90.0
+WITHIN_SECONDS = 150.0
 REMOTES: tuple[type[CrmRemote], ...] = (SalesforceRemote, DynamicsRemote, HubSpotRemote)
 
 

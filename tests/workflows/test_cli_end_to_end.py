@@ -31,7 +31,7 @@ from wiring.remotes import Gateways
 from wiring.settings import Settings
 from workers.worker import running
 
-WITHIN_SECONDS = 60.0
+WITHIN_SECONDS = 150.0
 PIA, OLGA = "pia@northwind.example", "olga@northwind.example"
 
 
