@@ -50,7 +50,8 @@ COLLECTED = """
     JOIN account_move_line d ON d.id = p.debit_move_id JOIN account_move m ON m.id = d.move_id
     JOIN account_move_line k ON k.id = p.credit_move_id JOIN account_move o ON o.id = k.move_id
     JOIN res_currency c ON c.id = m.currency_id
-    WHERE m.move_type = 'out_invoice' AND o.origin_payment_id IS NOT NULL
+    WHERE m.move_type = 'out_invoice'
+      AND (o.origin_payment_id IS NOT NULL OR o.statement_line_id IS NOT NULL)
       AND m.company_id = {company} AND m.invoice_origin LIKE '{origin}'
     GROUP BY c.name
 """
