@@ -16,7 +16,7 @@ from activities.bank import (
 )
 from activities.failures import BusinessRefusal
 from activities.odoo.payments import register_payment
-from contracts.bank.statement import Details, Notification
+from contracts.bank.statement import BankLine, Details, Notification
 from contracts.invoice.messages import PaymentReceived
 from contracts.money import Money
 from gateways.errors import GatewayError, transient
@@ -311,3 +311,59 @@ def test_what_somebody_else_settles_in_the_same_moment_is_not_paid_twice(
     assert (counted(applied), codes(applied)) == ({"booked": 1}, ["invoice_paid_already"])
     assert [it.of(books.odoo)[0] for it in (one, two)] == ["paid", "paid"]
     assert [len(books.balances(line)) for line in lines] == [2, 2]
+
+
+def _lose_reconciling(
+    books: Books, monkeypatch: pytest.MonkeyPatch, back: BankLine, after: int
+) -> None:
+    """The worker is lost before Odoo hears of a match, once so many were undone."""
+    call = OdooClient.call
+    undone: list[str] = []
+
+    def lost(odoo: OdooClient, model: str, name: str, *arguments: Any, **named: Any) -> Any:
+        if name == "reconcile" and len(undone) == after:
+            raise transient("odoo", "no_answer", "the worker is lost")
+        undone.extend([name] * (name == "remove_move_reconcile"))
+        return call(odoo, model, name, *arguments, **named)
+
+    file = books.file(back)
+    with monkeypatch.context() as patch:
+        patch.setattr(OdooClient, "call", lost)
+        with pytest.raises(GatewayError, match="lost"):
+            books.applied(file)
+    applied = books.applied(file)
+    assert (counted(applied), codes(applied)) == ({"returned": 1}, [])
+
+
+@pytest.mark.parametrize("after", [1, 2])
+def test_a_return_that_is_lost_on_the_way_takes_back_a_credit_note_too(
+    books: Books, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    one = books.invoice()
+    note = books.credit_note("40.00", of=one)
+    id = unique("e2e")
+    left = one.total - note.total
+    there = paid(str(left.amount), f"{one.number} {note.number}", one.customer, id=id)
+    assert counted(books.apply(there)) == {"booked": 1}
+    back = paid(str(-left.amount), "returned", id=id, returned="AM04")
+    _lose_reconciling(books, monkeypatch, back, after)
+    assert sorted(books.balances(back)) == sorted(-it for it in books.balances(there))
+    assert all(item["reconciled"] for item in books.items(back) if item["balance"] > 0)
+    assert [it.of(books.odoo)[0] for it in (one, note)] == ["not_paid", "not_paid"]
+
+
+def test_a_return_of_a_registered_payment_that_is_lost_on_the_way_is_repeated(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, id = books.invoice(), unique("e2e")
+    payment = PaymentReceived(reference=unique("pay"), amount=one.total, paid_on="2026-03-02")
+    register_payment(books.odoo, one.id, payment)
+    there = paid(str(one.total.amount), one.number, one.customer, id=id)
+    assert counted(books.apply(there)) == {"booked": 1}
+    back = paid(str(-one.total.amount), "returned", id=id, returned="AM04")
+    _lose_reconciling(books, monkeypatch, back, 1)
+    assert one.of(books.odoo) == ("not_paid", one.total)
+    before = books.items(back)
+    twice = paid(str(-one.total.amount), "returned", id=id, returned="AM04")
+    assert codes(books.apply(twice)) == ["return_unidentified"]
+    assert books.items(back) == before
