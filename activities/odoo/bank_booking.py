@@ -334,7 +334,8 @@ def _is_of_known_entry(item: PlacedLine, known: Mapping[str, KnownLine]) -> bool
     if item.line.entry_key in known:
         return True
     first = known.get(f"{item.line.entry_key}/0")
-    return first is not None and first.amount != item.first_of_entry.amount
+    is_whole = item.line.key == item.line.entry_key
+    return first is not None and (is_whole or first.amount != item.first_of_entry.amount)
 
 
 def _shares(

@@ -313,6 +313,18 @@ def test_what_somebody_else_settles_in_the_same_moment_is_not_paid_twice(
     assert [len(books.balances(line)) for line in lines] == [2, 2]
 
 
+@pytest.mark.parametrize("details", [Details.AWAITED, Details.DIFFERENT])
+def test_an_entry_whose_payment_was_booked_comes_again_without_it(
+    books: Books, details: Details
+) -> None:
+    one = books.invoice()
+    line = paid(str(one.total.amount), one.number, one.customer)
+    assert counted(books.apply(line)) == {"booked": 1}
+    whole = line.replace(key=line.entry_key, details=details, texts=())
+    applied = books.apply(whole)
+    assert (counted(applied), codes(applied)) == ({"known": 1}, [])
+
+
 def _lose_reconciling(
     books: Books, monkeypatch: pytest.MonkeyPatch, back: BankLine, after: int
 ) -> None:
