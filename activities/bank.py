@@ -258,7 +258,7 @@ class BankActivities:
         applied: DetailsApplied,
     ) -> None:
         applied.detailed.append(known.key)
-        if not known.is_open:
+        if not known.is_waiting:
             return
         awaited = booking.lines.read(known).replace(
             entry_key=known.key, details=Details.AWAITED, texts=()

@@ -218,7 +218,16 @@ class BankBooking:
     # --- payments that a line sums ----------------------------------------------------------------
 
     def apply_within(self, known: KnownLine, details: Sequence[BankLine]) -> Outcome:
-        """Match the payments that a line on suspense sums, and apply those that a rule decides."""
+        """Match the payments that a line on suspense sums, and apply those that a rule decides.
+        Where Odoo refuses one of them the line is on suspense again, for the next attempt."""
+        try:
+            return self._apply_within(known, details)
+        except GatewayError as error:
+            if error.kind is FailureKind.BUSINESS:
+                self.lines.reset(known.id)
+            raise
+
+    def _apply_within(self, known: KnownLine, details: Sequence[BankLine]) -> Outcome:
         outcome = Outcome()
         done = self.lines.finish_within(known)
         outcome.before += [line.key for line in details if place_of(line) in done]

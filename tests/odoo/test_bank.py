@@ -23,7 +23,7 @@ from gateways.errors import GatewayError, transient
 from gateways.odoo import OdooClient
 from sandbox.bank_files import notification_file
 from tests.bank_source import ACCOUNT, paid
-from tests.odoo.bank_books import ITEM, LINE, MOVE, Books
+from tests.odoo.bank_books import ITEM, LINE, MOVE, Books, Open
 from tests.odoo.helpers import COMPANY
 from tests.world import unique
 
@@ -379,3 +379,77 @@ def test_a_return_of_a_registered_payment_that_is_lost_on_the_way_is_repeated(
     twice = paid(str(-one.total.amount), "returned", id=id, returned="AM04")
     assert codes(books.apply(twice)) == ["return_unidentified"]
     assert books.items(back) == before
+
+
+def _collection(books: Books, *invoices: Open) -> tuple[BankLine, DetailsRequest]:
+    """An entry on a statement that sums payments of these, and the notification of them."""
+    total = Money.total((it.total for it in invoices), "EUR")
+    entry = paid(str(total.amount), "Collection")
+    whole = entry.replace(key=entry.entry_key, details=Details.AWAITED)
+    assert codes(books.apply(whole)) == ["payment_details_awaited"]
+    parts = tuple(
+        entry.replace(
+            key=f"{entry.entry_key}/{place}",
+            amount=it.total,
+            counterparty=it.customer,
+            texts=(it.number,),
+        )
+        for place, it in enumerate(invoices)
+    )
+    file = books.source.take_bytes(notification_file([Notification(account=ACCOUNT, lines=parts)]))
+    return whole, DetailsRequest(file=file, repeated=[], detailed=[], most_parked=10)
+
+
+@pytest.mark.parametrize("after", [0, 1])
+def test_payments_of_an_entry_that_are_lost_on_the_way_are_all_matched(
+    books: Books, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    one = books.invoice()
+    two = books.invoice(of=one)
+    whole, asked = _collection(books, one, two)
+    call = OdooClient.call
+    matched: list[str] = []
+
+    def lost(odoo: OdooClient, model: str, name: str, *arguments: Any, **named: Any) -> Any:
+        if name == "reconcile" and len(matched) == after:
+            raise transient("odoo", "no_answer", "the worker is lost")
+        matched.extend([name] * (name == "reconcile"))
+        return call(odoo, model, name, *arguments, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(OdooClient, "call", lost)
+        with pytest.raises(GatewayError, match="lost"):
+            books.activities.apply_bank_details(asked)
+    applied = books.activities.apply_bank_details(asked)
+    assert (applied.counts.booked, applied.parked) == (2, [])
+    assert [it.of(books.odoo)[0] for it in (one, two)] == ["paid", "paid"]
+    assert len(books.balances(whole)) == 3
+
+
+def test_a_payment_of_an_entry_that_is_registered_in_the_same_moment_is_matched_with_that(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = books.invoice()
+    two = books.invoice(of=one)
+    whole, asked = _collection(books, one, two)
+    other = PaymentReceived(reference=unique("pay"), amount=two.total, paid_on="2026-03-02")
+    call = OdooClient.call
+    told: list[str] = []
+
+    def after_the_other(
+        odoo: OdooClient, model: str, name: str, *arguments: Any, **named: Any
+    ) -> Any:
+        if name == "reconcile" and not told:
+            told.append(name)
+            register_payment(books.odoo, two.id, other)
+        return call(odoo, model, name, *arguments, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(OdooClient, "call", after_the_other)
+        with pytest.raises(GatewayError):
+            books.activities.apply_bank_details(asked)
+    applied = books.activities.apply_bank_details(asked)
+    assert (applied.counts.booked, applied.parked) == (2, [])
+    accounts = [item["account_id"][1] for item in books.items(whole)]
+    assert sum("Outstanding Receipts" in account for account in accounts) == 1
+    assert [item["reconciled"] for item in books.items(whole)][1:] == [True, True]
