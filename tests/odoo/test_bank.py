@@ -15,6 +15,8 @@ from activities.bank import (
     PageRequest,
 )
 from activities.failures import BusinessRefusal
+from activities.odoo import bank_booking
+from activities.odoo.bank_ledger import SettledBy, settled_by
 from activities.odoo.payments import register_payment
 from contracts.bank.statement import BankLine, Details, Notification
 from contracts.invoice.messages import PaymentReceived
@@ -453,3 +455,31 @@ def test_a_payment_of_an_entry_that_is_registered_in_the_same_moment_is_matched_
     accounts = [item["account_id"][1] for item in books.items(whole)]
     assert sum("Outstanding Receipts" in account for account in accounts) == 1
     assert [item["reconciled"] for item in books.items(whole)][1:] == [True, True]
+
+
+def test_a_return_takes_back_what_its_line_settled_and_no_other_amount(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is left of it would be booked as a small difference."""
+    one = books.invoice()
+    two, id = books.invoice(of=one), unique("e2e")
+    there = paid(
+        str((one.total + two.total).amount), f"{one.number} {two.number}", one.customer, id=id
+    )
+    assert counted(books.apply(there)) == {"booked": 1}
+    wrong = paid("-50.00", "returned", returned="AM04")
+    assert codes(books.apply(wrong)) == ["return_unidentified"]
+    with pytest.raises(BusinessRefusal, match="payment_amount_differs"):
+        books.settle(wrong, undoes=there.key)
+    assert books.balances(wrong) == [50.0, -50.0]
+
+    def moved(*arguments: Any) -> dict[int, SettledBy]:
+        """As if people had moved what paid the second invoice to something else."""
+        found = settled_by(*arguments)
+        return {it: SettledBy(by.parts, by.items[:1]) for it, by in found.items()}
+
+    monkeypatch.setattr(bank_booking, "settled_by", moved)
+    back = paid(str(-there.amount.amount), "returned", id=id, returned="AM04")
+    assert codes(books.apply(back)) == ["payment_amount_differs"]
+    assert len(books.balances(back)) == 2
+    assert [it.of(books.odoo)[0] for it in (one, two)] == ["paid", "paid"]
