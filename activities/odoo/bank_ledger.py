@@ -21,6 +21,7 @@ from activities.odoo.needs import ACCOUNTING, BANK_STATEMENTS, CONTACTS, Need
 from contracts.bank.ledger import MAX_ITEMS, Ledger
 from contracts.bank.statement import BankLine, compact
 from contracts.bank.verdicts import OpenItem, Part, SettledLine
+from contracts.currencies import EXPONENTS
 from contracts.money import Money
 from gateways.fields import names
 from gateways.odoo import OdooClient
@@ -124,6 +125,8 @@ def _open_items(
     items = []
     for row in moves:
         currency = row["currency_id"][1]
+        if currency not in EXPONENTS:
+            continue  # One that is no more: no line of a bank pays it.
         sign = -1 if row["move_type"] == "out_refund" else 1
         on_way = sum((target.left for target in outstanding.get(row["id"], ())), Decimal(0))
         partner = row["commercial_partner_id"]

@@ -483,3 +483,24 @@ def test_a_return_takes_back_what_its_line_settled_and_no_other_amount(
     assert codes(books.apply(back)) == ["payment_amount_differs"]
     assert len(books.balances(back)) == 2
     assert [it.of(books.odoo)[0] for it in (one, two)] == ["paid", "paid"]
+
+
+def test_an_invoice_in_a_currency_that_is_no_more_holds_up_no_line(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kuna of long ago that nobody wrote off."""
+    old, one = books.invoice(), books.invoice()
+    search_read = OdooClient.search_read
+
+    def in_kuna(odoo: OdooClient, model: str, *arguments: Any, **named: Any) -> Any:
+        rows = search_read(odoo, model, *arguments, **named)
+        for row in rows:
+            if model == MOVE and row["id"] == old.id and "currency_id" in row:
+                row["currency_id"] = [999, "HRK"]
+        return rows
+
+    monkeypatch.setattr(OdooClient, "search_read", in_kuna)
+    line = paid(str(one.total.amount), one.number, one.customer)
+    theirs = paid(str(old.total.amount), old.number, old.customer)
+    applied = books.apply(line, theirs)
+    assert (counted(applied), len(applied.parked)) == ({"booked": 1}, 1)
