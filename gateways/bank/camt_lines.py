@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -270,18 +270,32 @@ def lines(
         "is_reversal": text(entry, "RvslInd") in ("true", "1"),
     }
     code = transaction_code(entry)
+    came_back = is_return_code(code)
+    if came_back:
+        # Not every bank says it of each payment, too.
+        payments = [replace(item, is_returned=True) for item in payments]
     added = kept_texts([item.text or "" for item in children(entry, "AddtlNtryInf")])
     if len(payments) <= 1 and not _is_awaited(entry, payments):
         alone = payments[0] if payments else NOTHING
         facts = _facts(alone, amount, place)
         facts["texts"] = unique((*alone.texts, *added))[:MAX_TEXTS]
         facts["code"] = alone.code or code
-        facts["is_returned"] = alone.is_returned or is_return_code(code)
+        facts["is_returned"] |= came_back
         return [BankLine(key=f"{key}/0", amount=amount, **shared, **facts)]
     amounts = _adding_up(payments, amount) if len(payments) > 1 else None
     if amounts is None:
         state = Details.AWAITED if _is_awaited(entry, payments) else Details.DIFFERENT
-        return [BankLine(key=key, amount=amount, texts=added, code=code, details=state, **shared)]
+        return [
+            BankLine(
+                key=key,
+                amount=amount,
+                texts=added,
+                code=code,
+                is_returned=came_back,
+                details=state,
+                **shared,
+            )
+        ]
     return [
         BankLine(key=f"{key}/{index}", amount=part, **shared, **_facts(item, part, place))
         for index, (item, part) in enumerate(zip(payments, amounts, strict=True))

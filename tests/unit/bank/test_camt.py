@@ -419,3 +419,24 @@ def test_a_statement_without_an_account_is_refused() -> None:
     with pytest.raises(GatewayError, match="account") as refused:
         read(file)
     assert refused.value.code == "bank_value_malformed"
+
+
+_CAME_BACK = (
+    "<BkTxCd><Domn><Cd>PMNT</Cd><Fmly><Cd>IDDT</Cd><SubFmlyCd>UPDD</SubFmlyCd></Fmly></Domn>"
+    "</BkTxCd>"
+)
+
+
+def test_a_collection_that_came_back_is_a_return_before_its_payments_are_known() -> None:
+    batch = "<NtryDtls><Btch><NbOfTxs>3</NbOfTxs></Btch></NtryDtls>"
+    [whole] = lines_of(entry(_CAME_BACK + batch, direction="DBIT"))
+    assert (whole.details, whole.is_returned) == (Details.AWAITED, True)
+
+
+def test_payments_are_returns_where_their_entry_alone_says_so() -> None:
+    payments = details('<Amt Ccy="EUR">60.00</Amt>', '<Amt Ccy="EUR">40.00</Amt>')
+    found = lines_of(entry(_CAME_BACK + payments, direction="DBIT"))
+    assert [(str(item.amount), item.is_returned) for item in found] == [
+        ("-60.00 EUR", True),
+        ("-40.00 EUR", True),
+    ]
