@@ -383,7 +383,7 @@ def test_a_return_of_a_registered_payment_that_is_lost_on_the_way_is_repeated(
     assert books.items(back) == before
 
 
-def _collection(books: Books, *invoices: Open) -> tuple[BankLine, DetailsRequest]:
+def _collection(books: Books, *invoices: Open, says: str = "") -> tuple[BankLine, DetailsRequest]:
     """An entry on a statement that sums payments of these, and the notification of them."""
     total = Money.total((it.total for it in invoices), "EUR")
     entry = paid(str(total.amount), "Collection")
@@ -394,7 +394,7 @@ def _collection(books: Books, *invoices: Open) -> tuple[BankLine, DetailsRequest
             key=f"{entry.entry_key}/{place}",
             amount=it.total,
             counterparty=it.customer,
-            texts=(it.number,),
+            texts=(says or it.number,),
         )
         for place, it in enumerate(invoices)
     )
@@ -504,3 +504,13 @@ def test_an_invoice_in_a_currency_that_is_no_more_holds_up_no_line(
     theirs = paid(str(old.total.amount), old.number, old.customer)
     applied = books.apply(line, theirs)
     assert (counted(applied), len(applied.parked)) == ({"booked": 1}, 1)
+
+
+def test_of_more_payments_than_may_wait_the_first_have_candidates(books: Books) -> None:
+    """An entry has thousands: what is remembered of them must fit into the workflow's state."""
+    one = books.invoice()
+    _, asked = _collection(
+        books, one, books.invoice(of=one), books.invoice(of=one), says="thank you"
+    )
+    applied = books.activities.apply_bank_details(asked.model_copy(update={"most_parked": 2}))
+    assert [bool(it.candidates) for it in applied.parked] == [True, True, False]
