@@ -41,7 +41,7 @@ from contracts.bank.file import (
     Settlement,
 )
 from contracts.money import Money
-from contracts.problems import finding
+from contracts.problems import Problem, finding
 from starters.client import Refused, bank, calls
 from tests.temporal import end_all, new_namespace
 from tests.world import ENTITY, unique
@@ -60,6 +60,8 @@ class PlayedBank:
     """Every line of the file parks; `refuses` is why the file cannot be read, `stays` why it cannot
     be moved. With `while_read` it is read once that is set."""
 
+    lines: int = LINES
+    notices: list[Problem] = field(default_factory=list)
     refuses: str = ""
     stays: str = ""
     while_read: threading.Event | None = None
@@ -75,7 +77,7 @@ class PlayedBank:
             self.while_read.wait(30)
         if self.refuses:
             raise BusinessRefusal(self.refuses, "not now", field="accounts")
-        return FileRead(lines=LINES)
+        return FileRead(lines=self.lines, notices=self.notices)
 
     @activity.defn(name="apply_bank_lines")
     def apply(self, page: PageRequest) -> PageApplied:
@@ -248,3 +250,18 @@ async def test_a_file_is_refused_only_once_it_is_put_apart(playing: Playing) -> 
     view = BankFileView.model_validate(await handle.result())
     assert (view.state.stage, view.state.exception) == (FileStage.REFUSED, None)
     assert played.put_apart == 1
+
+
+async def test_a_gap_that_is_filled_in_part_is_shown_as_it_is_now(playing: Playing) -> None:
+    """Of two statements that are missing one comes: the other is missed all the same."""
+    played, file = playing.played, playing.file.workflow_id
+    first, then = (finding("statement_gap", "opening", "9", closing) for closing in ("1", "3"))
+    played.lines, played.notices = 0, [first]
+    assert await bank.start(playing.client, playing.file)
+    await playing.until(lambda view: view.state.notices == (first,))
+    played.notices = [then]
+    await bank.decide(playing.client, file, FileDecision.RETRY, by=ANA)
+    await playing.until(lambda view: view.state.notices == (then,))
+    await bank.decide(playing.client, file, FileDecision.ACCEPT, by=ANA)
+    done = await playing.until(lambda view: view.state.stage is FileStage.DONE)
+    assert done.state.notices == ()
