@@ -246,7 +246,14 @@ class BankActivities:
                 if is_full or len(applied.detailed) >= ENTRIES_A_TIME:
                     applied.more = True
                     return applied
-                self._apply_details(booking, known[key], notification.lines, numbers, applied)
+                self._apply_details(
+                    booking,
+                    known[key],
+                    notification.lines,
+                    numbers,
+                    applied,
+                    request.most_parked,
+                )
         return applied
 
     def _apply_details(
@@ -256,9 +263,12 @@ class BankActivities:
         lines: Sequence[BankLine],
         numbers: Mapping[str, int],
         applied: DetailsApplied,
+        most_parked: int,
     ) -> None:
+        """More than may be parked are without candidates: all of an entry are listed, and have to
+        fit into an answer and into the workflow's state."""
         applied.detailed.append(known.key)
-        if not known.is_open:
+        if not known.is_waiting:
             return
         awaited = booking.lines.read(known).replace(
             entry_key=known.key, details=Details.AWAITED, texts=()
@@ -269,7 +279,10 @@ class BankActivities:
         outcome = booking.apply_within(known, details)
         applied.counts = applied.counts.plus(_counts(outcome))
         placed = [PlacedLine(numbers[it.key], it, it.amount, None) for it in details]
-        applied.parked += [it.replace(within=known.key) for it in _parked(placed, outcome)]
+        for it in _parked(placed, outcome):
+            has_room = len(applied.parked) < most_parked
+            candidates = it.candidates if has_room else ()
+            applied.parked.append(it.replace(within=known.key, candidates=candidates))
 
     @activity.defn
     def settle_bank_line(self, request: LineRequest) -> LineSettled:

@@ -150,7 +150,7 @@ def _entry(part: Element, key: str, lines: list[BankLine], dialect: Dialect) -> 
     _day(entry, "BookgDt", first.booked_on, dialect)
     if first.value_on is not None:
         _day(entry, "ValDt", first.value_on, dialect)
-    reference = "" if "/#" in key else key.split("/", 2)[2]
+    reference = "" if "/#" in key else key.split("/", 2)[2].rpartition("/")[0]
     is_described = first.details is Details.COMPLETE
     apart = dialect.reference_in_payment and len(lines) == 1 and is_described
     if reference and not apart:
@@ -277,7 +277,7 @@ def _code(parent: Element, code: str) -> None:
 
 def made_line(account: str, on: date, reference: str, amount: Money, **facts: Any) -> BankLine:
     """A payment of an entry of its own, by the bank's reference; `facts` are of BankLine."""
-    entry = f"{account}/{on}/{reference}"
+    entry = f"{account}/{on}/{reference}/{amount.amount}"
     return BankLine(
         key=f"{entry}/0", entry_key=entry, account=account, booked_on=on, amount=amount, **facts
     )

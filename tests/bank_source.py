@@ -86,7 +86,7 @@ def paid(
     own: str = ACCOUNT,
 ) -> BankLine:
     """A line of a bank reference that nobody used before."""
-    key = f"{own}/{on}/{unique('ref')}"
+    key = f"{own}/{on}/{unique('ref')}/{Money(amount, currency).amount}"
     return BankLine(
         key=f"{key}/0",
         entry_key=key,

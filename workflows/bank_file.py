@@ -326,9 +326,8 @@ class BankFileWorkflow(Inbox):
             file,
             **options.bank(f"what is noticed of {file.name}", READING_CALLS),
         )
-        # A person may have accepted them meanwhile.
-        left = tuple(item for item in self._state.notices if item in found.notices)
-        self._state = self._state.replace(notices=left)
+        if self._state.notices:  # A person may have accepted them meanwhile.
+            self._state = self._state.replace(notices=tuple(found.notices))
 
     def _park(self, error: ActivityError) -> None:
         failure = failed(error)

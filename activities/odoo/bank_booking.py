@@ -40,7 +40,7 @@ from contracts.bank.verdicts import (
     Verdict,
 )
 from contracts.money import Money
-from contracts.problems import finding
+from contracts.problems import Problem, finding
 from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import OdooClient
 
@@ -125,7 +125,7 @@ class BankBooking:
         """Match and apply once; returns those whose invoices were settled meanwhile."""
         books = read_books(self._odoo, self.journal, [item.line for item in todo])
         outcome.ledger = books.ledger
-        verdicts = {}
+        verdicts: dict[str, Verdict] = {}
         for item in todo:
             verdict = match(item.line, books.ledger, self._policy)
             if isinstance(verdict, Booked | Returned):
@@ -169,10 +169,11 @@ class BankBooking:
                 outcome.verdicts[key] = Parked(line=key, problem=problem)
 
     def _entries(
-        self, todo: Sequence[PlacedLine], verdicts: Mapping[str, Verdict], books: OpenBooks
+        self, todo: Sequence[PlacedLine], verdicts: dict[str, Verdict], books: OpenBooks
     ) -> tuple[list[Entry], set[str]]:
         """What is booked for each line; and the keys of those that cannot be, as more was settled
-        than the ledger knew."""
+        than the ledger knew. A return of a line of which people have undone or moved a part gets
+        another verdict: it parks."""
         booked = [item for item in verdicts.values() if isinstance(item, Booked)]
         open_items = receivables(self._odoo, {part.move for it in booked for part in it.parts})
         returned = self._returned(verdicts)
@@ -188,16 +189,20 @@ class BankBooking:
                     self._fill(entry, shares)
             elif isinstance(verdict, Returned):
                 # The line that it takes back may be of the same round, and not be loaded yet.
-                if targets := returned.get(verdict.undoes):
-                    self._fill(entry, [Share(it, it.whole) for it in targets])
-                else:
+                shares = [Share(it, it.whole) for it in returned.get(verdict.undoes, ())]
+                kept = _rest(item.line, shares)
+                if not shares:
                     overtaken.add(key)
+                elif kept.is_zero or self._policy.tolerates(kept):
+                    self._fill(entry, shares)
+                else:
+                    verdicts[key] = Parked(line=key, problem=_about_kept(item.line, kept))
             entries.append(entry)
         return entries, overtaken
 
     def _fill(self, entry: Entry, shares: list[Share]) -> None:
         entry.shares = shares
-        entry.rest = entry.line.amount.amount - sum((it.amount for it in shares), Decimal(0))
+        entry.rest = _rest(entry.line, shares).amount
         if entry.rest:
             entry.rest_account = self._difference_account()
 
@@ -218,7 +223,16 @@ class BankBooking:
     # --- payments that a line sums ----------------------------------------------------------------
 
     def apply_within(self, known: KnownLine, details: Sequence[BankLine]) -> Outcome:
-        """Match the payments that a line on suspense sums, and apply those that a rule decides."""
+        """Match the payments that a line on suspense sums, and apply those that a rule decides.
+        Where Odoo refuses one of them the line is on suspense again, for the next attempt."""
+        try:
+            return self._apply_within(known, details)
+        except GatewayError as error:
+            if error.kind is FailureKind.BUSINESS:
+                self.lines.reset(known.id)
+            raise
+
+    def _apply_within(self, known: KnownLine, details: Sequence[BankLine]) -> Outcome:
         outcome = Outcome()
         done = self.lines.finish_within(known)
         outcome.before += [line.key for line in details if place_of(line) in done]
@@ -287,11 +301,9 @@ class BankBooking:
             raise CannotApply([finding("line_not_returnable", "undoes", undone, expected)])
         entry = Entry(line)
         shares = [Share(it, it.whole) for it in targets]
-        kept = line.amount.amount - sum((share.amount for share in shares), Decimal(0))
-        if kept and not self._policy.difference_account:
-            amount = Money.rounded(kept, line.amount.currency)
-            expected = "a configured difference_account, for what the bank kept"
-            raise CannotApply([finding("payment_amount_differs", "amount", str(amount), expected)])
+        kept = line.amount + Money.rounded(there[undone].amount, line.amount.currency)
+        if not (kept.is_zero or self._policy.tolerates(kept)):
+            raise CannotApply([_about_kept(line, kept)])
         self._fill(entry, shares)
         self.lines.settle(known, entry)
 
@@ -329,12 +341,24 @@ def _overtaken(key: str) -> Parked:
     return Parked(line=key, problem=finding("payment_overtaken", "amount", "", expected))
 
 
+def _rest(line: BankLine, shares: Sequence[Share]) -> Money:
+    """What the shares leave of a line."""
+    taken = sum((share.amount for share in shares), Decimal(0))
+    return line.amount - Money.rounded(taken, line.amount.currency)
+
+
+def _about_kept(line: BankLine, kept: Money) -> Problem:
+    expected = f"{line.amount - kept}, what the line that it takes back has settled"
+    return finding("payment_amount_differs", "amount", str(line.amount), expected)
+
+
 def _is_of_known_entry(item: PlacedLine, known: Mapping[str, KnownLine]) -> bool:
     """Whether the bank sent the entry before, with other details: then all of it is there."""
     if item.line.entry_key in known:
         return True
     first = known.get(f"{item.line.entry_key}/0")
-    return first is not None and first.amount != item.first_of_entry.amount
+    is_whole = item.line.key == item.line.entry_key
+    return first is not None and (is_whole or first.amount != item.first_of_entry.amount)
 
 
 def _shares(

@@ -21,6 +21,7 @@ from activities.odoo.needs import ACCOUNTING, BANK_STATEMENTS, CONTACTS, Need
 from contracts.bank.ledger import MAX_ITEMS, Ledger
 from contracts.bank.statement import BankLine, compact
 from contracts.bank.verdicts import OpenItem, Part, SettledLine
+from contracts.currencies import EXPONENTS
 from contracts.money import Money
 from gateways.fields import names
 from gateways.odoo import OdooClient
@@ -124,6 +125,8 @@ def _open_items(
     items = []
     for row in moves:
         currency = row["currency_id"][1]
+        if currency not in EXPONENTS:
+            continue  # One that is no more: no line of a bank pays it.
         sign = -1 if row["move_type"] == "out_refund" else 1
         on_way = sum((target.left for target in outstanding.get(row["id"], ())), Decimal(0))
         partner = row["commercial_partner_id"]
@@ -290,6 +293,10 @@ def _settled(row: Row, journal: BankJournal, parts: tuple[Part, ...]) -> Settled
     )
 
 
+_Paid = list[tuple[int, Decimal]]
+"""Invoices, and how much of each is paid."""
+
+
 @dataclass
 class SettledBy:
     """What the entry of a bank line settled: parts of invoices, and the journal items that a return
@@ -314,9 +321,7 @@ def settled_by(
     own = {row["id"]: row for row in odoo.find(ITEM, "move_id", entries, fields, also=accounts)}
     pairs = _pairs(odoo, own)
     others = odoo.by_id(ITEM, {other for _, other, _ in pairs}, _ITEM_FIELDS)
-    payments = {row["payment_id"][0] for row in others.values() if row["payment_id"]}
-    paid = odoo.by_id(_PAYMENT, payments, ("reconciled_invoice_ids",))
-    owed = _owed_by(odoo, payments)
+    owed = _owed_by(odoo, {row["payment_id"][0] for row in others.values() if row["payment_id"]})
     invoices = _invoices(odoo, {row["move_id"][0] for row in others.values()})
     for item, row in own.items():
         entry = found[row["move_id"][0]]
@@ -326,24 +331,29 @@ def settled_by(
                 continue
             there = others[other]
             if there["payment_id"]:
-                payment = there["payment_id"][0]
-                for invoice in paid.get(payment, {}).get("reconciled_invoice_ids", [])[:1]:
-                    parts.append(Part(move=invoice, amount=Money.rounded(amount, journal.currency)))
-                if parts:
-                    entry.items += owed.get(payment, [])
+                known = {target.item for target in entry.items}
+                for target, paid in owed.get(there["payment_id"][0], []):
+                    if target.item not in known:
+                        entry.items.append(target)
+                        parts += _parts(paid, journal)
             elif there["move_id"][0] in invoices:
-                move = there["move_id"][0]
-                parts.append(Part(move=move, amount=Money.rounded(amount, journal.currency)))
+                parts += _parts([(there["move_id"][0], amount)], journal)
                 if not any(known.item == item for known in entry.items):
                     entry.items.append(_target(row, frees=True))
         is_open = not any(mine == item for mine, _, _ in pairs) and exact(
             row["amount_residual_currency"]
         )
-        if is_open and exact(row["amount_residual_currency"]) < 0 and row["partner_id"]:
+        if is_open and row["partner_id"]:
             # Freed by an attempt that went no further, or by a person.
             entry.items.append(_target(row))
         entry.parts = (*entry.parts, *parts)
     return found
+
+
+def _parts(paid: _Paid, journal: BankJournal) -> list[Part]:
+    return [
+        Part(move=move, amount=Money.rounded(amount, journal.currency)) for move, amount in paid
+    ]
 
 
 def _pairs(odoo: OdooClient, own: Collection[int]) -> list[tuple[int, int, Decimal]]:
@@ -360,8 +370,9 @@ def _pairs(odoo: OdooClient, own: Collection[int]) -> list[tuple[int, int, Decim
     return pairs
 
 
-def _owed_by(odoo: OdooClient, payments: Collection[int]) -> dict[int, list[Target]]:
-    """By payment, its items on the customer's account: a return takes those back."""
+def _owed_by(odoo: OdooClient, payments: Collection[int]) -> dict[int, list[tuple[Target, _Paid]]]:
+    """By payment, its items on the customer's account, each with what it pays of invoices: a return
+    takes those back. What a return was set against already is not among them."""
     rows = odoo.find(
         ITEM,
         "payment_id",
@@ -372,9 +383,15 @@ def _owed_by(odoo: OdooClient, payments: Collection[int]) -> dict[int, list[Targ
             ("parent_state", "=", "posted"),
         ],
     )
-    found: defaultdict[int, list[Target]] = defaultdict(list)
+    pairs = _pairs(odoo, [row["id"] for row in rows])
+    others = odoo.by_id(ITEM, {other for _, other, _ in pairs}, ("move_id",))
+    moves = {item: row["move_id"][0] for item, row in others.items()}
+    invoices = _invoices(odoo, set(moves.values()))
+    found: defaultdict[int, list[tuple[Target, _Paid]]] = defaultdict(list)
     for row in rows:
-        found[row["payment_id"][0]].append(_target(row, frees=True))
+        paid = [(moves[other], amount) for mine, other, amount in pairs if mine == row["id"]]
+        if all(move in invoices for move, _ in paid):
+            found[row["payment_id"][0]].append((_target(row, frees=True), paid))
     return found
 
 

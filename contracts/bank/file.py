@@ -176,7 +176,8 @@ class BankFileState(Value):
 
     @property
     def is_over(self) -> bool:
-        return self.stage in (FileStage.DONE, FileStage.REFUSED)
+        """With nothing left to do: what is refused is put apart as well."""
+        return self.stage in (FileStage.DONE, FileStage.REFUSED) and self.exception is None
 
     @property
     def exceptions(self) -> tuple[StepException, ...]:

@@ -109,6 +109,8 @@ class _Matching:
     def _came_back(self) -> Verdict:
         if self.amount.is_positive:
             return self._not_ours(NotOursReason.OUTGOING)
+        if self.line.details is not Details.COMPLETE:
+            return self._park(_about_details(self.line))
         earlier = self._earlier()
         if len(earlier) == 1:
             [undone] = earlier

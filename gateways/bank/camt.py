@@ -176,22 +176,23 @@ class _Part:
         field = f"{self._field}.Ntry.{self._entries}"
         try:
             booked_on = entries.booked_on(entry) or self._made_on
-            key = self._key(entries.bank_reference(entry, payments), booked_on)
+            amount = entries.whole(entry)
+            key = self._key(entries.bank_reference(entry, payments), booked_on, amount)
             place = Place(self._account, self._owner, key, booked_on)
-            self._lines += entries.lines(entry, payments, place)
+            self._lines += entries.lines(entry, amount, payments, place)
         except GatewayError as error:
             message, where = f"{field}: {error.message}", f"{field}.{error.field}"
             raise business(SYSTEM, error.code, message, field=where, value=error.value) from None
         if len(self._lines) > MAX_LINES:
             raise _too_large(f"more than {MAX_LINES:,} payments in a statement")
 
-    def _key(self, reference: str, booked_on: date) -> str:
-        """The same however often the bank sends the entry. Its reference counts within a day:
-        some banks begin again each day or year. What has none is known by its place."""
-        if not reference:
-            place = f"{self._id}.{self._page}" if self._page > 1 else self._id
-            return f"{self._account}/{place}/#{self._entries}"
-        key = f"{self._account}/{booked_on}/{reference[:100]}"
+    def _key(self, reference: str, booked_on: date, amount: Money) -> str:
+        """The same however often the bank sends the entry, and in whichever order. Its reference
+        counts within a day, as some banks begin again each day or year; the amount tells apart
+        what has one reference, as a payment and its charges. What has no reference is known by its
+        statement."""
+        place = f"#{self._id}.{self._page}" if self._page > 1 else f"#{self._id}"
+        key = f"{self._account}/{booked_on}/{reference[:100] or place}/{amount.amount}"
         self._seen[key] += 1
         return key if self._seen[key] == 1 else f"{key}#{self._seen[key]}"
 

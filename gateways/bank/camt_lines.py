@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -248,14 +248,20 @@ def booked_on(entry: Element) -> date | None:
     return day(entry, "BookgDt") or day(entry, "ValDt")
 
 
-def lines(entry: Element, payments: Sequence[Payment], place: Place) -> list[BankLine]:
-    """The payments of an entry, or the entry as a whole where they are not known or do not add
-    up. One payment alone has the entry's amount, whatever it says of its own."""
-    amount = money(entry)
-    direction = sign(entry)
+def whole(entry: Element) -> Money:
+    """What an entry moves: positive of what came in."""
+    amount, direction = money(entry), sign(entry)
     if amount is None or not direction:
         raise malformed("Amt", "", "an amount and whether it is CRDT or DBIT")
-    whole, key = signed(amount, direction), place.key
+    return signed(amount, direction)
+
+
+def lines(
+    entry: Element, amount: Money, payments: Sequence[Payment], place: Place
+) -> list[BankLine]:
+    """The payments of an entry of this amount, or the entry as a whole where they are not known or
+    do not add up. One payment alone has the entry's amount, whatever it says of its own."""
+    key = place.key
     shared: dict[str, Any] = {
         "entry_key": key,
         "account": place.account,
@@ -264,18 +270,32 @@ def lines(entry: Element, payments: Sequence[Payment], place: Place) -> list[Ban
         "is_reversal": text(entry, "RvslInd") in ("true", "1"),
     }
     code = transaction_code(entry)
+    came_back = is_return_code(code)
+    if came_back:
+        # Not every bank says it of each payment, too.
+        payments = [replace(item, is_returned=True) for item in payments]
     added = kept_texts([item.text or "" for item in children(entry, "AddtlNtryInf")])
     if len(payments) <= 1 and not _is_awaited(entry, payments):
         alone = payments[0] if payments else NOTHING
-        facts = _facts(alone, whole, place)
+        facts = _facts(alone, amount, place)
         facts["texts"] = unique((*alone.texts, *added))[:MAX_TEXTS]
         facts["code"] = alone.code or code
-        facts["is_returned"] = alone.is_returned or is_return_code(code)
-        return [BankLine(key=f"{key}/0", amount=whole, **shared, **facts)]
-    amounts = _adding_up(payments, whole) if len(payments) > 1 else None
+        facts["is_returned"] |= came_back
+        return [BankLine(key=f"{key}/0", amount=amount, **shared, **facts)]
+    amounts = _adding_up(payments, amount) if len(payments) > 1 else None
     if amounts is None:
         state = Details.AWAITED if _is_awaited(entry, payments) else Details.DIFFERENT
-        return [BankLine(key=key, amount=whole, texts=added, code=code, details=state, **shared)]
+        return [
+            BankLine(
+                key=key,
+                amount=amount,
+                texts=added,
+                code=code,
+                is_returned=came_back,
+                details=state,
+                **shared,
+            )
+        ]
     return [
         BankLine(key=f"{key}/{index}", amount=part, **shared, **_facts(item, part, place))
         for index, (item, part) in enumerate(zip(payments, amounts, strict=True))

@@ -74,9 +74,15 @@ class Books:
             _make_dollar_journal(admin.with_company(COMPANY))
         return Books.of(self.odoo, account=Account(compact(unique("usd")), "USD"), journal="BUSD")
 
-    def invoice(self, price: str = "100.00", of: Open | None = None, currency: str = "EUR") -> Open:
+    def invoice(
+        self,
+        price: str = "100.00",
+        of: Open | None = None,
+        currency: str = "EUR",
+        kind: str = "Customer Invoice",
+    ) -> Open:
         """Of a new customer, or of the one who has this one."""
-        move = invoice(self.odoo, currency, price)
+        move = invoice(self.odoo, currency, price, kind=kind)
         if of is not None:
             customer = the(self.odoo, "account.move", of.id, "partner_id")["partner_id"][0]
             self.odoo.write("account.move", [move], {"partner_id": customer})
@@ -84,6 +90,10 @@ class Books:
         row = the(self.odoo, "account.move", move, "name", "partner_id", "amount_total")
         total = Money.rounded(row["amount_total"], currency)
         return Open(move, row["name"], row["partner_id"][1], total)
+
+    def credit_note(self, price: str, of: Open) -> Open:
+        """Of the customer who has this invoice, not set against it."""
+        return self.invoice(price, of, kind="Customer Credit Note")
 
     def file(self, *lines: BankLine) -> FileRef:
         return self.source.take(self.account.statement(*lines))

@@ -122,11 +122,12 @@ def invoice(
     price: str = "100.00",
     on: date = date(2026, 3, 2),
     code: str = "BUILD",
+    kind: str = "Customer Invoice",
 ) -> int:
     """A draft invoice of one line."""
     row = {
         "id": xid("invoice"),
-        "move_type": "Customer Invoice",
+        "move_type": kind,
         "partner_id/.id": customer(odoo),
         "currency_id/id": f"base.{currency}",
         "invoice_date": on,

@@ -15,15 +15,17 @@ from activities.bank import (
     PageRequest,
 )
 from activities.failures import BusinessRefusal
+from activities.odoo import bank_booking
+from activities.odoo.bank_ledger import SettledBy, settled_by
 from activities.odoo.payments import register_payment
-from contracts.bank.statement import Details, Notification
+from contracts.bank.statement import BankLine, Details, Notification
 from contracts.invoice.messages import PaymentReceived
 from contracts.money import Money
 from gateways.errors import GatewayError, transient
 from gateways.odoo import OdooClient
 from sandbox.bank_files import notification_file
 from tests.bank_source import ACCOUNT, paid
-from tests.odoo.bank_books import ITEM, LINE, MOVE, Books
+from tests.odoo.bank_books import ITEM, LINE, MOVE, Books, Open
 from tests.odoo.helpers import locked
 from tests.world import unique
 
@@ -309,3 +311,204 @@ def test_what_somebody_else_settles_in_the_same_moment_is_not_paid_twice(
     assert (counted(applied), codes(applied)) == ({"booked": 1}, ["invoice_paid_already"])
     assert [it.of(books.odoo)[0] for it in (one, two)] == ["paid", "paid"]
     assert [len(books.balances(line)) for line in lines] == [2, 2]
+
+
+@pytest.mark.parametrize("details", [Details.AWAITED, Details.DIFFERENT])
+def test_an_entry_whose_payment_was_booked_comes_again_without_it(
+    books: Books, details: Details
+) -> None:
+    one = books.invoice()
+    line = paid(str(one.total.amount), one.number, one.customer)
+    assert counted(books.apply(line)) == {"booked": 1}
+    whole = line.replace(key=line.entry_key, details=details, texts=())
+    applied = books.apply(whole)
+    assert (counted(applied), codes(applied)) == ({"known": 1}, [])
+
+
+def _lose_reconciling(
+    books: Books, monkeypatch: pytest.MonkeyPatch, back: BankLine, after: int
+) -> None:
+    """The worker is lost before Odoo hears of a match, once so many were undone."""
+    call = OdooClient.call
+    undone: list[str] = []
+
+    def lost(odoo: OdooClient, model: str, name: str, *arguments: Any, **named: Any) -> Any:
+        if name == "reconcile" and len(undone) == after:
+            raise transient("odoo", "no_answer", "the worker is lost")
+        undone.extend([name] * (name == "remove_move_reconcile"))
+        return call(odoo, model, name, *arguments, **named)
+
+    file = books.file(back)
+    with monkeypatch.context() as patch:
+        patch.setattr(OdooClient, "call", lost)
+        with pytest.raises(GatewayError, match="lost"):
+            books.applied(file)
+    applied = books.applied(file)
+    assert (counted(applied), codes(applied)) == ({"returned": 1}, [])
+
+
+@pytest.mark.parametrize("after", [1, 2])
+def test_a_return_that_is_lost_on_the_way_takes_back_a_credit_note_too(
+    books: Books, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    one = books.invoice()
+    note = books.credit_note("40.00", of=one)
+    id = unique("e2e")
+    left = one.total - note.total
+    there = paid(str(left.amount), f"{one.number} {note.number}", one.customer, id=id)
+    assert counted(books.apply(there)) == {"booked": 1}
+    back = paid(str(-left.amount), "returned", id=id, returned="AM04")
+    _lose_reconciling(books, monkeypatch, back, after)
+    assert sorted(books.balances(back)) == sorted(-it for it in books.balances(there))
+    assert all(item["reconciled"] for item in books.items(back) if item["balance"] > 0)
+    assert [it.of(books.odoo)[0] for it in (one, note)] == ["not_paid", "not_paid"]
+
+
+def test_a_return_of_a_registered_payment_that_is_lost_on_the_way_is_repeated(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, id = books.invoice(), unique("e2e")
+    payment = PaymentReceived(reference=unique("pay"), amount=one.total, paid_on="2026-03-02")
+    register_payment(books.odoo, one.id, payment)
+    there = paid(str(one.total.amount), one.number, one.customer, id=id)
+    assert counted(books.apply(there)) == {"booked": 1}
+    back = paid(str(-one.total.amount), "returned", id=id, returned="AM04")
+    _lose_reconciling(books, monkeypatch, back, 1)
+    assert one.of(books.odoo) == ("not_paid", one.total)
+    before = books.items(back)
+    twice = paid(str(-one.total.amount), "returned", id=id, returned="AM04")
+    assert codes(books.apply(twice)) == ["return_unidentified"]
+    assert books.items(back) == before
+
+
+def _collection(books: Books, *invoices: Open, says: str = "") -> tuple[BankLine, DetailsRequest]:
+    """An entry on a statement that sums payments of these, and the notification of them."""
+    total = Money.total((it.total for it in invoices), "EUR")
+    entry = paid(str(total.amount), "Collection")
+    whole = entry.replace(key=entry.entry_key, details=Details.AWAITED)
+    assert codes(books.apply(whole)) == ["payment_details_awaited"]
+    parts = tuple(
+        entry.replace(
+            key=f"{entry.entry_key}/{place}",
+            amount=it.total,
+            counterparty=it.customer,
+            texts=(says or it.number,),
+        )
+        for place, it in enumerate(invoices)
+    )
+    file = books.source.take_bytes(notification_file([Notification(account=ACCOUNT, lines=parts)]))
+    return whole, DetailsRequest(file=file, repeated=[], detailed=[], most_parked=10)
+
+
+@pytest.mark.parametrize("after", [0, 1])
+def test_payments_of_an_entry_that_are_lost_on_the_way_are_all_matched(
+    books: Books, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    one = books.invoice()
+    two = books.invoice(of=one)
+    whole, asked = _collection(books, one, two)
+    call = OdooClient.call
+    matched: list[str] = []
+
+    def lost(odoo: OdooClient, model: str, name: str, *arguments: Any, **named: Any) -> Any:
+        if name == "reconcile" and len(matched) == after:
+            raise transient("odoo", "no_answer", "the worker is lost")
+        matched.extend([name] * (name == "reconcile"))
+        return call(odoo, model, name, *arguments, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(OdooClient, "call", lost)
+        with pytest.raises(GatewayError, match="lost"):
+            books.activities.apply_bank_details(asked)
+    applied = books.activities.apply_bank_details(asked)
+    assert (applied.counts.booked, applied.parked) == (2, [])
+    assert [it.of(books.odoo)[0] for it in (one, two)] == ["paid", "paid"]
+    assert len(books.balances(whole)) == 3
+
+
+def test_a_payment_of_an_entry_that_is_registered_in_the_same_moment_is_matched_with_that(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = books.invoice()
+    two = books.invoice(of=one)
+    whole, asked = _collection(books, one, two)
+    other = PaymentReceived(reference=unique("pay"), amount=two.total, paid_on="2026-03-02")
+    call = OdooClient.call
+    told: list[str] = []
+
+    def after_the_other(
+        odoo: OdooClient, model: str, name: str, *arguments: Any, **named: Any
+    ) -> Any:
+        if name == "reconcile" and not told:
+            told.append(name)
+            register_payment(books.odoo, two.id, other)
+        return call(odoo, model, name, *arguments, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(OdooClient, "call", after_the_other)
+        with pytest.raises(GatewayError):
+            books.activities.apply_bank_details(asked)
+    applied = books.activities.apply_bank_details(asked)
+    assert (applied.counts.booked, applied.parked) == (2, [])
+    accounts = [item["account_id"][1] for item in books.items(whole)]
+    assert sum("Outstanding Receipts" in account for account in accounts) == 1
+    assert [item["reconciled"] for item in books.items(whole)][1:] == [True, True]
+
+
+def test_a_return_takes_back_what_its_line_settled_and_no_other_amount(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is left of it would be booked as a small difference."""
+    one = books.invoice()
+    two, id = books.invoice(of=one), unique("e2e")
+    there = paid(
+        str((one.total + two.total).amount), f"{one.number} {two.number}", one.customer, id=id
+    )
+    assert counted(books.apply(there)) == {"booked": 1}
+    wrong = paid("-50.00", "returned", returned="AM04")
+    assert codes(books.apply(wrong)) == ["return_unidentified"]
+    with pytest.raises(BusinessRefusal, match="payment_amount_differs"):
+        books.settle(wrong, undoes=there.key)
+    assert books.balances(wrong) == [50.0, -50.0]
+
+    def moved(*arguments: Any) -> dict[int, SettledBy]:
+        """As if people had moved what paid the second invoice to something else."""
+        found = settled_by(*arguments)
+        return {it: SettledBy(by.parts, by.items[:1]) for it, by in found.items()}
+
+    monkeypatch.setattr(bank_booking, "settled_by", moved)
+    back = paid(str(-there.amount.amount), "returned", id=id, returned="AM04")
+    assert codes(books.apply(back)) == ["payment_amount_differs"]
+    assert len(books.balances(back)) == 2
+    assert [it.of(books.odoo)[0] for it in (one, two)] == ["paid", "paid"]
+
+
+def test_an_invoice_in_a_currency_that_is_no_more_holds_up_no_line(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kuna of long ago that nobody wrote off."""
+    old, one = books.invoice(), books.invoice()
+    search_read = OdooClient.search_read
+
+    def in_kuna(odoo: OdooClient, model: str, *arguments: Any, **named: Any) -> Any:
+        rows = search_read(odoo, model, *arguments, **named)
+        for row in rows:
+            if model == MOVE and row["id"] == old.id and "currency_id" in row:
+                row["currency_id"] = [999, "HRK"]
+        return rows
+
+    monkeypatch.setattr(OdooClient, "search_read", in_kuna)
+    line = paid(str(one.total.amount), one.number, one.customer)
+    theirs = paid(str(old.total.amount), old.number, old.customer)
+    applied = books.apply(line, theirs)
+    assert (counted(applied), len(applied.parked)) == ({"booked": 1}, 1)
+
+
+def test_of_more_payments_than_may_wait_the_first_have_candidates(books: Books) -> None:
+    """An entry has thousands: what is remembered of them must fit into the workflow's state."""
+    one = books.invoice()
+    _, asked = _collection(
+        books, one, books.invoice(of=one), books.invoice(of=one), says="thank you"
+    )
+    applied = books.activities.apply_bank_details(asked.model_copy(update={"most_parked": 2}))
+    assert [bool(it.candidates) for it in applied.parked] == [True, True, False]

@@ -4,6 +4,7 @@ played by the tests."""
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -40,7 +41,7 @@ from contracts.bank.file import (
     Settlement,
 )
 from contracts.money import Money
-from contracts.problems import finding
+from contracts.problems import Problem, finding
 from starters.client import Refused, bank, calls
 from tests.temporal import end_all, new_namespace
 from tests.world import ENTITY, unique
@@ -56,9 +57,15 @@ _AT_ONCE = 8
 
 @dataclass
 class PlayedBank:
-    """Every line of the file parks; `refuses` is why the file cannot be read."""
+    """Every line of the file parks; `refuses` is why the file cannot be read, `stays` why it cannot
+    be moved. With `while_read` it is read once that is set."""
 
+    lines: int = LINES
+    notices: list[Problem] = field(default_factory=list)
     refuses: str = ""
+    stays: str = ""
+    while_read: threading.Event | None = None
+    put_apart: int = 0
     pages: list[tuple[int, int]] = field(default_factory=list)
     settled: list[str] = field(default_factory=list)
     gone: set[str] = field(default_factory=set)
@@ -66,9 +73,11 @@ class PlayedBank:
 
     @activity.defn(name="read_bank_file")
     def read(self, file: FileRef) -> FileRead:
+        if self.while_read is not None:
+            self.while_read.wait(30)
         if self.refuses:
             raise BusinessRefusal(self.refuses, "not now", field="accounts")
-        return FileRead(lines=LINES)
+        return FileRead(lines=self.lines, notices=self.notices)
 
     @activity.defn(name="apply_bank_lines")
     def apply(self, page: PageRequest) -> PageApplied:
@@ -98,6 +107,9 @@ class PlayedBank:
 
     @activity.defn(name="refuse_bank_file")
     def refuse(self, refused: RefusedFile) -> Done:
+        if self.stays:
+            raise BusinessRefusal(self.stays, "not here", field="folder")
+        self.put_apart += 1
         return Done()
 
 
@@ -218,3 +230,38 @@ async def test_what_fails_parks_is_tried_again_and_what_is_settled_in_odoo_is_of
     for _ in range(2):
         await bank.decide(playing.client, file, FileDecision.RETRY, by=ANA)
     await playing.until(lambda view: view.state.stage is FileStage.DONE)
+
+
+async def test_a_file_is_refused_only_once_it_is_put_apart(playing: Playing) -> None:
+    """Else the next sweep finds it where it was, and begins anew."""
+    played, file = playing.played, playing.file.workflow_id
+    played.refuses, played.stays = "bank_account_unknown", "access_denied"
+    played.while_read = threading.Event()
+    assert await bank.start(playing.client, playing.file)
+    refuse = FileDecision.REFUSE
+    await bank.decide(playing.client, file, refuse, by=ANA, reason="not ours")
+    played.while_read.set()
+    await playing.until(
+        lambda view: [item.code for item in view.state.exceptions] == ["access_denied"]
+    )
+    played.stays = ""
+    await bank.decide(playing.client, file, FileDecision.RETRY, by=ANA)
+    handle = playing.client.get_workflow_handle(file)
+    view = BankFileView.model_validate(await handle.result())
+    assert (view.state.stage, view.state.exception) == (FileStage.REFUSED, None)
+    assert played.put_apart == 1
+
+
+async def test_a_gap_that_is_filled_in_part_is_shown_as_it_is_now(playing: Playing) -> None:
+    """Of two statements that are missing one comes: the other is missed all the same."""
+    played, file = playing.played, playing.file.workflow_id
+    first, then = (finding("statement_gap", "opening", "9", closing) for closing in ("1", "3"))
+    played.lines, played.notices = 0, [first]
+    assert await bank.start(playing.client, playing.file)
+    await playing.until(lambda view: view.state.notices == (first,))
+    played.notices = [then]
+    await bank.decide(playing.client, file, FileDecision.RETRY, by=ANA)
+    await playing.until(lambda view: view.state.notices == (then,))
+    await bank.decide(playing.client, file, FileDecision.ACCEPT, by=ANA)
+    done = await playing.until(lambda view: view.state.stage is FileStage.DONE)
+    assert done.state.notices == ()

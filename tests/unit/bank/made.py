@@ -20,7 +20,7 @@ def euros(amount: str) -> Money:
 
 def line(amount: str = "1210.00", *, reference: str = "BANK-1", **facts: Any) -> BankLine:
     """A payment of a single entry."""
-    key = facts.pop("entry_key", f"{ACCOUNT}/{DAY}/{reference}")
+    key = facts.pop("entry_key", f"{ACCOUNT}/{DAY}/{reference}/{euros(amount).amount}")
     known = {"key": f"{key}/0", "entry_key": key, "account": ACCOUNT, "booked_on": DAY}
     return BankLine(**{**known, "amount": euros(amount), **facts})
 

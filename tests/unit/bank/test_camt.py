@@ -4,6 +4,7 @@ official schemas judge what is written."""
 from __future__ import annotations
 
 import io
+from collections import Counter
 from datetime import date
 from decimal import Decimal
 from functools import cache
@@ -76,12 +77,12 @@ TYPICAL = statement(
         end_to_end_id="DD-5",
     ),
     line("-3.10", reference="BANK-3", code="ACMT/MDOP/CHRG", texts=("charges",), is_reversal=True),
-    line("20.00", entry_key=f"{ACCOUNT}/{DAY}/BANK-4", texts=("first",)),
-    line("30.00", entry_key=f"{ACCOUNT}/{DAY}/BANK-4", key=f"{ACCOUNT}/{DAY}/BANK-4/1"),
-    line("12.00", entry_key=f"{ACCOUNT}/ST-1/#5"),
+    line("20.00", entry_key=f"{ACCOUNT}/{DAY}/BANK-4/50.00", texts=("first",)),
+    line("30.00", entry_key=f"{ACCOUNT}/{DAY}/BANK-4/50.00", key=f"{ACCOUNT}/{DAY}/BANK-4/50.00/1"),
+    line("12.00", reference="#ST-1"),
     line(
         "77.00",
-        key=f"{ACCOUNT}/{DAY}/BANK-6",
+        key=f"{ACCOUNT}/{DAY}/BANK-6/77.00",
         reference="BANK-6",
         details=Details.AWAITED,
         texts=("collective",),
@@ -112,7 +113,7 @@ def test_a_notification_is_read_as_it_was_written_in_every_version(version: int)
 
 
 def test_a_file_of_several_statements_and_pages_is_read_whole() -> None:
-    paged = statement(line("5.00", entry_key=f"{ACCOUNT}/LONG.2/#1"), statement_id="LONG", page=2)
+    paged = statement(line("5.00", reference="#LONG.2"), statement_id="LONG", page=2)
     other = statement(statement_id="NEXT", sequence=None, opening=euros("-10.00"))
     file = statement_file([TYPICAL, paged, other])
     assert_valid(file, "053", 8)
@@ -131,18 +132,20 @@ def statements(draw: st.DrawFn) -> BankStatement:
     currency = draw(_CURRENCIES)
     cents = st.integers(1, 10**11)
     lines: list[BankLine] = []
+    seen: Counter[str] = Counter()
     for number in range(1, draw(st.integers(0, 5)) + 1):
         booked = draw(_DAYS)
-        key = (
-            f"{ACCOUNT}/{booked}/R{number}" if draw(st.booleans()) else f"{ACCOUNT}/ST-1/#{number}"
-        )
         sign = draw(st.sampled_from([1, -1]))
         count = draw(st.integers(1, 3))
         whole = count == 1 and draw(st.booleans())
         shared = {"value_on": draw(st.none() | _DAYS), "is_reversal": draw(st.booleans())}
-        for index in range(count):
-            unit = Decimal(1).scaleb(-EXPONENTS[currency])
-            amount = Money.exact(sign * draw(cents) * unit, currency)
+        unit = Decimal(1).scaleb(-EXPONENTS[currency])
+        amounts = [Money.exact(sign * draw(cents) * unit, currency) for _ in range(count)]
+        total = Money.total(amounts, currency).amount
+        key = f"{ACCOUNT}/{booked}/{f'R{number}' if draw(st.booleans()) else '#ST-1'}/{total}"
+        seen[key] += 1
+        key = key if seen[key] == 1 else f"{key}#{seen[key]}"
+        for index, amount in enumerate(amounts):
             lines.append(
                 BankLine(
                     key=key if whole else f"{key}/{index}",
@@ -307,13 +310,31 @@ def test_a_line_has_the_same_key_in_every_file() -> None:
 def test_what_has_no_reference_of_its_own_is_known_by_its_place() -> None:
     names = ("NONREF", "000000", "SAME", "SAME", "")
     found = lines_of(*(entry(f"<AcctSvcrRef>{name}</AcctSvcrRef>") for name in names))
-    assert [item.entry_key.removeprefix(ACCOUNT) for item in found] == [
-        "/ST-1/#1",
-        "/ST-1/#2",
-        "/2026-11-27/SAME",
-        "/2026-11-27/SAME#2",
-        "/ST-1/#5",
+    assert [item.entry_key.removeprefix(f"{ACCOUNT}/2026-11-27/") for item in found] == [
+        "#ST-1/100.00",
+        "#ST-1/100.00#2",
+        "SAME/100.00",
+        "SAME/100.00#2",
+        "#ST-1/100.00#3",
     ]
+
+
+def test_entries_of_one_reference_have_the_same_keys_in_any_order_and_selection() -> None:
+    """As a payment and its charges have, which a bank sends within the day and again at its end."""
+    shared = "<AcctSvcrRef>SAME</AcctSvcrRef>"
+    payment, charges = entry(shared), entry(shared, amount="2.00", direction="DBIT")
+    keys = [
+        {item.key: item.amount for item in lines_of(*some)}
+        for some in ((payment,), (charges,), (charges, payment))
+    ]
+    assert keys[0] | keys[1] == keys[2]
+    assert len(keys[2]) == 2
+
+
+def test_statements_that_all_have_one_id_have_other_lines_each_day() -> None:
+    tomorrow = entry("").replace("2026-11-27", "2026-11-28")
+    [today], [next_day] = lines_of(entry("")), lines_of(tomorrow)
+    assert today.key != next_day.key
 
 
 def test_the_first_and_last_page_have_interim_balances() -> None:
@@ -398,3 +419,24 @@ def test_a_statement_without_an_account_is_refused() -> None:
     with pytest.raises(GatewayError, match="account") as refused:
         read(file)
     assert refused.value.code == "bank_value_malformed"
+
+
+_CAME_BACK = (
+    "<BkTxCd><Domn><Cd>PMNT</Cd><Fmly><Cd>IDDT</Cd><SubFmlyCd>UPDD</SubFmlyCd></Fmly></Domn>"
+    "</BkTxCd>"
+)
+
+
+def test_a_collection_that_came_back_is_a_return_before_its_payments_are_known() -> None:
+    batch = "<NtryDtls><Btch><NbOfTxs>3</NbOfTxs></Btch></NtryDtls>"
+    [whole] = lines_of(entry(_CAME_BACK + batch, direction="DBIT"))
+    assert (whole.details, whole.is_returned) == (Details.AWAITED, True)
+
+
+def test_payments_are_returns_where_their_entry_alone_says_so() -> None:
+    payments = details('<Amt Ccy="EUR">60.00</Amt>', '<Amt Ccy="EUR">40.00</Amt>')
+    found = lines_of(entry(_CAME_BACK + payments, direction="DBIT"))
+    assert [(str(item.amount), item.is_returned) for item in found] == [
+        ("-60.00 EUR", True),
+        ("-40.00 EUR", True),
+    ]

@@ -455,3 +455,14 @@ def test_a_ledger_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("contracts.bank.ledger.MAX_ITEMS", 1)
     with pytest.raises(ValueError, match="more than 1 invoices"):
         ledger()
+
+
+def test_a_collection_that_came_back_waits_for_its_payments() -> None:
+    """It is not ours to forget: the invoices that it paid are open again."""
+    for details, code in [
+        (Details.AWAITED, "payment_details_awaited"),
+        (Details.DIFFERENT, "payment_details_differ"),
+    ]:
+        found = match(line("-500.00", is_returned=True, details=details), Ledger(), POLICY)
+        assert isinstance(found, Parked)
+        assert found.problem.code == code
