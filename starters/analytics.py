@@ -98,7 +98,7 @@ class Export:
 
     def __post_init__(self) -> None:
         self._tally = Tally(self.day)
-        self._since = months_until(self.day)[0]
+        self._since = self.calendar.begins(months_until(self.day)[0])
         self._billed: dict[tuple[str, date], Decimal] = {}
 
     async def batches(self) -> AsyncIterator[Batch]:
@@ -209,14 +209,15 @@ class Export:
     def _months(
         self, employee: Employee, worked: Hours, billable: Hours
     ) -> dict[date, PersonMonth]:
-        return {
-            month: PersonMonth(
-                worked=worked.get((employee.id, month), invoices.ZERO),
-                billable=billable.get((employee.id, month), invoices.ZERO),
-                billed=self._billed.get((employee.email or employee.name, month), invoices.ZERO),
-            )
-            for month in months_until(self.day)
-        }
+        found = {}
+        for month in months_until(self.day):
+            hours = worked.get((employee.id, month), invoices.ZERO)
+            if employee.has_row(month, hours):
+                # Taken by the first, where several have one address: hours are billed once.
+                billed = self._billed.pop((employee.email or employee.name, month), invoices.ZERO)
+                of_these = billable.get((employee.id, month), invoices.ZERO)
+                found[month] = PersonMonth(worked=hours, billable=of_these, billed=billed)
+        return found
 
 
 def _pipeline(row: ContractRow) -> Row:
