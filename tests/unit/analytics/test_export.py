@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, cast
 
+import pytest
 from temporalio.client import Client
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
@@ -15,7 +16,8 @@ from contracts.analytics.tables import PIPELINE
 from contracts.analytics.work import Employee
 from contracts.calendar import BusinessCalendar
 from gateways.odoo import OdooClient
-from starters.analytics import Export
+from starters.analytics import Export, TooManyUnreadable
+from starters.client import NoAnswer, Refused, calls, portfolio
 from workflows import search_attributes
 
 DAY = date(2026, 5, 31)
@@ -24,10 +26,11 @@ APRIL, MAY = date(2026, 4, 1), date(2026, 5, 1)
 
 @dataclass
 class Run:
-    """A contract that waits for its signature, as lists have it."""
+    """A contract, as lists have it."""
 
     id: str
     start_time: datetime
+    stage: str = "signing"
 
     @property
     def typed_search_attributes(self) -> TypedSearchAttributes:
@@ -35,7 +38,7 @@ class Run:
         return TypedSearchAttributes(
             [
                 SearchAttributePair(search_attributes.CONTRACT_ID, name),
-                SearchAttributePair(search_attributes.CONTRACT_STAGE, "signing"),
+                SearchAttributePair(search_attributes.CONTRACT_STAGE, self.stage),
             ]
         )
 
@@ -89,6 +92,28 @@ async def test_a_contract_that_begins_a_new_run_meanwhile_is_not_left_out() -> N
     runs = [Run(f"contract/northwind/C-{n}", ago + timedelta(hours=n)) for n in range(3)]
     found = await pipeline(export(Lists(runs, continues=runs[0].id)))
     assert sorted(found) == ["C-0", "C-1", "C-2"]
+
+
+async def test_where_no_worker_answers_there_is_no_export_however_few_contracts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A day without its contracts would replace the one that has them."""
+    monkeypatch.setattr(portfolio, "_AGAIN_AFTER_SECONDS", 0)
+    failures: list[Exception] = []
+
+    async def fails(*_: object) -> None:
+        raise failures[0]
+
+    monkeypatch.setattr(calls, "query", fails)
+    ago = datetime.now(UTC) - timedelta(days=30)
+    runs = [Run(f"contract/northwind/C-{n}", ago + timedelta(hours=n), "active") for n in range(3)]
+    failures[:] = [NoAnswer("no worker answered")]
+    with pytest.raises(TooManyUnreadable, match="no worker answered"):
+        await pipeline(export(Lists(runs)))
+    failures[:] = [Refused("it cannot be replayed")]  # says a worker
+    of = export(Lists(runs))
+    await pipeline(of)
+    assert set(of.unreadable) == {run.id for run in runs}
 
 
 async def test_a_contract_ended_by_the_day_of_its_legal_entity() -> None:
