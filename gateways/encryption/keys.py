@@ -166,6 +166,8 @@ class KeyRing:
         return self._first(scope) or self._opened(key_id)  # the second says why it is not there
 
     def _opened(self, key_id: str) -> DataKey:
+        # Also where its record is there: an erasure ended half-way, or a backup brought it back.
+        self._refuse_erased(_checked(key_id).rpartition("/")[0])
         return DataKey(key_id, AESGCM(self._unwrapped(key_id)))
 
     def _unwrapped(self, key_id: str) -> bytes:

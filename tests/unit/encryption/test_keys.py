@@ -204,6 +204,17 @@ def test_an_erasure_that_ended_half_way_is_ended_by_the_next(tmp_path: Path) -> 
     assert list(ring.wrapped(CONTRACT)) == []
 
 
+def test_an_erased_key_that_a_backup_brought_back_opens_nothing(tmp_path: Path) -> None:
+    key = key_ring(tmp_path).key_for(CONTRACT)
+    store = FolderStore(tmp_path)
+    record = store.read(f"keys/{key.id}/old") or b""
+    key_ring(tmp_path).erase(CONTRACT, by="ana", reason="asked for it", at=NOW)
+    store.create(f"keys/{key.id}/old", record)
+    with pytest.raises(GatewayError) as caught:
+        key_ring(tmp_path).key(key.id)
+    assert caught.value.code == "key_erased"
+
+
 def test_a_key_that_is_erased_while_it_is_made_says_so(tmp_path: Path) -> None:
     class Meanwhile(FolderStore):
         """Another process erases the scope as soon as it has a key."""
