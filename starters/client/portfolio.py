@@ -18,6 +18,7 @@ from contracts.contract.state import ENDED, UNSIGNED, ContractStage
 from contracts.identifiers import contract_workflow_id
 from starters.client import calls
 from starters.client.calls import Unreadable
+from starters.client.errors import Refused
 from starters.client.listing import ContractRow, conditions, contract_row
 from starters.client.messages import FACTS
 from starters.client.names import CONTRACT_WORKFLOW, INVOICE_WORKFLOW
@@ -25,6 +26,8 @@ from workflows import search_attributes
 
 PAGE_CONTRACTS = 200
 _AGAIN_AFTER_SECONDS = 2
+_ERASED = "[key_erased]"
+"""In what a worker answers for a contract whose keys were destroyed, so that nobody reads it."""
 _LISTS_LAG = timedelta(minutes=10)
 """Far longer than visibility lags, and than the server's clock may differ from ours."""
 
@@ -111,7 +114,12 @@ async def _facts(client: Client, asked: list[str], unreadable: Unreadable) -> li
     """What these contracts tell, in their order."""
 
     async def ask(contract: str) -> list[ContractFacts]:
-        return await calls.query(client, contract, FACTS)
+        try:
+            return await calls.query(client, contract, FACTS)
+        except Refused as error:
+            if _ERASED in str(error):
+                return []
+            raise
 
     late: list[str] = []
     found = await calls.each(asked, ask, lambda contract, _: late.append(contract))

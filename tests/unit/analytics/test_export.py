@@ -15,8 +15,11 @@ from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from contracts.analytics.tables import PIPELINE
 from contracts.analytics.work import Employee
 from contracts.calendar import BusinessCalendar
+from gateways import errors
+from gateways.encryption.keys import ERASED
+from gateways.encryption.masters import SYSTEM
 from gateways.odoo import OdooClient
-from starters.analytics import Export, TooManyUnreadable
+from starters.analytics import MOST_UNREADABLE, Export, TooManyUnreadable
 from starters.client import NoAnswer, Refused, calls, portfolio
 from workflows import search_attributes
 
@@ -114,6 +117,23 @@ async def test_where_no_worker_answers_there_is_no_export_however_few_contracts(
     of = export(Lists(runs))
     await pipeline(of)
     assert set(of.unreadable) == {run.id for run in runs}
+
+
+async def test_erased_contracts_tell_nothing_and_are_no_failure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However many there are: their keys were destroyed so that nobody reads them."""
+    erased = errors.business(SYSTEM, ERASED, "The keys of contract/northwind/C-1 were erased.")
+
+    async def fails(*_: object) -> None:
+        raise Refused(str(erased))
+
+    monkeypatch.setattr(calls, "query", fails)
+    ago = datetime.now(UTC) - timedelta(days=30)
+    ids = [f"contract/northwind/C-{n}" for n in range(MOST_UNREADABLE + 1)]
+    of = export(Lists([Run(key, ago + timedelta(hours=n), "closed") for n, key in enumerate(ids)]))
+    await pipeline(of)
+    assert of.unreadable == {}
 
 
 async def test_a_contract_ended_by_the_day_of_its_legal_entity() -> None:
