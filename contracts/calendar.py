@@ -42,6 +42,10 @@ class BusinessCalendar(Value):
         """The calendar date at `now` (aware) in the legal entity's zone."""
         return now.astimezone(ZoneInfo(self.time_zone)).date()
 
+    def begins(self, day: date) -> datetime:
+        """When `day` begins, as an aware UTC time."""
+        return datetime.combine(day, time.min, ZoneInfo(self.time_zone)).astimezone(UTC)
+
     def opening(self, day: date) -> datetime:
         """When business opens on `day`, as an aware UTC time."""
         return datetime.combine(day, OFFICE_OPENS, ZoneInfo(self.time_zone)).astimezone(UTC)

@@ -30,6 +30,7 @@ from contracts.calendar import BusinessCalendar
 from gateways.analytics.parquet import day_export
 from gateways.analytics.places import Place
 from gateways.odoo import OdooClient
+from starters.client.errors import Refused
 from starters.client.listing import ContractRow
 from starters.client.portfolio import ContractPage, contract_pages, waiting_since
 from wiring import remotes
@@ -42,7 +43,7 @@ MOST_UNREADABLE = 50
 
 
 class TooManyUnreadable(Exception):
-    """So many contracts give no answer that the export would say nothing."""
+    """So many contracts give no answer that the export would say nothing: or no worker answers."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +99,9 @@ class Export:
 
     def __post_init__(self) -> None:
         self._tally = Tally(self.day)
-        self._since = months_until(self.day)[0]
+        self._since = self.calendar.begins(months_until(self.day)[0])
         self._billed: dict[tuple[str, date], Decimal] = {}
+        self._is_answered = False
 
     async def batches(self) -> AsyncIterator[Batch]:
         """All rows; batches of several tables come in turn. Raises GatewayError, and what
@@ -140,11 +142,14 @@ class Export:
         count = 0
         pages = contract_pages(self.client, self.legal_entity, self._since, self._left_out)
         async for page in _ahead(pages):
+            self._is_answered = self._is_answered or bool(page.facts)
             self._refuse_too_many_unreadable()
             count += len(page.pipeline) + len(page.facts)
             self.progress(f"{self.legal_entity}: {count} contracts")
             async for found in self._of_contracts(page):
                 yield found
+        if self.unreadable and not self._is_answered:
+            raise TooManyUnreadable(f"no contract gave an answer, {self._last_unreadable()}")
         for what, words in kpis.WAITING.items():
             async for since in waiting_since(self.client, self.legal_entity, words):
                 self._tally.waits(what, self.calendar.today(since))
@@ -173,13 +178,17 @@ class Export:
 
     def _left_out(self, workflow_id: str, error: Exception) -> None:
         self.unreadable[workflow_id] = str(error)
+        self._is_answered = self._is_answered or isinstance(error, Refused)  # by a worker
 
     def _refuse_too_many_unreadable(self) -> None:
         if len(self.unreadable) > MOST_UNREADABLE:
-            *_, last = self.unreadable.values()
             raise TooManyUnreadable(
-                f"more than {MOST_UNREADABLE} contracts gave no answer, the last: {last}"
+                f"more than {MOST_UNREADABLE} contracts gave no answer, {self._last_unreadable()}"
             )
+
+    def _last_unreadable(self) -> str:
+        *_, last = self.unreadable.values()
+        return f"the last: {last}"
 
     # --- work -----------------------------------------------------------------------------------
 
@@ -209,14 +218,15 @@ class Export:
     def _months(
         self, employee: Employee, worked: Hours, billable: Hours
     ) -> dict[date, PersonMonth]:
-        return {
-            month: PersonMonth(
-                worked=worked.get((employee.id, month), invoices.ZERO),
-                billable=billable.get((employee.id, month), invoices.ZERO),
-                billed=self._billed.get((employee.email or employee.name, month), invoices.ZERO),
-            )
-            for month in months_until(self.day)
-        }
+        found = {}
+        for month in months_until(self.day):
+            hours = worked.get((employee.id, month), invoices.ZERO)
+            if employee.has_row(month, hours):
+                # Taken by the first, where several have one address: hours are billed once.
+                billed = self._billed.pop((employee.email or employee.name, month), invoices.ZERO)
+                of_these = billable.get((employee.id, month), invoices.ZERO)
+                found[month] = PersonMonth(worked=hours, billable=of_these, billed=billed)
+        return found
 
 
 def _pipeline(row: ContractRow) -> Row:

@@ -125,7 +125,8 @@ class BankFileWorkflow(Inbox):
             _refuse(decision_problems(self._state, asked))
 
     def noted(self, text: str) -> None:
-        workflow.logger.warning("%s: %s", workflow.info().workflow_id, text)
+        # The text has words of whoever sent it; what was sent is in the history.
+        workflow.logger.warning("%s: a message is unreadable", workflow.info().workflow_id)
 
     def _answer_before(self, asked: Message) -> str | None:
         """The answer to this request, where it was carried out, perhaps by an earlier run."""

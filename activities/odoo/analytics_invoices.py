@@ -65,7 +65,7 @@ NEEDS = (
         ),
         access=ACCOUNTING,
     ),
-    Need("account.journal", ("type", "company_id"), access=ACCOUNTING),
+    Need("account.journal", ("type", "company_id", "active"), access=ACCOUNTING),
     Need(_PARTIAL, _PARTIAL_FIELDS, access=ACCOUNTING, only_for=EXPORT),
     Need("sale.order", ("origin", "project_id"), access=SALES),
 )
@@ -191,7 +191,11 @@ class OdooPostedInvoices:
     @cached_property
     def _journals(self) -> frozenset[int]:
         """Where money comes and goes."""
-        domain = [("company_id", "=", self._company_id), ("type", "in", _OF_MONEY)]
+        domain = [
+            ("company_id", "=", self._company_id),
+            ("type", "in", _OF_MONEY),
+            ("active", "in", [True, False]),  # also of banks that are no longer used
+        ]
         rows = self._odoo.search_read("account.journal", domain, ["type"])
         return frozenset(row["id"] for row in rows)
 

@@ -88,11 +88,30 @@ class OdooWork:
         fields = ["origin", "project_id", "partner_id"]
         for rows in pages_of(self._odoo, "sale.order", domain, fields, PAGE_ORDERS):
             # `=like` takes an underscore for any letter.
-            orders = [row for row in rows if legal_entity_of(row["origin"]) == self._entity]
+            orders = self._firsts([row for row in rows if self._is_ours(row)])
             if orders:
                 projects = sorted(row["project_id"][0] for row in orders)
                 self._add(self.billable, [("project_id", "in", projects)])
                 yield self._spent(orders)
+
+    def _firsts(self, orders: Sequence[Row]) -> list[Row]:
+        """Those that are the first of their project, which is to count once: a copy of an order has
+        its origin, and people may give it the project, too."""
+        rows = self._odoo.find(
+            "sale.order",
+            "project_id",
+            sorted({row["project_id"][0] for row in orders}),
+            ["origin", "project_id"],
+            also=[("company_id", "=", self._company_id)],
+        )
+        first: dict[int, int] = {}
+        for row in filter(self._is_ours, rows):
+            project = row["project_id"][0]
+            first[project] = min(row["id"], first.get(project, row["id"]))
+        return [row for row in orders if first.get(row["project_id"][0], row["id"]) == row["id"]]
+
+    def _is_ours(self, order: Row) -> bool:
+        return legal_entity_of(order["origin"] or "") == self._entity
 
     def _spent(self, orders: Sequence[Row]) -> list[ProjectMonth]:
         ids = {row["project_id"][0] for row in orders}

@@ -333,7 +333,11 @@ class BankBooking:
                 for row in rows:
                     self._load_accounts([row])
             else:
-                activity.logger.warning("an account is not kept: %s: %s", rows[0], error)
+                # Not which: an account's number is nothing for a log.
+                partner = rows[0]["partner_id/.id"]
+                activity.logger.warning(
+                    "an account of the contact %s is not kept: %s", partner, error
+                )
 
 
 def _overtaken(key: str) -> Parked:

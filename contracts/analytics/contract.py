@@ -214,7 +214,7 @@ def _bills(ledger: Ledger, terms: PlanTerms) -> Iterator[Coming]:
     """The bills of a plan within the horizon: fees by the terms, others as the latest came to, or
     else by the least that is agreed."""
     for kind in terms.kinds:
-        usual = _usual(ledger, terms.key, kind) or getattr(terms.latest, "minimum", None)
+        usual = _usual(ledger, terms, kind) or getattr(terms.latest, "minimum", None)
         day = ledger.today
         for _ in range(_WEEKLY):
             due = terms.due_after(kind, day)
@@ -236,9 +236,11 @@ def _fee(ledger: Ledger, terms: PlanTerms, due: date) -> Money | None:
     return ledger.money(retainers.fee_of(plan, period))
 
 
-def _usual(ledger: Ledger, plan: str, kind: str) -> Money | None:
-    """The mean of what the latest issued bills of a plan come to; None while there is none."""
-    track = f"{plan}:{kind}"
+def _usual(ledger: Ledger, terms: PlanTerms, kind: str) -> Money | None:
+    """The mean of what the latest issued bills of a plan come to; None while there is none. Of a
+    plan with several kinds, such as a fee and the hours above it, they count with this one alone:
+    both may be on one bill."""
+    track = f"{terms.key}:{kind}"
     bills = [
         item
         for item in ledger.state.invoices.values()
@@ -247,8 +249,16 @@ def _usual(ledger: Ledger, plan: str, kind: str) -> Money | None:
     latest = sorted(bills, key=lambda item: item.due_on)[-LATEST_BILLS:]
     if not latest:
         return None
-    lines = [line for item in latest for line in item.lines if line.order_line == plan]
-    amount = sum((line.amount.amount for line in lines), ZERO)
+    is_only = terms.kinds == (kind,)
+    amount = sum(
+        (
+            amount
+            for item in latest
+            for key, (amount, _) in item.by_key.items()
+            if keys.order_line_of(key) == terms.key and (is_only or keys.kind_of(key) == kind)
+        ),
+        ZERO,
+    )
     return Money.rounded(amount / len(latest), ledger.currency)
 
 

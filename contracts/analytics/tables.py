@@ -100,7 +100,8 @@ class Billed(NamedTuple):
 
 class Collected(NamedTuple):
     """Money that came in for an invoice, or was paid back for a credit note (negative): one row for
-    each payment and each invoice that it settles."""
+    each payment and each invoice that it settles. A difference that the payment's own entry books,
+    such as what is within the tolerance, is in it."""
 
     contract: _ContractId
     customer: _Customer

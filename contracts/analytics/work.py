@@ -54,6 +54,10 @@ class Employee:
         """Whether the person belongs to the firm in a month, as far as anybody can tell."""
         return self.is_active and month >= month_of(self.since)
 
+    def has_row(self, month: date, worked: Decimal) -> bool:
+        """Whether a month is told: without hours only of who belongs to the firm then."""
+        return self.is_of(month) or bool(worked)
+
 
 @dataclass(frozen=True)
 class PersonMonth:
@@ -99,7 +103,7 @@ def utilization(
     belongs to the firm: the working hours of all are what utilization is a share of."""
     for month in months_until(day):
         hours = months.get(month, PersonMonth())
-        if not (employee.is_of(month) or hours.worked):
+        if not employee.has_row(month, hours.worked):
             continue
         week = employee.week_hours
         yield Utilization(

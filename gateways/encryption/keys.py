@@ -148,10 +148,13 @@ class KeyRing:
 
     def _sealing(self, scope: str) -> DataKey:
         self._refuse_erased(scope)
-        for item in self.wrapped(scope):
-            if item.master in self._masters.ids:
-                return self._opened(item.key_id)
-        return self._made(scope)
+        return self._first(scope) or self._made(scope)
+
+    def _first(self, scope: str) -> DataKey | None:
+        """The first key of a scope that a master from here opens."""
+        ours = (item for item in self.wrapped(scope) if item.master in self._masters.ids)
+        found = next(ours, None)
+        return self._opened(found.key_id) if found else None
 
     def _made(self, scope: str) -> DataKey:
         key_id = f"{scope}/{secrets.token_hex(4)}"
@@ -160,9 +163,11 @@ class KeyRing:
             self._delete_all(scope)
             self._refuse_erased(scope)
         # Where another process made one at the same moment, both take the first.
-        return self._opened(next(self.wrapped(scope)).key_id)
+        return self._first(scope) or self._opened(key_id)  # the second says why it is not there
 
     def _opened(self, key_id: str) -> DataKey:
+        # Also where its record is there: an erasure ended half-way, or a backup brought it back.
+        self._refuse_erased(_checked(key_id).rpartition("/")[0])
         return DataKey(key_id, AESGCM(self._unwrapped(key_id)))
 
     def _unwrapped(self, key_id: str) -> bytes:
@@ -170,10 +175,9 @@ class KeyRing:
         for _ in range(_TRIES):  # between list and read another process may change the master
             masters = [item.master for item in self._records(f"{_KEYS}{_checked(key_id)}/")]
             for master in sorted(self._masters.ids & set(masters)):
-                content = self._store.read(f"{_KEYS}{key_id}/{master}")
-                if content is not None:
-                    wrapped = base64.b64decode(json.loads(content)["wrapped"])
-                    return self._masters.unwrap(master, key_id, wrapped)
+                key = self._open_by(master, key_id)
+                if key is not None:
+                    return key
         scope = key_id.rpartition("/")[0]
         self._refuse_erased(scope)
         if masters:
@@ -184,6 +188,15 @@ class KeyRing:
         raise unavailable(
             f"the key {key_id} is not in the record store: see that [records] names the store it "
             "was made in, or bring it back from a backup"
+        )
+
+    def _open_by(self, master: str, key_id: str) -> bytes | None:
+        """The data key as this master opens it; None where it does not wrap it."""
+        content = self._store.read(f"{_KEYS}{key_id}/{master}")
+        if content is None:
+            return None
+        return self._masters.unwrap(
+            master, key_id, base64.b64decode(json.loads(content)["wrapped"])
         )
 
     # --- for people -----------------------------------------------------------------------------
@@ -204,7 +217,8 @@ class KeyRing:
         if item.master == self._masters.active:
             return False
         self._write(item.key_id, self._unwrapped(item.key_id))
-        self._store.delete(item.name)
+        if self._open_by(self._masters.active, item.key_id) is not None:
+            self._store.delete(item.name)  # not before the active one opens it
         if self.erasure(item.scope) is not None:
             self._delete_all(item.scope)
         return True
@@ -243,8 +257,9 @@ class KeyRing:
             raise errors.business(
                 SYSTEM,
                 ERASED,
-                f"The keys of {scope} were erased on {erased.at} by {erased.by} "
-                f"({erased.reason}): what was under them cannot be read any more.",
+                # In clear in Temporal, so without the words of a person.
+                f"The keys of {scope} were erased on {erased.at}: what was under them cannot be "
+                "read any more. By whom and why: c2c keys list.",
             )
 
     def _delete_all(self, scope: str) -> None:

@@ -80,7 +80,7 @@ class FolderStore:
         return self._folder / f"{checked_name(name)}{_SUFFIX}"
 
     def _walk(self, below: Path) -> Iterator[str]:
-        for folder, _, files in os.walk(below):
+        for folder, _, files in os.walk(below, onerror=_raise_unless_missing):
             for file in files:
                 if file.endswith(_SUFFIX):
                     path = Path(folder, file.removesuffix(_SUFFIX))
@@ -102,6 +102,12 @@ def _reached(name: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise unavailable(name, error.strerror or type(error).__name__) from error
+
+
+def _raise_unless_missing(error: OSError) -> None:
+    """What cannot be listed may hold records: it must not look as if there were none."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, datetime, timedelta
 
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecution
 
 from contracts.analytics.contract import ContractFacts
 from contracts.contract.state import ENDED, UNSIGNED, ContractStage
 from contracts.identifiers import contract_workflow_id
 from starters.client import calls
 from starters.client.calls import Unreadable
+from starters.client.errors import Refused
 from starters.client.listing import ContractRow, conditions, contract_row
 from starters.client.messages import FACTS
 from starters.client.names import CONTRACT_WORKFLOW, INVOICE_WORKFLOW
@@ -25,6 +26,10 @@ from workflows import search_attributes
 
 PAGE_CONTRACTS = 200
 _AGAIN_AFTER_SECONDS = 2
+_ERASED = "[key_erased]"
+"""In what a worker answers for a contract whose keys were destroyed, so that nobody reads it."""
+_LISTS_LAG = timedelta(minutes=10)
+"""Far longer than visibility lags, and than the server's clock may differ from ours."""
 
 PIPELINE = UNSIGNED | {ContractStage.PROVISIONING}
 """The stages of a contract that does not run yet."""
@@ -39,22 +44,34 @@ class ContractPage:
 
 
 async def contract_pages(
-    client: Client, legal_entity: str, ended_since: date, unreadable: Unreadable
+    client: Client, legal_entity: str, ended_since: datetime, unreadable: Unreadable
 ) -> AsyncIterator[ContractPage]:
-    """The contracts of a legal entity that are under way, or ended since a day. One that gives no
+    """The contracts of a legal entity that are under way, or ended since then. One that gives no
     answer goes to `unreadable`."""
-    ids: set[str] = set()
     rows: list[ContractRow] = []
-    async for run in client.list_workflows(_where(legal_entity, ended_since)):
-        # Visibility lags: between two runs both may be listed as the newest for a moment.
-        if run.id not in ids:
-            ids.add(run.id)
-            rows.append(await contract_row(run, due=0.0))
+    async for run in _listed(client, _where(legal_entity, ended_since)):
+        rows.append(await contract_row(run, due=0.0))
         if len(rows) == PAGE_CONTRACTS:
             yield await _page(client, rows, unreadable)
             rows = []
     if rows:
         yield await _page(client, rows, unreadable)
+
+
+async def _listed(client: Client, where: str) -> AsyncIterator[WorkflowExecution]:
+    """The newest run of each contract.
+
+    Lists begin with the newest runs. A contract that begins another one while pages are read is on
+    a page that was there already, and not where it was: so the new runs are listed once more.
+    """
+    began = datetime.now(UTC) - _LISTS_LAG
+    ids: set[str] = set()
+    for query in (where, f"{where} AND StartTime >= '{_literal(began)}'"):
+        async for run in client.list_workflows(query):
+            # Visibility lags: between two runs both may be listed as the newest for a moment.
+            if run.id not in ids:
+                ids.add(run.id)
+                yield run
 
 
 async def waiting_since(
@@ -74,12 +91,16 @@ async def waiting_since(
             yield since
 
 
-def _where(legal_entity: str, ended_since: date) -> str:
+def _where(legal_entity: str, ended_since: datetime) -> str:
     return (
         f"WorkflowType = '{CONTRACT_WORKFLOW}' AND {conditions(entity=legal_entity)} AND "
         f"(ExecutionStatus = 'Running' OR (ExecutionStatus = 'Completed' AND "
-        f"CloseTime >= '{ended_since}T00:00:00Z'))"
+        f"CloseTime >= '{_literal(ended_since)}'))"
     )
+
+
+def _literal(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 async def _page(client: Client, rows: list[ContractRow], unreadable: Unreadable) -> ContractPage:
@@ -93,7 +114,12 @@ async def _facts(client: Client, asked: list[str], unreadable: Unreadable) -> li
     """What these contracts tell, in their order."""
 
     async def ask(contract: str) -> list[ContractFacts]:
-        return await calls.query(client, contract, FACTS)
+        try:
+            return await calls.query(client, contract, FACTS)
+        except Refused as error:
+            if _ERASED in str(error):
+                return []
+            raise
 
     late: list[str] = []
     found = await calls.each(asked, ask, lambda contract, _: late.append(contract))

@@ -40,6 +40,8 @@ MAX_PAYLOADS = 1_000
 _CONTRACT_HEADER = "x-contract"
 _ALLOWED_HEADERS = "Authorization, Authorization-Extras, Content-Type, X-Namespace, X-Contract"
 _THIS_MACHINE = "this machine"
+_OF_PROXIES = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+"""Headers of a proxy in front, stated or not: behind it everybody asks from this machine."""
 _BODY = {
     "requestBody": {
         "required": True,
@@ -83,7 +85,8 @@ class CodecServer:
             return self._owner(request.headers.get("authorization", ""))
         client = request.client.host if request.client else ""
         # The host, too: a name of somebody else's may lead a browser to this machine.
-        if not (self.is_local and is_loopback(client) and is_loopback(_host(request))):
+        is_here = is_loopback(client) and is_loopback(_host(request))
+        if not (self.is_local and is_here) or any(name in request.headers for name in _OF_PROXIES):
             raise HttpProblem(
                 403, "without encryption.codec.tokens only this machine may ask", why="no token"
             )

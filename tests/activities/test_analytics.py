@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
+import pytest
+
+from activities.odoo import analytics_work
 from activities.odoo.analytics_invoices import OdooPostedInvoices, invoice_dates
-from activities.odoo.analytics_work import OdooWork
+from activities.odoo.analytics_work import Hours, OdooWork
 from activities.odoo.payments import PaymentRequest
 from activities.odoo.reversals import ReversalRequest, reverse_payment
 from activities.odoo.write_offs import WriteOffRequest
@@ -299,6 +302,54 @@ def test_people_and_their_working_hours_are_read(firm: Firm) -> None:
     assert work.worked([petra])[here] == Decimal(3)
     assert sum(len(page) for page in work.pages())
     assert work.billable[here] == Decimal(3)
+
+
+ON_THE_STAND_IN = pytest.mark.parametrize(
+    "odoo_server", ["sandbox"], indirect=True, scope="session"
+)
+"""What would disturb the other tests of a real one."""
+
+
+@ON_THE_STAND_IN
+def test_money_of_a_bank_that_is_no_longer_used_is_money(firm: Firm) -> None:
+    made = firm.confirmed(taxed())
+    life = Life(firm, made)
+    life.pay(life.bill("1"), "100.00")
+    used = [("company_id", "=", made.company), ("type", "in", ["bank", "cash", "credit"])]
+    banks = [row["id"] for row in firm.odoo.search_read("account.journal", used, ["type"])]
+    firm.odoo.write("account.journal", banks, {"active": False})
+    try:
+        [invoice] = Read.of(firm, made).of_contract(made)
+    finally:
+        firm.odoo.write("account.journal", banks, {"active": True})
+    assert (collected(invoice), adjusted(invoice)) == (Decimal(100), ZERO)
+
+
+@ON_THE_STAND_IN
+@pytest.mark.parametrize("page_orders", [200, 1])
+def test_no_work_counts_twice_where_people_copied_an_order(
+    firm: Firm, monkeypatch: pytest.MonkeyPatch, page_orders: int
+) -> None:
+    """Odoo copies the origin; people choose the project. Both may be on one page, or on two."""
+    monkeypatch.setattr(analytics_work, "PAGE_ORDERS", page_orders)
+    made = firm.confirmed(taxed())
+    _work(firm, made)
+
+    def read() -> tuple[list[ProjectMonth], Hours]:
+        until = date(2026, 4, 30)
+        work = OdooWork(firm.client, made.company, made.contract.legal_entity, until)
+        months = [item for page in work.pages() for item in page]
+        of_this = [item for item in months if item.contract == made.contract.contract_id]
+        return of_this, work.billable
+
+    before = read()
+    assert len(before[0]) == 3
+    origin = f"contract/{made.contract.legal_entity}/{made.contract.contract_id}"
+    fields = ["project_id", "partner_id", "company_id"]
+    [order] = firm.odoo.search_read("sale.order", [("origin", "=", origin)], fields)
+    copied = {name: order[name][0] for name in fields}
+    firm.odoo.create("sale.order", [{**copied, "origin": origin}])
+    assert read() == before
 
 
 def test_a_customers_usual_delay_is_how_late_it_paid(firm: Firm) -> None:

@@ -96,6 +96,32 @@ def test_fees_come_by_the_terms_and_a_renewal_with_its_index() -> None:
     assert (renewal.expected_on, renewal.amount) == (date(2027, 1, 1), euros("37080.00"))
 
 
+def test_hours_above_a_fee_come_without_the_fee_that_is_on_their_bill() -> None:
+    """In February the fee of the month is billed with the hours of January."""
+    state = managed()
+    january = TimeEntry(
+        line_id=1,
+        plan="service-desk",
+        on=date(2026, 1, 20),
+        hours=Decimal("60"),
+        person="Petra",
+        email="",
+        role="Developer",
+    )
+    february = date(2026, 2, 1)
+    billing = account.take_time(state.account, "service-desk", [january], [], february)
+    billed = issue(state.replace(billing=billing), f"period:{february}", february)
+    [bill] = [item for item in billed.account.invoices.values() if len(item.tracks) == 2]
+    above = sum(amount for key, (amount, _) in bill.by_key.items() if key.startswith("overage:"))
+    assert above > 0
+    expected: dict[date, Decimal] = {}
+    for item in told(billed).coming:
+        if item.subject == "service-desk" and item.expected_on and item.amount:
+            before = expected.get(item.expected_on, Decimal(0))
+            expected[item.expected_on] = before + item.amount.amount
+    assert expected[date(2026, 3, 1)] == 3000 + above
+
+
 def test_hours_come_as_the_latest_bills_came_and_milestones_as_planned() -> None:
     coming = told(mixed()).coming
     assert [item.subject for item in coming if item.what == "milestone"] == ["handover"]

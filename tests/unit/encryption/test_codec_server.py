@@ -20,7 +20,7 @@ from starters.web import codec
 from starters.web.app import application
 from tests.unit.encryption.stores import CONTRACT, key_ring
 from wiring.codec import SealingCodec
-from wiring.sealed import KEY_ID
+from wiring.sealed import KEY_ID, SEALED
 from wiring.settings import WebSettings
 
 CLEAR = Payload(metadata={"encoding": b"json/plain"}, data=b'"Acme Industries"')
@@ -152,6 +152,15 @@ async def test_a_key_that_cannot_be_had_is_named(tmp_path: Path) -> None:
     assert payload.metadata[KEY_ID].decode() in answer.json()["detail"]
 
 
+async def test_an_id_that_is_none_is_recorded_in_few_letters(tmp_path: Path) -> None:
+    payload = Payload(metadata={"encoding": SEALED, KEY_ID: b"x" * 11_000_000}, data=b"x")
+    async with serving(tmp_path) as http:
+        answer = await http.post("/codec/decode", json=payloads(payload))
+    assert (answer.status_code, len(answer.text) < 1_000) == (422, True)
+    [entry] = records(tmp_path)
+    assert entry["keys"] == ["x" * 200]
+
+
 async def test_where_it_cannot_be_recorded_nothing_is_shown(tmp_path: Path) -> None:
     payload = await sealed(tmp_path)
     (tmp_path / "decodes").write_text("a file, where the folder should be")
@@ -184,6 +193,22 @@ async def test_without_tokens_only_this_machine_may_ask(
             answer = await http.post(f"/codec/{route}", json=payloads(payload))
             assert answer.status_code == 403
             assert "Acme" not in answer.text
+    assert records(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "header", ["Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via"]
+)
+async def test_what_came_through_a_proxy_is_not_from_this_machine(
+    tmp_path: Path, header: str
+) -> None:
+    """One that nobody stated: it asks from here, and may name this machine as the host."""
+    payload = await sealed(tmp_path)
+    async with serving(tmp_path) as http:
+        answer = await http.post(
+            "/codec/decode", json=payloads(payload), headers={header: "203.0.113.7"}
+        )
+    assert answer.status_code == 403
     assert records(tmp_path) == []
 
 

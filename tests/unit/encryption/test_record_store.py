@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -105,6 +109,25 @@ def test_a_folder_that_cannot_be_used_is_a_failure_that_passes(tmp_path: Path) -
         "record_store_unavailable",
     )
     assert "keys/a" in caught.value.message
+
+
+def test_a_folder_that_cannot_be_listed_is_not_an_empty_one(
+    store: RecordStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.create("keys/a/b", b"one")
+    listed = os.scandir
+
+    def broken(folder: Any) -> Iterator[os.DirEntry[str]]:
+        if Path(folder).name == "a":
+            raise OSError(errno.EIO, "Input/output error")
+        return listed(folder)
+
+    monkeypatch.setattr(os, "scandir", broken)
+    for prefix in ("", "keys/", "keys/a/"):
+        with pytest.raises(GatewayError, match="Input/output error") as caught:
+            store.names(prefix)
+        assert caught.value.kind is FailureKind.TRANSIENT
+    assert store.names("other/") == []
 
 
 def test_only_the_owner_may_read(store: RecordStore, tmp_path: Path) -> None:
