@@ -52,10 +52,11 @@ APART = frozenset(
         "take_bank_files",
         "put_away_bank_file",
         "refuse_bank_file",
+        "apply_bank_details",
     }
 )
-"""What no scenario comes to: what the sweep of each day and people ask for; and what is done in a
-folder, where no call is."""
+"""What no scenario comes to: what the sweep of each day and people ask for; what is done in a
+folder, where no call is; and what a bank's notification tells of an entry."""
 _OTHER_QUEUES = (task_queues.ESIGN, task_queues.TIMESHEETS)
 
 

@@ -12,6 +12,7 @@ from sandbox.real_odoo.postgres import ROLE
 
 # What Odoo itself loads with the server; a list of one's own replaces it.
 SERVER_WIDE = ("base", "rpc", "web")
+_MOST_SECONDS_A_CALL = 3_600
 # A running server learns of changes made beside it only when it is told.
 SHELL_END = "\nenv.cr.commit()\nenv.registry.clear_all_caches()\nenv.registry.signal_changes()\n"
 
@@ -87,6 +88,9 @@ class OdooConfig:
             "gevent_port": self.gevent_port,
             "workers": self.workers,
             "max_cron_threads": self.cron_threads,
+            # At its usual two minutes an Odoo with threads starts itself anew, which it cannot as a
+            # module of Python: a call whose other half never comes would end it.
+            "limit_time_real": _MOST_SECONDS_A_CALL,
             "smtp_server": LOOPBACK,
             "smtp_port": self.smtp_port,
             "email_from": "odoo@northwind.example",
