@@ -30,7 +30,7 @@ PAYMENTS = 4
 ENTITY = "northwind"
 _SWEEP = f"c2c-bank-sweep-{BANK}"
 _OPENING = Money("25000.00", "EUR")
-_WAIT_SECONDS = 150
+_WAIT_SECONDS = 300
 _POLL_SECONDS = 0.2
 _WIDTH, _SHOWN = 80, 3
 

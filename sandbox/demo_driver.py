@@ -43,7 +43,7 @@ CLERK = "clara@northwind.example"
 ACCOUNTANT, _MANAGER = "accountant", "pm"
 """Logins in Odoo of the people who act there."""
 WIDTH = 80
-_WAIT_SECONDS = 150
+_WAIT_SECONDS = 300
 _POLL_SECONDS = 0.2
 _SETTLED_AFTER = timedelta(days=31)
 _INDENT = " " * 28

@@ -48,7 +48,7 @@ WEB_URL, WEBHOOK_SENDER, CONNECT_PATH = (
 )
 BANK, BANK_ACCOUNT = "inbox", "BE68539007547034"
 """The folder for files of the bank, as it is configured, and the account that they are about."""
-_START_SECONDS = 30
+_START_SECONDS = 90
 
 DYNAMIC_CONFIG = (
     "frontend.WorkflowTimeSkippingEnabled=true",
