@@ -169,10 +169,10 @@ class BankActivities:
         statements = read.statements
         problems = [problem for item in statements for problem in totals_problems(item)]
         if problems:
-            first, told = problems[0], "; ".join(map(str, problems[:3]))
+            first, text = problems[0], "; ".join(map(str, problems[:3]))
             raise BusinessRefusal(
                 first.code,
-                f"{file.name} does not add up: {told}",
+                f"{file.name} does not add up: {text}",
                 field=first.field,
                 value=first.value,
                 problems=problems[:50],

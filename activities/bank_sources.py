@@ -53,7 +53,7 @@ class FilesTaken(BaseModel):
 
 class Standing(StrEnum):
     """What a file is whose bytes have a workflow: one that this still works on, one that it is done
-    with, or one that may begin anew, as it was refused or its workflow was ended by force."""
+    with, or one that may begin again, as it was refused or its workflow was ended by force."""
 
     NEEDED = "needed"
     REPEATED = "repeated"

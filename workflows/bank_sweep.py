@@ -78,7 +78,7 @@ def _forget(result: BankSweepResult, files: list[SourceFile]) -> None:
 
 
 async def _started(file: FileRef) -> Standing:
-    """Start the file's workflow where its bytes have none, or may begin anew."""
+    """Start the file's workflow where its bytes have none, or may begin again."""
     if await _start(file, WorkflowIDReusePolicy.REJECT_DUPLICATE):
         return Standing.FREE
     found = await workflow.execute_activity(

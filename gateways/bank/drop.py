@@ -53,7 +53,7 @@ class Files(Protocol):
 
     @property
     def place(self) -> str:
-        """The folder, as people are told of it."""
+        """The folder, in words for people."""
 
     def names(self) -> Iterator[tuple[bytes, Entry]]:
         """What the folder holds, in any order. Symbolic links are not followed."""
@@ -102,8 +102,8 @@ class Drop:
         """The oldest files first, and no more than MAX_LISTED: the others come when these are
         done. Raises `bank_source_incomplete` where files could not be put away."""
         if problems := self._lacking():
-            told = "; ".join(f"{item.field}: expected {item.expected}" for item in problems)
-            raise self._incomplete(told)
+            text = "; ".join(f"{item.field}: expected {item.expected}" for item in problems)
+            raise self._incomplete(text)
         with self._there():
             return heapq.nsmallest(
                 MAX_LISTED, self._found(), key=lambda item: (item.modified, item.name)
@@ -112,10 +112,10 @@ class Drop:
     def _found(self) -> Iterator[SourceFile]:
         for count, (raw, entry) in enumerate(self._files.names(), start=1):
             if count > MAX_NAMES:
-                told = (
+                text = (
                     f"{self._files.place} holds more than {MAX_NAMES:,} files: move old ones away"
                 )
-                raise self._incomplete(told)
+                raise self._incomplete(text)
             name = shown(raw)
             if entry.is_file and self._is_wanted(name):
                 yield SourceFile(name=name, size=entry.size, modified=entry.modified)
@@ -165,8 +165,8 @@ class Drop:
                 self._files.write(written, content)
                 self._files.rename(written, path)
         elif there != content:
-            told = f"there is another file {name} in {self._files.place}"
-            raise business(self._system, "bank_file_exists", told, value=name)
+            text = f"there is another file {name} in {self._files.place}"
+            raise business(self._system, "bank_file_exists", text, value=name)
 
     @contextmanager
     def _there(self) -> Iterator[None]:
@@ -174,19 +174,19 @@ class Drop:
         try:
             yield
         except Gone:
-            told = f"{self._files.place} lacks a folder, or is not there any more"
-            raise self._incomplete(told) from None
+            text = f"{self._files.place} lacks a folder, or is not there any more"
+            raise self._incomplete(text) from None
 
-    def _incomplete(self, told: str) -> GatewayError:
-        return business(self._system, "bank_source_incomplete", told)
+    def _incomplete(self, text: str) -> GatewayError:
+        return business(self._system, "bank_source_incomplete", text)
 
     def _missing(self, name: str) -> GatewayError:
-        told = f"there is no file {name} in {self._files.place}"
-        return business(self._system, "bank_file_missing", told, value=name)
+        text = f"there is no file {name} in {self._files.place}"
+        return business(self._system, "bank_file_missing", text, value=name)
 
     def _too_large(self, name: str) -> GatewayError:
-        told = f"{name} has more than {MAX_FILE_BYTES:,} bytes"
-        return business(self._system, "bank_file_too_large", told, value=name)
+        text = f"{name} has more than {MAX_FILE_BYTES:,} bytes"
+        return business(self._system, "bank_file_too_large", text, value=name)
 
     def _path(self, name: str) -> bytes:
         """What a name that `files` gives stands for. Nothing outside the folder has one."""
@@ -221,8 +221,8 @@ class Drop:
         hidden = _hidden(target)
         if not self._is_there(hidden) and not self._move(path, hidden):
             if self._is_there(path):
-                told = f"there is no folder {folder.decode()}/ in {self._files.place}"
-                raise self._incomplete(told)
+                text = f"there is no folder {folder.decode()}/ in {self._files.place}"
+                raise self._incomplete(text)
             return target if self._is_there(target) else None
         if sha256 and not self._has(hidden, sha256):
             self._move(hidden, self._free(path))

@@ -64,9 +64,9 @@ class BankRemote(System):
     def meddling(self) -> Meddling:
         """What becomes of the connector's requests."""
 
-    def is_slow(self) -> None:
-        """Whether its answers can take too long: it is in `cannot`, if not."""
-        raise NotImplementedError("is_slow is a question, for `can`")
+    def answer_late(self, request: int) -> None:
+        """The answer to this request comes only after the connector has given up on it."""
+        self.meddling.fail(request, Fault.SLOW)
 
     def put(self, name: str | bytes, content: bytes = CONTENT, minute: int = 0) -> str:
         """The bank puts a file there; returns its hash."""
@@ -326,14 +326,14 @@ class BankConformance(ConnectorConformance[R]):
     def test_a_remote_that_does_not_answer_in_time_may_have_done_it(
         self, remote: R, source: BankSource
     ) -> None:
-        if not remote.can("is_slow"):
+        if not remote.can("answer_late"):
             return
         own = remote.put(NAME)
         source.files()
         place = self._undisturbed(remote, source, lambda it: it.done(NAME, own))[2] - 1
         remote.empty()
         remote.put(NAME)
-        remote.meddling.fail(place, Fault.SLOW)
+        remote.answer_late(place)
         failure = refusal(remote, lambda it: it.done(NAME, own), source)
         assert (failure.kind, failure.maybe_done) == (FailureKind.TRANSIENT, True)
         assert remote.all_files().keys() == {f"done/{own}-{NAME}"}

@@ -56,7 +56,7 @@ class MeddledOs:
 class FolderRemote(BankRemote):
     connector = CONNECTOR
     cannot: ClassVar = {
-        "is_slow": "a disk has no time-outs of its own",
+        "answer_late": "a disk has no time-outs of its own",
         "wrong_settings": "a folder has no credentials",
     }
 

@@ -78,12 +78,12 @@ class LocalFiles:
         except (FileNotFoundError, NotADirectoryError):
             raise Gone from None
         except OSError as error:
-            told = f"{self.place}: {error.strerror}"
+            text = f"{self.place}: {error.strerror}"
             if error.errno in _FORBIDDEN:
-                raise business(self._system, "access_denied", told) from None
+                raise business(self._system, "access_denied", text) from None
             if error.errno in (errno.ELOOP, errno.EISDIR):
                 raise Gone from None  # a symbolic link, or a folder: no file of ours
-            raise transient(self._system, "unavailable", told, maybe_done=True) from None
+            raise transient(self._system, "unavailable", text, maybe_done=True) from None
 
 
 def _entry(found: os.stat_result) -> Entry:

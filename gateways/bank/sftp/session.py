@@ -141,7 +141,7 @@ class SftpSession:
 
     def _algorithms(self) -> list[str]:
         """Those of the configured keys first. With the others a server that has none of these keys
-        shows what it has, and is told apart from one that is away."""
+        shows what it has, and does not look like one that is away."""
         own = {name.decode() for key in self._host_keys for name in key.sig_algorithms}
         return sorted(_ALGORITHMS, key=lambda name: name not in own)
 
@@ -152,26 +152,26 @@ class SftpSession:
         try:
             yield
         except asyncssh.KeyImportError as error:
-            told = f"the private key cannot be used: {error}"
-            raise credentials(self._system, "credentials_refused", told) from None
+            text = f"the private key cannot be used: {error}"
+            raise credentials(self._system, "credentials_refused", text) from None
         except asyncssh.PermissionDenied as error:
-            told = f"{self.place}: {error.reason}"
-            raise credentials(self._system, "credentials_refused", told) from None
+            text = f"{self.place}: {error.reason}"
+            raise credentials(self._system, "credentials_refused", text) from None
         except (asyncssh.HostKeyNotVerifiable, asyncssh.KeyExchangeFailed) as error:
             raise self._unknown_host(error) from None
         except (OSError, asyncssh.DisconnectError, asyncssh.SFTPError) as error:
-            told = f"{self.place}: {_words(error)}"
-            raise transient(self._system, "unreachable", told) from None
+            text = f"{self.place}: {_words(error)}"
+            raise transient(self._system, "unreachable", text) from None
         except asyncssh.Error as error:
-            told = f"{self.place}: {_words(error)}"
-            raise defect(self._system, "unexpected_answer", told) from None
+            text = f"{self.place}: {_words(error)}"
+            raise defect(self._system, "unexpected_answer", text) from None
 
     def _unknown_host(self, error: asyncssh.DisconnectError) -> GatewayError:
-        told = (
+        text = (
             f"{self._account.host} shows none of its configured host keys ({error.reason}): ask "
             "the bank whether it has a new one, and write that into host_keys"
         )
-        return credentials(self._system, "host_key_differs", told)
+        return credentials(self._system, "host_key_differs", text)
 
     @contextlib.contextmanager
     def _working(self) -> Iterator[None]:
@@ -180,15 +180,15 @@ class SftpSession:
         except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
             raise Gone from None
         except (asyncssh.SFTPPermissionDenied, asyncssh.SFTPWriteProtect) as error:
-            told = f"{self.place}: {error.reason}"
-            raise business(self._system, "access_denied", told) from None
+            text = f"{self.place}: {error.reason}"
+            raise business(self._system, "access_denied", text) from None
         except (OSError, asyncssh.DisconnectError, *_LOST) as error:
-            told = f"{self.place}: {_words(error)}"
-            raise transient(self._system, "no_answer", told, maybe_done=True) from None
+            text = f"{self.place}: {_words(error)}"
+            raise transient(self._system, "no_answer", text, maybe_done=True) from None
         except asyncssh.SFTPError as error:
             # Most servers have one word for all else, such as a disk that is full.
-            told = f"{self.place}: {error.reason}"
-            raise transient(self._system, "unavailable", told, maybe_done=True) from None
+            text = f"{self.place}: {error.reason}"
+            raise transient(self._system, "unavailable", text, maybe_done=True) from None
 
 
 _LOST = (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection, asyncssh.SFTPBadMessage)
