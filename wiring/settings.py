@@ -193,7 +193,25 @@ def _invalid(problems: Iterable[tuple[tuple[str, ...], str]]) -> ValidationError
     )
 
 
-class Settings(BaseSettings):
+class _Configured(BaseSettings):
+    """What is given, then the environment, then the file."""
+
+    model_config = SettingsConfigDict(env_prefix="C2C_", env_nested_delimiter="__", frozen=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        file = TomlConfigSettingsSource(settings_cls, config_path())
+        return init_settings, _Environment(settings_cls), file
+
+
+class Settings(_Configured):
     """Everything but the connection to Temporal.
 
     `default_entity` is the legal entity that commands mean where none is stated and several are
@@ -202,9 +220,7 @@ class Settings(BaseSettings):
     its kind.
     """
 
-    model_config = SettingsConfigDict(
-        env_prefix="C2C_", env_nested_delimiter="__", extra="forbid", frozen=True
-    )
+    model_config = SettingsConfigDict(extra="forbid")
 
     odoo: OdooSettings
     entities: dict[Key, LegalEntity] = Field(min_length=1)
@@ -293,47 +309,15 @@ class Settings(BaseSettings):
                     yield (group.section, name), f"a name of its own: there is {there}, too"
                 taken.setdefault(name, group.section)
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return _sources(settings_cls, init_settings)
 
-
-def _sources(
-    settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource
-) -> tuple[PydanticBaseSettingsSource, ...]:
-    """What is given, then the environment, then the file."""
-    file = TomlConfigSettingsSource(settings_cls, config_path())
-    return init_settings, _Environment(settings_cls), file
-
-
-class Protection(BaseSettings):
+class Protection(_Configured):
     """The tables that a connection to Temporal needs, alone: a command that can do without the rest
     of the configuration must still neither write nor show what it should not."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="C2C_", env_nested_delimiter="__", extra="ignore", frozen=True
-    )
+    model_config = SettingsConfigDict(extra="ignore")
 
     records: RecordsSettings = RecordsSettings()
     encryption: EncryptionSettings = EncryptionSettings()
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return _sources(settings_cls, init_settings)
 
 
 class _Environment(EnvSettingsSource):
