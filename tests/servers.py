@@ -96,8 +96,8 @@ class RealServer(OdooServer):
     def _group(self, login: str, command: str) -> None:
         self.odoo.execute(
             f"user = env['res.users'].search([('login', '=', '{login}')])\n"
-            "group = env.ref('account.group_account_invoice')\n"
-            f"user.write({{'group_ids': [({command}, group.id)]}})\n"
+            "names = 'account.group_account_invoice', 'account.group_account_basic'\n"
+            f"user.write({{'group_ids': [({command}, env.ref(name).id) for name in names]}})\n"
         )
 
     def mails(self, to: str) -> list[EmailMessage]:

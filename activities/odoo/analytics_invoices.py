@@ -250,12 +250,16 @@ class OdooPostedInvoices:
 
 
 def invoice_dates(odoo: OdooClient, ids: Collection[int], until: date) -> dict[int, date]:
-    """The dates of those of these invoices that are posted, and dated by a day."""
+    """The dates of those of these invoices that are posted, and dated by a day.
+
+    An id of another kind of entry, as after Odoo was restored, is left out.
+    """
     found: dict[int, date] = {}
+    posted = [("state", "=", "posted"), ("move_type", "in", _SALES)]
     wanted = sorted(ids)
     for start in range(0, len(wanted), PAGE_IDS):
         some = wanted[start : start + PAGE_IDS]
-        rows = odoo.by_id(_MOVE, some, ["invoice_date"], also=[("state", "=", "posted")])
+        rows = odoo.by_id(_MOVE, some, ["invoice_date"], also=posted)
         days = {key: date.fromisoformat(row["invoice_date"]) for key, row in rows.items()}
         found |= {key: day for key, day in days.items() if day <= until}
     return found

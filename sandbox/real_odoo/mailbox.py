@@ -12,12 +12,19 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 LOOPBACK = "127.0.0.1"
 
 
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    """A port of the loopback address that nobody uses at this moment."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of the loopback address that nobody uses at this moment, and that this process was
+    not given before: what it was given to may not listen yet."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind((LOOPBACK, 0))
+            port: int = probe.getsockname()[1]
+        if port not in _given:
+            _given.add(port)
+            return port
 
 
 class Mailbox:

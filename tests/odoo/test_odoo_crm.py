@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -62,6 +62,15 @@ def make_lead(odoo: OdooClient, customer: int) -> MakeLead:
         return odoo.create("crm.lead", [{**lead, "stage_id": stage, **values}])[0]
 
     return make
+
+
+@pytest.fixture
+def teamless(odoo: OdooClient, make_lead: MakeLead) -> Iterator[int]:
+    """A won opportunity without a team, which others must not meet on a server that all share."""
+    lead = make_lead()
+    odoo.write("crm.lead", [lead], {"team_id": False})
+    yield lead
+    odoo.call("crm.lead", "unlink", [lead])
 
 
 def quote(
@@ -329,10 +338,9 @@ def test_a_repeat_writes_nothing_and_a_change_clears(
 
 
 def test_deals_that_cannot_hold_a_status_are_refused_and_the_others_are_written(
-    odoo: OdooClient, crm: OdooCrm, team: int, make_lead: MakeLead
+    odoo: OdooClient, crm: OdooCrm, team: int, teamless: int, make_lead: MakeLead
 ) -> None:
-    teamless, unprepared, good = make_lead(), make_lead(team_id=team), make_lead()
-    odoo.write("crm.lead", [teamless], {"team_id": False})
+    unprepared, good = make_lead(team_id=team), make_lead()
     expected = {
         "2000000000": "no such opportunity",
         "x": "no such opportunity",
@@ -440,11 +448,9 @@ def test_an_opportunity_won_before_adoption_starts_nothing_when_it_is_edited(
 
 
 def test_a_sweep_leaves_out_what_shows_a_contract_until_a_person_clears_it(
-    odoo: OdooClient, crm: OdooCrm, team: int, make_lead: MakeLead
+    odoo: OdooClient, crm: OdooCrm, team: int, teamless: int, make_lead: MakeLead
 ) -> None:
-    started, other = make_lead(), make_lead()
-    unprepared, teamless = make_lead(team_id=team), make_lead()
-    odoo.write("crm.lead", [teamless], {"team_id": False})
+    started, other, unprepared = make_lead(), make_lead(), make_lead(team_id=team)
     since = datetime.now(UTC) - timedelta(days=1)
 
     def found() -> set[str]:
@@ -455,13 +461,8 @@ def test_a_sweep_leaves_out_what_shows_a_contract_until_a_person_clears_it(
     assert found() == {str(lead) for lead in (other, unprepared, teamless)}
     odoo.load("crm.lead", [{".id": started, "lead_properties.c2c_stage": ""}])
     assert str(started) in found()
-    odoo.call("crm.lead", "unlink", [teamless])
 
 
-def test_a_won_opportunity_without_a_team_is_reported(
-    odoo: OdooClient, crm: OdooCrm, make_lead: MakeLead
-) -> None:
-    lead = make_lead()
-    odoo.write("crm.lead", [lead], {"team_id": False})
+@pytest.mark.usefixtures("teamless")
+def test_a_won_opportunity_without_a_team_is_reported(crm: OdooCrm) -> None:
     assert "crm_team_missing" in {problem.code for problem in crm.missing_setup()}
-    odoo.call("crm.lead", "unlink", [lead])
