@@ -458,7 +458,7 @@ _RECORDING: ActRule[Any] = ActRule(
 
 def _with_record(state: AgendaState, wanted: Sequence[Wanted]) -> Sequence[Wanted]:
     """What is wanted, and last to write the audit record. While that runs it is wanted, too."""
-    return [*wanted, _WRITE] if state.audit.pending else wanted
+    return [*wanted, _WRITE] if state.audit.is_due else wanted
 
 
 def _advanced(state: S, consequences: Sequence[Callable[[S], S]]) -> S:

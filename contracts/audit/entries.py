@@ -93,6 +93,12 @@ class Trail(Value):
     pending: tuple[Entry, ...] = ()
     rejoins: bool = False
 
+    @property
+    def is_due(self) -> bool:
+        """Whether there is more to write than the beginning, which goes with what comes next."""
+        pending = self.pending
+        return len(pending) > 1 or (len(pending) == 1 and pending[0].what != STARTED)
+
     def noted(self, entry: Entry) -> Self:
         """The trail with one entry more."""
         if len(self.pending) < MAX_PENDING:
