@@ -743,7 +743,7 @@ AUDIT = _group(
     """
 Nothing else waits for it: only the workflow does not end before all is written.
 
-audit_differs (operations, at record): the store has another entry than the workflow writes =>
+audit_differs (operations, at audit): the store has another entry than the workflow writes =>
     run `c2c audit verify`, and find out who changed it; after a reset of the workflow, or a start
     of the same contract anew, `skip`: what comes is written behind what is there
 timestamp_invalid: the time stamping authority's answer does not hold => see
@@ -849,7 +849,7 @@ close_out: The problems name each difference between the contract and Odoo. *Ski
     the record is attached, the project archived. Without a comparison there is no *skip*.
 closing_record: *Skip* closes without the closing record; `c2c contract close-out` writes it to a
     file.
-record: *Retry* compares again. *Skip* takes the store's record as it is, and goes on behind it.
+audit: *Retry* compares again. *Skip* takes the store's record as it is, and goes on behind it.
 archive_project: The contract has ended and its project is still open. *Skip* leaves it open.
 """)
 )

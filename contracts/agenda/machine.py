@@ -449,7 +449,7 @@ class Agenda(Generic[S]):
 _WRITE = Action(entries.WRITE, entries.WRITE, aside=True, quiet=True)
 """Writes what of the audit record is still to be written."""
 _RECORDING: ActRule[Any] = ActRule(
-    parking.RECORD,
+    parking.AUDIT,
     lambda state, _, written: state.replace(audit=state.audit.written(written)),
     # A person has seen that the store says something else: what comes goes behind that.
     skipped=lambda state, *_: state.replace(audit=state.audit.replace(rejoins=True)),
