@@ -90,7 +90,7 @@ class ContractClient(WorkflowClient[ContractState]):
         """
         from starters.client import auditing
 
-        return await auditing.audit(self, reader, live=live)
+        return await auditing.audit(self._client, self.workflow_id, reader, live=live)
 
     # --- the signature --------------------------------------------------------------------------
 

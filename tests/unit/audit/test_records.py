@@ -111,7 +111,7 @@ def test_an_end_that_is_cut_off_is_found_by_an_anchor_alone(
     assert [(item.kind, item.seq) for item in found.findings] == [(Kind.CUT_OFF, count)]
 
 
-def test_a_chain_that_was_written_anew_is_not_the_one_that_was_anchored() -> None:
+def test_a_chain_that_was_written_again_is_not_the_one_that_was_anchored() -> None:
     anchored, forged = chain(3)[-1].hash, chain(3)
     forged[0] = records.appended(OF, 1, "", entry(9), Sealed(private="{}"))
     for place in (1, 2):
