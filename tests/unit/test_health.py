@@ -115,7 +115,7 @@ def test_metrics_are_served_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(telemetry, "start_http_server", lambda port, **_: started.append(port))
     monkeypatch.setattr(telemetry, "PrometheusMetricReader", lambda: None)
     monkeypatch.setattr(telemetry, "MeterProvider", lambda **_: None)
-    monkeypatch.setattr(telemetry.metrics, "set_meter_provider", lambda _: None)
+    monkeypatch.setattr("opentelemetry.metrics.set_meter_provider", lambda _: None)
     settings = TelemetrySettings(business_prometheus="127.0.0.1:9464")
     telemetry.start(settings, served_at="127.0.0.1:9464")
     assert started == []
