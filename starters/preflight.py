@@ -129,7 +129,7 @@ async def check_temporal(client: Client, settings: Settings | None) -> list[Find
     if settings is not None:
         found += [await _sweep(client, sweep) for sweep in schedules.sweeps(settings)]
         found += [
-            _TEMPORAL.warn(f"schedule {name}", "its connector is not configured", "c2c setup")
+            _TEMPORAL.warn(f"schedule {name}", "what it is for is not configured", "c2c setup")
             for name in await schedules.orphans(client, settings)
         ]
     return [*found, *[await _workers(client, queue) for queue in task_queues.ALL]]

@@ -32,9 +32,11 @@ from temporalio.client import (
 from temporalio.common import SearchAttributeIndexedValueType
 from temporalio.service import RPCError, RPCStatusCode
 
+from contracts.audit.anchors import AnchorDue
 from contracts.sweeps import ConnectorSweep
 from gateways.connectors import Group, connector
 from starters.client.names import (
+    AUDIT_ANCHOR_WORKFLOW,
     BANK_SWEEP_WORKFLOW,
     BURN_SWEEP_WORKFLOW,
     CRM_SWEEP_WORKFLOW,
@@ -49,6 +51,7 @@ from workflows import options, search_attributes, task_queues
 
 ODOO_SWEEP = "c2c-odoo-sweep"
 BURN_SWEEP = "c2c-burn-sweep"
+_AUDIT_ANCHOR = "c2c-audit-anchor-"
 
 _CONNECTOR_SWEEPS: dict[Group, str] = {
     Group.BANK: BANK_SWEEP_WORKFLOW,
@@ -62,6 +65,7 @@ _CONNECTOR_SWEEPS: dict[Group, str] = {
 _UTC = "UTC"
 _LEAST_CATCH_UP = timedelta(minutes=1)
 _MAY_LAST = timedelta(minutes=30)
+_DAILY = timedelta(days=1)
 _VISIBLE_WITHIN_SECONDS = 15.0
 """A new search attribute takes a moment until the server accepts it in queries."""
 
@@ -75,13 +79,13 @@ _TYPES = {
 
 @dataclass(frozen=True)
 class Sweep:
-    """A sweep's schedule: what is started how often. A connector's is in the zone of its legal
-    entity, by which it also counts the days."""
+    """A sweep's schedule: what is started how often. What belongs to a legal entity is in its zone,
+    by which it also counts the days."""
 
     id: str
     workflow: str
     every: timedelta
-    argument: ConnectorSweep | None = None
+    argument: ConnectorSweep | AnchorDue | None = None
 
     @property
     def time_zone(self) -> str:
@@ -220,7 +224,22 @@ def sweeps(settings: Settings) -> list[Sweep]:
                 time_zone=settings.entities[entity].time_zone,
             )
             wanted.append(Sweep(_sweep_id(group, name), workflow, every, argument))
-    return wanted
+    return [*wanted, *_anchors(settings)]
+
+
+def _anchors(settings: Settings) -> list[Sweep]:
+    """Where a record store is configured, each legal entity's audit record is anchored daily."""
+    if not settings.records.is_configured:
+        return []
+    return [
+        Sweep(
+            f"{_AUDIT_ANCHOR}{name}",
+            AUDIT_ANCHOR_WORKFLOW,
+            _DAILY,
+            AnchorDue(legal_entity=name, time_zone=entity.time_zone),
+        )
+        for name, entity in settings.entities.items()
+    ]
 
 
 def _sweep_id(group: Group, name: str) -> str:
@@ -233,10 +252,10 @@ async def ensure_sweeps(client: Client, settings: Settings) -> list[Change]:
 
 
 async def orphans(client: Client, settings: Settings) -> list[str]:
-    """Schedules of ours whose connector is not configured any more. The server's list lags: one
-    that was just removed may still be named."""
+    """Schedules of ours whose connector, or legal entity, is not configured any more. The server's
+    list lags: one that was just removed may still be named."""
     wanted = {sweep.id for sweep in sweeps(settings)}
-    ours = tuple(_sweep_id(group, "") for group in Group)
+    ours = (_AUDIT_ANCHOR, *(_sweep_id(group, "") for group in Group))
     listed = [item.id async for item in await client.list_schedules()]
     return sorted(item for item in listed if item.startswith(ours) and item not in wanted)
 
@@ -251,7 +270,7 @@ async def remove_orphans(client: Client, settings: Settings) -> list[Change]:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
             continue
-        why = "its connector is not configured any more"
+        why = "what it is for is not configured any more"
         removed.append(Change("schedule", name, Did.REMOVED, why))
     return removed
 
@@ -325,5 +344,6 @@ async def _starts(client: Client, found: Schedule, sweep: Sweep) -> bool:
         return not action.args
     if len(action.args) != 1:
         return False
-    [argument] = await client.data_converter.decode(list(action.args), [ConnectorSweep])
+    kinds: list[type] = [type(sweep.argument)]
+    [argument] = await client.data_converter.decode(list(action.args), kinds)
     return bool(argument == sweep.argument)

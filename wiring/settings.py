@@ -34,6 +34,7 @@ from contracts.model import Key
 from contracts.policy import LegalEntity
 from contracts.problems import expectation
 from gateways.analytics.settings import AnalyticsSettings
+from gateways.audit.settings import AuditSettings
 from gateways.connectors import Group, UnknownConnector, connector
 from gateways.encryption.settings import EncryptionSettings, RecordsSettings
 from gateways.settings import (
@@ -271,6 +272,7 @@ class Settings(_Configured):
     analytics: AnalyticsSettings = AnalyticsSettings()
     records: RecordsSettings = RecordsSettings()
     encryption: EncryptionSettings = EncryptionSettings()
+    audit: AuditSettings = AuditSettings()
 
     def connectors(self, group: Group) -> Mapping[str, ConnectorSettings | SenderSettings]:
         """The configured connectors of a group, by name."""

@@ -22,6 +22,7 @@ from temporalio.worker import (
 )
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from activities.audit import AuditActivities
 from activities.bank import BankActivities, BankSetup
 from activities.bank_sources import BankSourceActivities, bank_file_standing
 from activities.crm import CrmActivities
@@ -56,12 +57,13 @@ from activities.processors import ProcessorActivities, ProcessorSetup
 from activities.timesheets import TimesheetActivities, TimeSystem
 from gateways.odoo import MAX_MAILS
 from gateways.vies import Vies
-from wiring import remotes
+from wiring import audit, remotes
 from wiring.remotes import Gateways
 from wiring.settings import Settings, WorkerSettings
 from workers.query_cache_guard import keep_behind
 from workers.slow_tasks import be_patient
 from workflows import task_queues
+from workflows.audit_anchor import AuditAnchorWorkflow
 from workflows.bank_file import BankFileWorkflow
 from workflows.bank_sweep import BankSweepWorkflow
 from workflows.burn_sweep import BurnSweepWorkflow
@@ -85,6 +87,7 @@ WORKFLOWS = [
     PaymentsSweepWorkflow,
     BankSweepWorkflow,
     BurnSweepWorkflow,
+    AuditAnchorWorkflow,
 ]
 
 # Pure libraries that import parts of themselves when they are called: inside the sandbox that
@@ -112,6 +115,8 @@ def workflow_runner(*, sandboxed: bool = True) -> WorkflowRunner:
 def activities_of(queue: str, settings: Settings, gateways: Gateways) -> list[Callable[..., Any]]:
     """The activities a task queue hosts."""
     odoo = gateways.odoo
+    if queue == task_queues.RECORDS:
+        return _recording(AuditActivities(audit.setup(settings), odoo))
     policies, catalogue = Policies(settings.entities, settings.payment_links), Catalogue(odoo)
     signatures = {name: item.signature or "" for name, item in settings.crm.items()}
     crm = CrmActivities(gateways.crm, signatures, gather_seconds=settings.worker.gather_seconds)
@@ -202,6 +207,16 @@ def activities_of(queue: str, settings: Settings, gateways: Gateways) -> list[Ca
         task_queues.ODOO_MAIL: [delivery.send_invoice, delivery.send_reminder],
     }
     return hosted[queue]
+
+
+def _recording(recorded: AuditActivities) -> list[Callable[..., Any]]:
+    return [
+        recorded.write_entries,
+        recorded.anchor,
+        recorded.stamp,
+        recorded.note_anchor,
+        recorded.report_broken,
+    ]
 
 
 def _time_systems(settings: Settings, gateways: Gateways) -> dict[str, TimeSystem]:
@@ -326,6 +341,7 @@ def _activities_at_once(queue: str, limits: WorkerSettings) -> int:
         task_queues.TIMESHEETS: 5,
         task_queues.PAYMENTS: 20,
         task_queues.BANK: 5,
+        task_queues.RECORDS: 20,
         task_queues.ODOO_MAIL: MAX_MAILS,
     }
     return min(limits.activities, fewer.get(queue, limits.activities))

@@ -14,6 +14,8 @@ PAYMENTS = "payments"
 """Calls to payment processors."""
 BANK = "bank"
 """Calls to the places of a bank's files, and their lines, which go on to Odoo."""
+RECORDS = "records"
+"""The record store: the audit record and its anchors."""
 ODOO_MASTER = "odoo-master"
 """Customers, projects and milestones in Odoo."""
 ODOO_FINANCE = "odoo-finance"
@@ -21,5 +23,15 @@ ODOO_FINANCE = "odoo-finance"
 ODOO_MAIL = "odoo-mail"
 """What Odoo mails to customers: a PDF takes seconds, and postings must not wait behind it."""
 
-REMOTES = (CRM, ESIGN, TIMESHEETS, PAYMENTS, BANK, ODOO_MASTER, ODOO_FINANCE, ODOO_MAIL)
+REMOTES = (
+    CRM,
+    ESIGN,
+    TIMESHEETS,
+    PAYMENTS,
+    BANK,
+    RECORDS,
+    ODOO_MASTER,
+    ODOO_FINANCE,
+    ODOO_MAIL,
+)
 ALL = (CONTRACTS, *REMOTES)
