@@ -20,7 +20,8 @@ from wiring import encryption, telemetry
 from wiring.process_exit import end
 from wiring.settings import Settings
 from wiring.telemetry import Telemetry
-from workers import replays, waiting, worker
+from workers import replays, worker
+from workers.gauges import Gauges
 from workflows import task_queues
 
 CUT_SHORT = 75
@@ -57,9 +58,9 @@ async def serve(settings: Settings, queues: Sequence[str] = task_queues.ALL) -> 
 
 
 def _counting(client: Client, queues: Sequence[str], observed: Telemetry) -> asyncio.Future[None]:
-    """Shows what waits for people, where anybody sees it."""
+    """Shows gauges of the whole namespace, where anybody sees them."""
     if observed.shows_metrics and task_queues.CONTRACTS in queues:
-        return asyncio.ensure_future(waiting.watch(client))
+        return asyncio.ensure_future(Gauges(client).watch())
     return asyncio.get_running_loop().create_future()
 
 
