@@ -22,7 +22,7 @@ from benchmarks.contracts import ENTITY
 from benchmarks.frame import Bench, at_least, benchmark, paired_ratio
 from benchmarks.product import Product
 from benchmarks.remote import Remote
-from benchmarks.script import COMPANY, THREADS, on_threads
+from benchmarks.script import COMPANY, best_threads, on_threads
 from contracts.bank.file import FileStage
 from contracts.money import Money
 from gateways.bank.drop import Drop
@@ -142,7 +142,10 @@ async def bank_file(bench: Bench) -> None:
     with bench.odoo() as odoo:
         firm = _Firm(odoo, bench.new_folder("bank"))
         script = _Script(firm)
-        threads = await _best_threads(bench, firm, script)
+        few = bench.size(full=60, quick=8)
+        threads = await best_threads(
+            bench, "lines a minute", lambda threads: _by_script(firm, script, threads, few)
+        )
         async with product.running(bench, odoo, environment=firm.environment) as ours:
             await _ours(ours, firm, 10)  # neither is to be measured before it has ever run
             samples = await bench.rounds(
@@ -255,14 +258,3 @@ async def _by_script(firm: _Firm, script: _Script, threads: int, count: int) -> 
     if left := firm.left():
         raise AssertionError(f"{left} invoices of {count} are open")
     return count / seconds * 60
-
-
-async def _best_threads(bench: Bench, firm: _Firm, script: _Script) -> int:
-    """The number of threads that the script applies most lines a minute with."""
-    tried = THREADS if not bench.quick else THREADS[1:3]
-    count = bench.size(full=60, quick=8)
-    rates = {threads: await _by_script(firm, script, threads, count) for threads in tried}
-    best = max(rates, key=lambda threads: rates[threads])
-    shown = ", ".join(f"{threads}: {rate:.0f}" for threads, rate in rates.items())
-    bench.say(f"script, lines a minute by threads: {shown}; best {best}")
-    return best

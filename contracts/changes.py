@@ -31,6 +31,7 @@ from contracts.model import (
     Person,
     Plan,
     RetainerPlan,
+    Signed,
     Text,
     TimePlan,
     UsagePlan,
@@ -64,7 +65,7 @@ _PLAN_NAMES: dict[type[Plan], str] = {
 }
 
 
-class ChangeOrder(Frozen):
+class ChangeOrder(Frozen, Signed):
     """What a change order does to a contract; all of it or nothing.
 
     `number` counts a contract's change orders from 1. Rows are as in the contract data.

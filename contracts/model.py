@@ -84,6 +84,9 @@ class Value(BaseModel):
         )
 
 
+ActorToken = Annotated[str, StringConstraints(max_length=4_000, pattern=r"^[A-Za-z0-9._-]*$")]
+"""A compact JWS, or nothing."""
+
 V = TypeVar("V", bound=Value)
 
 
@@ -96,7 +99,13 @@ def _made(kind: type[V], fields: dict[str, Any], given: set[str]) -> V:
     return made
 
 
-class Message(BaseModel):
+class Signed(BaseModel):
+    """What may carry a signature that says who sent it (`contracts.actors`)."""
+
+    actor: ActorToken = Field(default="", repr=False)
+
+
+class Message(Signed):
     """Base of what people and systems send: unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid")

@@ -52,7 +52,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.model import Message
     from contracts.parking import Action, Responsible, StepException, waits_on
     from contracts.problems import Problem
-    from workflows import options, search_attributes
+    from workflows import options, proof, search_attributes
     from workflows.board import upsert
     from workflows.messages import Inbox
     from workflows.shell import failed
@@ -107,6 +107,7 @@ class BankFileWorkflow(Inbox):
 
     @settle_line.validator
     def _check_settlement(self, asked: Settlement) -> None:
+        _refuse_unproven("settle_line", asked)
         if self._answer_before(asked) is None:
             _refuse(settlement_problems(self._state, asked))
 
@@ -121,6 +122,7 @@ class BankFileWorkflow(Inbox):
 
     @decide_file.validator
     def _check_decision(self, asked: FileDecided) -> None:
+        _refuse_unproven("decide_file", asked)
         if self._answer_before(asked) is None:
             _refuse(decision_problems(self._state, asked))
 
@@ -392,6 +394,12 @@ class BankFileWorkflow(Inbox):
             search_attributes.WAITING_SINCE: min((it.since for it in waiting), default=None),
         }
         upsert(attributes)
+
+
+def _refuse_unproven(name: str, asked: Message) -> None:
+    unproven = proof.refusal(name, asked, proof.request_id_of(asked))
+    if unproven is not None:
+        raise ApplicationError(unproven, type="not_allowed", non_retryable=True)
 
 
 def _request_of(asked: Message) -> str:

@@ -71,7 +71,7 @@ class _Declared:
         update = workflow.update(self._take)
 
         def check(self: Shell[Any], message: Any) -> None:
-            self.check(message)
+            self.check(name, message)
 
         check.__annotations__ = {"message": kind, "return": None}
         update.validator(check)

@@ -38,7 +38,6 @@ from temporalio.exceptions import TimeoutError as NotInTime
 
 with workflow.unsafe.imports_passed_through():
     from activities.failures import FailureDetail
-    from contracts.agenda import requests
     from contracts.agenda.actions import (
         Action,
         Answered,
@@ -53,7 +52,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.agenda.exceptions import with_defect
     from contracts.agenda.machine import Agenda, next_event
     from contracts.agenda.state import AgendaState
-    from workflows import metrics
+    from workflows import metrics, proof
     from workflows.board import Attributes, name_in_memo, upsert
     from workflows.messages import Inbox
 
@@ -186,13 +185,19 @@ class Shell(Inbox, Generic[S]):
 
     def answered(self, message: Any) -> Any:
         """Apply the message of an Update; its answer."""
-        return self.tell(UpdateReceived(message, _request_id(message)))
+        request_id = proof.request_id_of(message)
+        return self.tell(UpdateReceived(proof.bare(message), request_id, proof.sender(message)))
 
-    def check(self, message: Any) -> None:
-        """The validator of every Update: raises ApplicationError for what would be refused."""
+    def check(self, name: str, message: Any) -> None:
+        """The validator of the Update of this name: raises ApplicationError for what would be
+        refused, and for what is not signed by somebody who may send it."""
+        request_id, now = proof.request_id_of(message), workflow.now()
+        unproven = proof.refusal(name, message, request_id, self.state.exceptions)
+        if unproven is not None:
+            refuse(unproven, type="not_allowed")
         try:
-            request_id, now = _request_id(message), workflow.now()
-            refusal = self.core.agenda.refusal(self.state, message, now, request_id)
+            bare = proof.bare(message)
+            refusal = self.core.agenda.refusal(self.state, bare, now, request_id)
         except Exception as error:
             workflow.logger.exception("defect on %s", type(message).__name__)
             refuse(f"a defect: {error}", type="defect")
@@ -344,12 +349,6 @@ class UpdatableTimer:
             await workflow.sleep(delay, summary=f"look again at {at:%Y-%m-%d %H:%M} UTC")
         self._rings_at = self._task = None
         self._ring()
-
-
-def _request_id(message: Any) -> str:
-    """The id of the request that is being handled: whoever sends it again uses the same one."""
-    info = workflow.current_update_info()
-    return requests.request_id(info.id, message) if info is not None else ""
 
 
 def refuse(refusal: str, *, type: str = "refused") -> NoReturn:

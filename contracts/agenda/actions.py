@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from contracts.actors import Actor
 from contracts.problems import Problem
 
 
@@ -111,6 +112,7 @@ class UpdateReceived:
 
     message: Any
     request_id: str = ""
+    actor: Actor | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,18 @@ import json
 from pydantic import BaseModel
 
 
-def digest(message: BaseModel) -> str:
-    """What tells one message from another; a field that is left as it is by default adds nothing,
-    so that a release which brings one tells them apart as the release before."""
-    content = message.model_dump(mode="json", exclude_defaults=True)
+def content_digest(message: BaseModel) -> str:
+    """SHA-256 over what a message says, without who has signed it; a field that is left as it is by
+    default adds nothing, so that a release which brings one tells messages apart as the release
+    before."""
+    content = message.model_dump(mode="json", exclude_defaults=True, exclude={"actor"})
     text = f"{type(message).__name__} {json.dumps(content, sort_keys=True)}"
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def digest(message: BaseModel) -> str:
+    """What tells one message from another."""
+    return content_digest(message)[:16]
 
 
 def update_id(request_id: str, message: BaseModel) -> str:

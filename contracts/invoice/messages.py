@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, StringConstraints
 
-from contracts.model import Frozen, Message, MessageDay, Person, Text, Value, Words
+from contracts.model import Frozen, Message, MessageDay, Person, Signed, Text, Value, Words
 from contracts.money import Money
 from contracts.processors import ProcessorPayment
 
@@ -65,7 +65,7 @@ class InvoiceBalance(Value):
         return self.posted and not self.residual.is_positive and not self.in_payment
 
 
-class PaymentReceived(Frozen):
+class PaymentReceived(Frozen, Signed):
     """A payment known outside Odoo; `reference` identifies it (a repeat counts once). `journal` is
     the code of the journal that it is booked in; empty: the one that Odoo proposes."""
 

@@ -12,6 +12,7 @@ from temporalio.client import Client
 from contracts.approvals import ApprovalDecision, ApprovalKind, ApprovalRound, Decision
 from contracts.money import Money
 from starters.client import calls
+from starters.client.calls import Sign
 from starters.client.errors import NoAnswer, Refused
 from starters.client.protocol import DECIDE_APPROVAL, OPEN_APPROVALS, built
 
@@ -82,7 +83,12 @@ async def only_round(client: Client, workflow_id: str) -> ApprovalRound:
 
 
 async def approve_all(
-    client: Client, items: Iterable[Awaiting], *, by: str, comment: str = ""
+    client: Client,
+    items: Iterable[Awaiting],
+    *,
+    by: str,
+    comment: str = "",
+    sign: Sign | None = None,
 ) -> list[Outcome]:
     """Approve each of them; one that is refused or gives no answer does not stop the rest."""
 
@@ -91,7 +97,12 @@ async def approve_all(
         decision = decision_on(before, Decision.APPROVE, by, comment)
         try:
             after = await calls.update(
-                client, item.workflow_id, DECIDE_APPROVAL, decision, request_id=request_id
+                client,
+                item.workflow_id,
+                DECIDE_APPROVAL,
+                decision,
+                request_id=request_id,
+                sign=sign,
             )
         except calls.FAILURES as error:
             unanswered = isinstance(error, NoAnswer)

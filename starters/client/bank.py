@@ -23,7 +23,7 @@ from contracts.bank.file import (
 )
 from contracts.identifiers import BANK_PREFIX, KEY
 from starters.client import calls
-from starters.client.calls import Unreadable
+from starters.client.calls import Sign, Unreadable
 from starters.client.errors import NotFound
 from starters.client.names import BANK_FILE_WORKFLOW, MAX_LISTED
 from starters.client.parked import ParkedStep
@@ -141,11 +141,17 @@ async def parked(
 
 
 async def settle(
-    client: Client, workflow_id: str, asked: Settlement, request_id: str | None = None
+    client: Client,
+    workflow_id: str,
+    asked: Settlement,
+    request_id: str | None = None,
+    sign: Sign | None = None,
 ) -> str:
     """Decide about a line; what came of it in words. Raises Refused, which says all that is wrong,
     NotFound, NoAnswer."""
-    return await calls.update(client, workflow_id, SETTLE_LINE, asked, request_id=request_id)
+    return await calls.update(
+        client, workflow_id, SETTLE_LINE, asked, request_id=request_id, sign=sign
+    )
 
 
 async def decide(
@@ -156,10 +162,13 @@ async def decide(
     by: str,
     reason: str = "",
     request_id: str | None = None,
+    sign: Sign | None = None,
 ) -> str:
     """Decide about a file as a whole. Raises Refused, NotFound, NoAnswer, InvalidContract."""
     asked = built(FileDecided, decision=decision, by=by, reason=reason)
-    return await calls.update(client, workflow_id, DECIDE_FILE, asked, request_id=request_id)
+    return await calls.update(
+        client, workflow_id, DECIDE_FILE, asked, request_id=request_id, sign=sign
+    )
 
 
 async def find(client: Client, reference: str, entities: Entities) -> str:

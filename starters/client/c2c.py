@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from contracts.model import JsonObject
     from contracts.money import Money
     from starters.client.approvals import Awaiting, Outcome
-    from starters.client.calls import Unreadable
+    from starters.client.calls import Sign, Unreadable
     from starters.client.contracts import ContractClient
     from starters.client.invoices import InvoiceClient
     from starters.client.listing import ContractRow
@@ -38,14 +38,17 @@ class C2C:
 
     References are `northwind/C-1001` and `northwind/C-1001/1`, or workflow ids. With `entities`
     also `C-1001` and `C-1001/1`, of the legal entity that is meant there. A text that names
-    nothing raises BadReference.
+    nothing raises BadReference. `sign` says who sends what is sent.
     """
 
     # What is not for lists is imported where it is used: a list starts without the models of
     # contracts and invoices.
 
-    def __init__(self, client: Client, entities: Entities = NO_ENTITIES) -> None:
+    def __init__(
+        self, client: Client, entities: Entities = NO_ENTITIES, *, sign: Sign | None = None
+    ) -> None:
         self.client = client
+        self.sign = sign
         self._entities = entities
 
     # --- one contract, one invoice --------------------------------------------------------------
@@ -54,13 +57,15 @@ class C2C:
         """A contract; whether there is one shows once it is asked."""
         from starters.client.contracts import ContractClient
 
-        return ContractClient(self.client, references.contract_id(reference, self._entities))
+        workflow_id = references.contract_id(reference, self._entities)
+        return ContractClient(self.client, workflow_id, sign=self.sign)
 
     def invoice(self, reference: str) -> InvoiceClient:
         """An invoice or a credit note; whether there is one shows once it is asked."""
         from starters.client.invoices import InvoiceClient
 
-        return InvoiceClient(self.client, references.invoice_id(reference, self._entities))
+        workflow_id = references.invoice_id(reference, self._entities)
+        return InvoiceClient(self.client, workflow_id, sign=self.sign)
 
     def contract_or_invoice(self, reference: str) -> ContractClient | InvoiceClient:
         """Either of them; `A/1` is invoice 1 of contract A, unless A is a legal entity."""
@@ -167,4 +172,6 @@ class C2C:
         """
         from starters.client import approvals
 
-        return await approvals.approve_all(self.client, items, by=by, comment=comment)
+        return await approvals.approve_all(
+            self.client, items, by=by, comment=comment, sign=self.sign
+        )

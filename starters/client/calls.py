@@ -33,6 +33,10 @@ M = TypeVar("M", bound=BaseModel)
 FAILURES = (Refused, NotFound, NoAnswer, RPCError)
 """What one workflow of many may answer with, and the others are asked all the same."""
 
+Sign = Callable[[str, str, BaseModel, str], str]
+"""Gives the signature of who sends a message: by the workflow's id, the name of the Update, the
+message and its request id. Raises Refused where they may not send it."""
+
 Unreadable = Callable[[str, Exception], None]
 """Receives the id of each workflow whose state a list could not get, and why."""
 
@@ -114,12 +118,17 @@ async def update(
     argument: M,
     *,
     request_id: str | None = None,
+    sign: Sign | None = None,
 ) -> T:
     """Send a workflow an Update and wait for its answer. Sent again with the same `request_id` it
     counts once and gets the first answer (with another message it is Refused); left out, it has
-    one of its own. Raises Refused, NotFound, NoAnswer, which says the id to send it again with."""
+    one of its own. `sign` says who sends it. Raises Refused, NotFound, NoAnswer, which says the id
+    to send it again with."""
     handle: WorkflowHandle[Any, Any] = client.get_workflow_handle(workflow_id)
     request_id = request_id or str(uuid.uuid4())
+    if sign is not None:
+        token = sign(workflow_id, message.name, argument, request_id)
+        argument = argument.model_copy(update={"actor": token})
     try:
         async with asyncio.timeout(_ANSWER_WITHIN.total_seconds()):
             answer: T = await handle.execute_update(

@@ -49,7 +49,8 @@ class ContractClient(WorkflowClient[ContractState]):
 
     def invoice(self, number: int) -> InvoiceClient:
         """Its invoice or credit note of that number, counted from 1."""
-        return InvoiceClient(self._client, invoice_workflow_id(self.workflow_id, number))
+        workflow_id = invoice_workflow_id(self.workflow_id, number)
+        return InvoiceClient(self._client, workflow_id, sign=self._sign)
 
     # --- how it stands --------------------------------------------------------------------------
 

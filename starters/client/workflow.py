@@ -17,7 +17,7 @@ from contracts.problems import InvalidContract
 from contracts.validation import payload_problems
 from starters.client import approvals, calls, messages
 from starters.client.approvals import Awaiting
-from starters.client.calls import Attempt
+from starters.client.calls import Attempt, Sign
 from starters.client.parked import ParkedStep
 from starters.client.protocol import Query, Update, built
 
@@ -38,15 +38,23 @@ class WorkflowClient(Generic[S]):
 
     _STATE: ClassVar[Query[Any]]
 
-    def __init__(self, client: Client, workflow_id: str, request_id: str | None = None) -> None:
+    def __init__(
+        self,
+        client: Client,
+        workflow_id: str,
+        request_id: str | None = None,
+        *,
+        sign: Sign | None = None,
+    ) -> None:
         self._client = client
         self._request_id = request_id
+        self._sign = sign
         self.workflow_id = workflow_id
 
     def once(self, request_id: str | None) -> Self:
         """The same workflow, for one message: sent again with this id, such as that of the event it
         comes from, it counts once and gets the first answer. None: it has an id of its own."""
-        return type(self)(self._client, self.workflow_id, request_id)
+        return type(self)(self._client, self.workflow_id, request_id, sign=self._sign)
 
     # --- how it stands --------------------------------------------------------------------------
 
@@ -161,7 +169,12 @@ class WorkflowClient(Generic[S]):
 
     async def _tell(self, update: Update[M, T], message: M) -> T:
         return await calls.update(
-            self._client, self.workflow_id, update, message, request_id=self._request_id
+            self._client,
+            self.workflow_id,
+            update,
+            message,
+            request_id=self._request_id,
+            sign=self._sign,
         )
 
     async def _answer(self) -> Answer | None:

@@ -61,6 +61,7 @@ class Calls:
         message: Any,
         *,
         request_id: str | None = None,
+        sign: object = None,
     ) -> Any:
         return self._made(update.name, (workflow_id, message), {"request_id": request_id})
 

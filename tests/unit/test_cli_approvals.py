@@ -76,6 +76,7 @@ class Firm:
         decision: ApprovalDecision,
         *,
         request_id: str | None = None,
+        sign: object = None,
     ) -> ApprovalRound:
         known = [item for item in self.answers if item.request_id == request_id]
         if known and known[0].digest != digest(decision):

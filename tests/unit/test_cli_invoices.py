@@ -54,6 +54,7 @@ class Desk:
         message: BaseModel,
         *,
         request_id: str | None,
+        sign: object = None,
     ) -> InvoiceReport:
         if self.refusal:
             raise Refused(self.refusal)

@@ -5,16 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel
-
 from contracts import parking
 from contracts.agenda.actions import Action, Failed, Question, Wanted
 from contracts.agenda.machine import ActRule, Agenda, MessageRule
 from contracts.agenda.state import AgendaState
+from contracts.model import Signed
 from contracts.parking import Resolution, StepException
 
 
-class Errand(BaseModel):
+class Errand(Signed):
     """Something to do. A name `final` is exclusive, `risky` irreversible, `crm` aside."""
 
     name: str
@@ -22,13 +21,13 @@ class Errand(BaseModel):
     lane: str = ""
 
 
-class Ask(BaseModel):
+class Ask(Signed):
     """Something a person is to decide."""
 
     name: str
 
 
-class Break(BaseModel):
+class Break(Signed):
     """A message that the rules have a mistake about."""
 
     why: str = "a mistake"

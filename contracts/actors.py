@@ -1,0 +1,127 @@
+"""Who sent a message: a person or a system, as the application that let them in has signed it.
+
+A message carries the signature in its field `actor`, a compact JWS (RFC 7515). The validator of an
+Update verifies it (`workflows.proof`). What is applied after that has the `Actor` in place of the
+signature. Nothing here verifies.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from datetime import datetime
+from typing import Any, Self
+
+from pydantic import AwareDatetime, BaseModel, Field, ValidationError
+
+from contracts.access import Role
+from contracts.agenda.requests import content_digest
+from contracts.model import Person, Value
+
+AUDIENCE = "c2c-workflows"
+ALGORITHM = "EdDSA"
+VALID_SECONDS = 60
+"""How long a signature may be used for the first time."""
+
+
+class Actor(Value):
+    """Whoever sent a message. `issuer` and `subject` identify them for ever: of a person the OIDC
+    provider and its key there. `person` is the name that approval rules and journals have, `roles`
+    are those for the workflow's legal entity, `token_id` is unique to the message."""
+
+    issuer: str = Field(max_length=300)
+    subject: str = Field(max_length=300)
+    person: Person
+    roles: tuple[Role, ...] = ()
+    token_id: str = Field(default="", max_length=100)
+
+
+class Claims(Value):
+    """What a signature says: who sends which message to which workflow.
+
+    `digest` is that of the message without its signature, so it covers the content hash and the
+    amount of a decision, which stand here too for whoever reads it. Times are aware (UTC).
+    """
+
+    actor: Actor
+    workflow_id: str
+    message: str
+    digest: str
+    request_id: str
+    content_hash: str = ""
+    amount: str = ""
+    issued_at: AwareDatetime
+    expires_at: AwareDatetime
+
+    def payload(self) -> dict[str, Any]:
+        """As the JWS carries it: registered names (RFC 7519) where there are some."""
+        return {
+            "aud": AUDIENCE,
+            "iss": self.actor.issuer,
+            "sub": self.actor.subject,
+            "name": self.actor.person,
+            "roles": [str(role) for role in self.actor.roles],
+            "jti": self.actor.token_id,
+            "iat": int(self.issued_at.timestamp()),
+            "exp": int(self.expires_at.timestamp()),
+            "wf": self.workflow_id,
+            "msg": self.message,
+            "digest": self.digest,
+            "rid": self.request_id,
+            **({"hash": self.content_hash} if self.content_hash else {}),
+            **({"amount": self.amount} if self.amount else {}),
+        }
+
+    @classmethod
+    def of(cls, payload: dict[str, Any]) -> Self:
+        """What a payload says. Raises ValueError (ValidationError) for one that is malformed."""
+        return cls.model_validate(
+            {
+                "actor": {
+                    "issuer": payload.get("iss"),
+                    "subject": payload.get("sub"),
+                    "person": payload.get("name"),
+                    "roles": payload.get("roles", ()),
+                    "token_id": payload.get("jti", ""),
+                },
+                "workflow_id": payload.get("wf"),
+                "message": payload.get("msg"),
+                "digest": payload.get("digest"),
+                "request_id": payload.get("rid"),
+                "content_hash": payload.get("hash", ""),
+                "amount": payload.get("amount", ""),
+                "issued_at": payload.get("iat"),
+                "expires_at": payload.get("exp"),
+            }
+        )
+
+    def refusal(
+        self, workflow_id: str, name: str, message: BaseModel, request_id: str, now: datetime
+    ) -> str | None:
+        """Why the claims are not for this message, as a sentence; None if they are. `now` is
+        aware."""
+        if now >= self.expires_at:
+            return "its signature has expired: send it again"
+        if (self.workflow_id, self.message) != (workflow_id, name):
+            return f"its signature is for {self.message} of {self.workflow_id}"
+        if self.digest != content_digest(message) or self.request_id != request_id:
+            return "its signature is for another message"
+        by = getattr(message, "by", None)
+        if by is not None and str(by).strip().lower() != self.actor.person:
+            return f"it says that {by} sends it, and is signed for {self.actor.person}"
+        return None
+
+
+def claimed(token: str) -> Actor | None:
+    """Who the signature of a message names, unverified: for what was verified before it came here.
+    None for what is no signature."""
+    try:
+        payload = json.loads(_decoded(token.split(".")[1]))
+        return Claims.of(payload).actor
+    except (IndexError, ValueError, ValidationError, AttributeError, binascii.Error):
+        return None
+
+
+def _decoded(part: str) -> bytes:
+    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
