@@ -12,7 +12,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -22,11 +22,11 @@ from pydantic import BaseModel, Field
 from temporalio.client import Client, ScheduleListDescription
 from temporalio.service import RPCError
 
+from contracts.invoice.state import InvoiceStage
 from workflows.search_attributes import INVOICE_STAGE, WAITING_ON, WAITING_SINCE
 
-EVERY_SECONDS = 60.0
-SHOWN_FOR_SECONDS = 5 * EVERY_SECONDS
-"""How long a figure is shown that could not be counted anew."""
+SHOWN_FOR_TIMES = 5
+"""So many times in a row it may fail to be counted until a figure is not shown any more."""
 
 WAITS = ("exception", "credentials", "approval")
 KINDS = {
@@ -39,6 +39,7 @@ KINDS = {
 
 OURS = "c2c-"
 """Begins the ids of our schedules."""
+_UNDELIVERED = f"{INVOICE_STAGE.name} = '{InvoiceStage.POSTED_NOT_DELIVERED}'"
 _MOST_SCHEDULES = 200
 _DAY = timedelta(days=1)
 _MINUTE = timedelta(minutes=1)
@@ -109,7 +110,7 @@ class _Fresh:
     """A figure and when it was counted (of the monotonic clock)."""
 
     value: Any = None
-    at: float = field(default=-SHOWN_FOR_SECONDS)
+    at: float = 0.0
 
     def set(self, value: Any, at: float) -> None:
         self.value, self.at = value, at
@@ -121,10 +122,12 @@ class Gauges:
     def __init__(
         self,
         client: Client,
+        every_seconds: float,
         meter: Meter | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
+        self._every_seconds = every_seconds
         self._clock = clock
         self._waiting, self._sweeps = _Fresh(), _Fresh()
         meter = meter or metrics.get_meter("contract-to-cash")
@@ -162,11 +165,11 @@ class Gauges:
             description="Open invoices that nobody follows, and that Odoo takes no to-do for",
         )
 
-    async def watch(self, every_seconds: float = EVERY_SECONDS) -> None:
+    async def watch(self) -> None:
         """Count until cancelled. What cannot be counted now may be the next time."""
         while True:
             await self.count(datetime.now(UTC))
-            await asyncio.sleep(every_seconds)
+            await asyncio.sleep(self._every_seconds)
 
     async def count(self, now: datetime) -> None:
         """Count what waits and look at the sweeps, at a moment (aware): one without the other."""
@@ -191,7 +194,7 @@ class Gauges:
         }
         waits = [on for on in WAITS if any(counts[on, kind] for kind in KINDS)]
         oldest = {on: await oldest_since(self._is_any_by(on), now, known.get(on)) for on in waits}
-        undelivered = await self._number(f"{INVOICE_STAGE.name} = 'posted_not_delivered'")
+        undelivered = await self._number(_UNDELIVERED)
         return Waiting(counts, oldest, undelivered)
 
     def _is_any_by(self, on: str) -> Callable[[datetime], Awaitable[bool]]:
@@ -211,9 +214,8 @@ class Gauges:
         """What is observed while it is fresh; nothing after that."""
 
         def callback(_: CallbackOptions) -> Iterable[Observation]:
-            if fresh.value is None or self._clock() - fresh.at >= SHOWN_FOR_SECONDS:
-                return []
-            return observe(fresh.value)
+            is_old = self._clock() - fresh.at >= SHOWN_FOR_TIMES * self._every_seconds
+            return [] if fresh.value is None or is_old else observe(fresh.value)
 
         return callback
 

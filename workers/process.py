@@ -49,7 +49,7 @@ async def serve(settings: Settings, queues: Sequence[str] = task_queues.ALL) -> 
     if not stop.asked.is_set():
         async with worker.running(client, settings, queues):
             _log.info("serving %s", ", ".join(queues))
-            counting = _counting(client, queues, observed)
+            counting = _counting(client, settings, queues, observed)
             await stop.asked.wait()
             counting.cancel()
             _log.info("draining")
@@ -57,10 +57,12 @@ async def serve(settings: Settings, queues: Sequence[str] = task_queues.ALL) -> 
     _log.info("ended")
 
 
-def _counting(client: Client, queues: Sequence[str], observed: Telemetry) -> asyncio.Future[None]:
+def _counting(
+    client: Client, settings: Settings, queues: Sequence[str], observed: Telemetry
+) -> asyncio.Future[None]:
     """Shows gauges of the whole namespace, where anybody sees them."""
     if observed.shows_metrics and task_queues.CONTRACTS in queues:
-        return asyncio.ensure_future(Gauges(client).watch())
+        return asyncio.ensure_future(Gauges(client, settings.telemetry.count_seconds).watch())
     return asyncio.get_running_loop().create_future()
 
 

@@ -20,6 +20,8 @@ ODOO_FINANCE = "odoo-finance"
 """Orders, invoices and payments in Odoo."""
 ODOO_MAIL = "odoo-mail"
 """What Odoo mails to customers: a PDF takes seconds, and postings must not wait behind it."""
+MAIL = "mail"
+"""Mails to the firm's own people, by its mail server."""
 
-REMOTES = (CRM, ESIGN, TIMESHEETS, PAYMENTS, BANK, ODOO_MASTER, ODOO_FINANCE, ODOO_MAIL)
+REMOTES = (CRM, ESIGN, TIMESHEETS, PAYMENTS, BANK, ODOO_MASTER, ODOO_FINANCE, ODOO_MAIL, MAIL)
 ALL = (CONTRACTS, *REMOTES)

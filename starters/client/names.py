@@ -13,5 +13,6 @@ ESIGN_SWEEP_WORKFLOW = "EsignSweepWorkflow"
 TIMESHEET_SWEEP_WORKFLOW = "TimesheetSweepWorkflow"
 PAYMENTS_SWEEP_WORKFLOW = "PaymentsSweepWorkflow"
 BURN_SWEEP_WORKFLOW = "BurnSweepWorkflow"
+MAIL_DIGEST_WORKFLOW = "MailDigestWorkflow"
 MAX_LISTED = 500
 """Of workflows of one type; a list that stops there says so."""
