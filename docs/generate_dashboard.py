@@ -76,7 +76,12 @@ ROWS: dict[str, Sequence[Panel]] = {
         ),
         Panel(
             "Contracts that ended in 30 days",
-            [("sum by (ending, parked) (increase(c2c_contracts_ended[30d]))", "{{ending}} {{parked}}")],
+            [
+                (
+                    "sum by (ending, parked) (increase(c2c_contracts_ended[30d]))",
+                    "{{ending}} {{parked}}",
+                )
+            ],
             text='`parked="no"`: no person had to correct anything.',
         ),
     ),
@@ -195,7 +200,12 @@ def _panel(number: int, panel: Panel, place: dict[str, int]) -> dict[str, Any]:
         "gridPos": place,
         "fieldConfig": {"defaults": {"unit": panel.unit, "min": 0}, "overrides": []},
         "targets": [
-            {"refId": chr(ord("A") + place), "datasource": SOURCE, "expr": expr, "legendFormat": text}
+            {
+                "refId": chr(ord("A") + place),
+                "datasource": SOURCE,
+                "expr": expr,
+                "legendFormat": text,
+            }
             for place, (expr, text) in enumerate(panel.queries)
         ],
     }

@@ -46,9 +46,7 @@ class Shown:
         return found
 
 
-async def eventually(
-    shown: Shown, now: Callable[[], datetime], is_so: Callable[[], bool]
-) -> None:
+async def eventually(shown: Shown, now: Callable[[], datetime], is_so: Callable[[], bool]) -> None:
     """Visibility is a moment behind."""
     deadline = time.monotonic() + 30
     while True:
@@ -132,7 +130,9 @@ async def test_what_is_not_counted_any_more_is_not_shown_for_long(
     assert shown.read("c2c.waiting")
 
 
-def asked(ages: Sequence[timedelta], calls: list[datetime]) -> Callable[[datetime], Awaitable[bool]]:
+def asked(
+    ages: Sequence[timedelta], calls: list[datetime]
+) -> Callable[[datetime], Awaitable[bool]]:
     async def is_any_by(at: datetime) -> bool:
         calls.append(at)
         return any(NOW - age <= at for age in ages)

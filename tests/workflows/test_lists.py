@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contracts.money import Money
 from starters.client import ContractRow
 from tests.workflows.test_long_lives import many_milestones
-from tests.world import World, eur, single
+from tests.world import World, eur
 
 
 async def listed(
