@@ -199,7 +199,8 @@ class Played:
             action = rules.AGENDA.next_action(self.state)
             self.seconds += time.process_time() - began
             if action is not None:
-                self._record(action) or self._begin(action)
+                if not self._record(action):
+                    self._begin(action)
                 continue
             ready = next((k for k, a in self.acts.items() if a.kind not in self.held_back), None)
             if ready is None:
