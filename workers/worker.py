@@ -31,6 +31,7 @@ from activities.events import refresh_contract, report_signature, update_contrac
 from activities.failures import FailureInterceptor
 from activities.heartbeat import HeartbeatInterceptor
 from activities.lost_invoices import find_lost_invoices
+from activities.mails import Digests, MailActivities
 from activities.metrics import observe_odoo_call
 from activities.odoo.balances import OdooBalances
 from activities.odoo.burn import OdooBurn
@@ -55,6 +56,7 @@ from activities.odoo.write_offs import OdooWriteOffs
 from activities.policies import Policies
 from activities.processors import ProcessorActivities, ProcessorSetup
 from activities.timesheets import TimesheetActivities, TimeSystem
+from gateways.mailer import Mailer
 from gateways.odoo import MAX_MAILS
 from gateways.vies import Vies
 from wiring import audit, remotes
@@ -71,6 +73,7 @@ from workflows.contract import ContractWorkflow
 from workflows.esign_sweep import EsignSweepWorkflow
 from workflows.events import EventWorkflow
 from workflows.invoice import InvoiceWorkflow
+from workflows.mails import MailDigestWorkflow, MailWorkflow
 from workflows.payments_sweep import PaymentsSweepWorkflow
 from workflows.sweeps import CrmSweepWorkflow, OdooSweepWorkflow
 from workflows.timesheet_sweep import TimesheetSweepWorkflow
@@ -88,6 +91,8 @@ WORKFLOWS = [
     BankSweepWorkflow,
     BurnSweepWorkflow,
     AuditAnchorWorkflow,
+    MailDigestWorkflow,
+    MailWorkflow,
 ]
 
 # Pure libraries that import parts of themselves when they are called: inside the sandbox that
@@ -141,6 +146,7 @@ def activities_of(queue: str, settings: Settings, gateways: Gateways) -> list[Ca
             refresh_contract,
             report_signature,
             bank_file_standing,
+            Digests(settings.mail.owners if settings.mail else {}).find_digests,
         ],
         task_queues.CRM: [crm.is_due, crm.read_deal, crm.write_status, crm.won_deals],
         task_queues.ESIGN: [
@@ -205,6 +211,11 @@ def activities_of(queue: str, settings: Settings, gateways: Gateways) -> list[Ca
             burn.read_portfolio,
         ],
         task_queues.ODOO_MAIL: [delivery.send_invoice, delivery.send_reminder],
+        task_queues.MAIL: [
+            MailActivities(
+                Mailer(settings.mail) if settings.mail else None, settings.web.public_url
+            ).send_mail
+        ],
     }
     return hosted[queue]
 
@@ -343,6 +354,7 @@ def _activities_at_once(queue: str, limits: WorkerSettings) -> int:
         task_queues.BANK: 5,
         task_queues.RECORDS: 20,
         task_queues.ODOO_MAIL: MAX_MAILS,
+        task_queues.MAIL: 5,
     }
     return min(limits.activities, fewer.get(queue, limits.activities))
 

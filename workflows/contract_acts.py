@@ -74,6 +74,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import options, recording
     from workflows.acts import activity, then
     from workflows.invoice import InvoiceWorkflow, attributes_to_start
+    from workflows.mails import start_escalation
     from workflows.readings import all_pages
     from workflows.search_attributes import CUSTOMER_NAME
     from workflows.shell import Perform, Shell
@@ -356,13 +357,16 @@ def _policy(state: ContractState, action: Action) -> Awaitable[Any]:
     )
 
 
-def _notify(state: ContractState, action: Action) -> Awaitable[Any]:
+async def _notify(state: ContractState, action: Action) -> Any:
     change, approval_round = amendments.pending(state)
     reminder = required(approval_round.due_reminder(change.calendar, state.clock))
+    if reminder.escalated:
+        today = change.calendar.today(state.clock)
+        await start_escalation(approval_round.with_escalation(), today)
     subject, text = reminder_message(approval_round, reminder, workflow.info().workflow_id)
     order = require_id(state.odoo.order_id)
     request = Notification(order_id=order, people=reminder.people, subject=subject, text=text)
-    return _notified(request, f"{reminder.what} to approvers")
+    return await _notified(request, f"{reminder.what} to approvers")
 
 
 def _amend_order(state: ContractState, action: Action) -> Awaitable[Any]:

@@ -37,6 +37,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.processors import LinkRequest
     from workflows import options, recording
     from workflows.acts import activity
+    from workflows.mails import start_escalation
     from workflows.shell import Perform
 
 _AWAITED, _BACKGROUND = options.Urgency.AWAITED, options.Urgency.BACKGROUND
@@ -88,15 +89,18 @@ def _discard(state: InvoiceState, action: Action) -> Awaitable[Any]:
     )
 
 
-def _notify(state: InvoiceState, action: Action) -> Awaitable[Any]:
-    """A note on the order, mailed to those approvers whom Odoo knows."""
+async def _notify(state: InvoiceState, action: Action) -> Any:
+    """A note on the order, mailed to those approvers whom Odoo knows; an escalation is also mailed
+    by us, with a link."""
     found = required(state.open_round)
     reminder = required(found.reminder(state.today))
+    if reminder.escalated:
+        await start_escalation(found.with_escalation(), state.today)
     subject, text = reminder_message(found, reminder, workflow.info().workflow_id)
     request = Notification(
         order_id=state.order_id, people=reminder.people, subject=subject, text=text
     )
-    return activity(
+    return await activity(
         OdooChatter.notify,
         request,
         options.odoo_finance(f"{reminder.what} to approvers", _BACKGROUND, looks_first=True),

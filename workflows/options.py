@@ -153,6 +153,25 @@ def odoo_mail(summary: str, urgency: Urgency = Urgency.OUTGOING) -> ActivityConf
     return config
 
 
+def mail(summary: str) -> ActivityConfig:
+    """Never repeated by Temporal: where an attempt was lost, the mail may have gone out. So it does
+    not heartbeat either, and its worker may be busy for as long as it takes."""
+    return ActivityConfig(
+        task_queue=task_queues.MAIL,
+        start_to_close_timeout=_START_TO_CLOSE,
+        retry_policy=RetryPolicy(maximum_attempts=1),
+        summary=summary[:200],
+        priority=_priority(Urgency.OUTGOING),
+    )
+
+
+def digests(summary: str) -> ActivityConfig:
+    """For what asks all workflows that wait, once a day: thousands, some at a time."""
+    config = engine(summary)
+    config["start_to_close_timeout"] = config["schedule_to_close_timeout"] = timedelta(minutes=10)
+    return config
+
+
 def engine(summary: str) -> ActivityConfig:
     """For what is asked of the engine itself, which answers at once or is down."""
     config = _remote(task_queues.CONTRACTS, summary, Urgency.BACKGROUND, _HEARTBEAT)

@@ -22,6 +22,8 @@ ODOO_FINANCE = "odoo-finance"
 """Orders, invoices and payments in Odoo."""
 ODOO_MAIL = "odoo-mail"
 """What Odoo mails to customers: a PDF takes seconds, and postings must not wait behind it."""
+MAIL = "mail"
+"""Mails to the firm's own people, by its mail server."""
 
 REMOTES = (
     CRM,
@@ -33,5 +35,6 @@ REMOTES = (
     ODOO_MASTER,
     ODOO_FINANCE,
     ODOO_MAIL,
+    MAIL,
 )
 ALL = (CONTRACTS, *REMOTES)
