@@ -29,7 +29,8 @@ CHOSEN = "c2c:personas"
 class Visitor:
     """Whoever is signed in: a person, or a system. `person` is the name that approval rules have,
     `name` the one that pages show; `roles` are by legal entity, or `EVERYWHERE`. `csrf` is the
-    token that forms must send; none for those who come with a token of their own."""
+    token that forms must send; none for those who come with a token of their own. `banner` is
+    what every page says of how they signed in, where it proves nothing."""
 
     issuer: str
     subject: str
@@ -38,6 +39,7 @@ class Visitor:
     roles: Mapping[str, frozenset[Role]]
     is_machine: bool = False
     csrf: str = ""
+    banner: str = ""
 
     @property
     def is_chosen(self) -> bool:
