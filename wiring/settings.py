@@ -36,6 +36,7 @@ from contracts.problems import expectation
 from gateways.analytics.settings import AnalyticsSettings
 from gateways.connectors import Group, UnknownConnector, connector
 from gateways.encryption.settings import EncryptionSettings, RecordsSettings
+from gateways.identity.settings import IdentitySettings
 from gateways.settings import (
     ENTITIES,
     SIGNATURES,
@@ -271,6 +272,7 @@ class Settings(_Configured):
     analytics: AnalyticsSettings = AnalyticsSettings()
     records: RecordsSettings = RecordsSettings()
     encryption: EncryptionSettings = EncryptionSettings()
+    identity: IdentitySettings = IdentitySettings()
 
     def connectors(self, group: Group) -> Mapping[str, ConnectorSettings | SenderSettings]:
         """The configured connectors of a group, by name."""
@@ -292,7 +294,11 @@ class Settings(_Configured):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        problems = [*self._named_twice(), *self._linked_twice()]
+        problems = [
+            *self._named_twice(),
+            *self._linked_twice(),
+            *self.identity.unknown_entities(self.entities),
+        ]
         if self.default_entity is not None and self.default_entity not in self.entities:
             known = f"one of entities ({', '.join(self.entities)})"
             problems.append((("default_entity",), known))

@@ -12,7 +12,8 @@ from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_
 
 from contracts.access import EVERYWHERE, Role
 from contracts.addresses import is_loopback
-from contracts.model import KEY, Person
+from contracts.identifiers import KEY
+from contracts.model import Person
 from gateways.secrets import Secret
 from gateways.settings import Section, secret_of
 
@@ -196,7 +197,9 @@ class LoginSettings(Section):
         for name, machine in self.machines.items():
             yield machine.subject or name
 
-    def unknown_entities(self, known: Mapping[str, object]) -> Iterator[tuple[tuple[str, ...], str]]:
+    def unknown_entities(
+        self, known: Mapping[str, object]
+    ) -> Iterator[tuple[tuple[str, ...], str]]:
         """Places that name a legal entity which is not configured, with what is expected."""
         expected = f"one of entities ({', '.join(known)}) or {EVERYWHERE!r}"
         for entity in self.roles:

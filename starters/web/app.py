@@ -23,6 +23,8 @@ from starters.client.events import Away, receive
 from starters.web import codec as codec_routes
 from starters.web.codec import CodecServer
 from starters.web.limits import RateLimit, read_body
+from starters.web.login import routes as login
+from starters.web.login.identity import Identity
 from starters.web.middleware import Around
 from starters.web.pages import errors
 from starters.web.pages.modules import add_pages
@@ -91,6 +93,8 @@ def application(
         app.state.visits = visits
         add_handlers(app, errors.shown)
         add_pages(app, workbench)
+        if isinstance(visits, Identity):
+            app.include_router(login.router(visits, settings.requests_per_minute))
     else:
         add_handlers(app)
     door = Door(settings, senders, now)

@@ -12,6 +12,7 @@ from contracts.addresses import is_loopback
 from starters.web import codec
 from starters.web.app import application
 from starters.web.codec import CodecServer
+from starters.web.login.wiring import identity_of
 from starters.web.middleware import LOGGER, JsonLines
 from starters.web.pages.workbench import Workbench
 from starters.web.senders import senders
@@ -38,6 +39,7 @@ async def serve(settings: Settings) -> None:
         lambda: temporal.connect(lazy=True),
         codec=codec_server(settings),
         workbench=Workbench.of(settings),
+        visits=identity_of(settings),
     )
     _log_as_json()
     server = uvicorn.Server(

@@ -21,8 +21,6 @@ from starters.web.problems import HttpProblem
 
 ENTITY = "entity"
 """The path parameter that names a legal entity."""
-CHOSEN = "c2c:personas"
-"""The issuer of whoever was chosen from a list on one machine, and has proven nothing."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +38,6 @@ class Visitor:
     is_machine: bool = False
     csrf: str = ""
     banner: str = ""
-
-    @property
-    def is_chosen(self) -> bool:
-        """Whether nobody has proven to be this: pages say so on a banner."""
-        return self.issuer == CHOSEN
 
     def roles_in(self, entity: str) -> frozenset[Role]:
         """The roles for one legal entity."""

@@ -11,12 +11,12 @@ from fastapi import Request
 from starlette.datastructures import UploadFile
 
 from starters.web.login.cookies import Sealer
-from starters.web.login.personas import Persona
+from starters.web.login.personas import BANNER, Persona
 from starters.web.login.same_origin import SAFE, check_same_origin, login_address, target
 from starters.web.login.sessions import LONGEST, SEEN_EVERY, Ended, Session
 from starters.web.problems import HttpProblem
 from starters.web.this_machine import comes_from_here
-from starters.web.visitors import CHOSEN, Visitor
+from starters.web.visitors import Visitor
 
 CSRF_FIELD, CSRF_HEADER = "csrf", "x-csrf-token"
 _SESSION, _CSRF = "session", "csrf"
@@ -80,9 +80,9 @@ class Identity:
         now = self.now()
         if request.method not in SAFE:
             await self.check_form(request, session)
-        elif session.is_stale(now) and session.issuer != CHOSEN and is_navigation(request):
+        elif session.is_stale(now) and is_navigation(request):
             raise to_login(request, again="1")
-        if session.issuer != CHOSEN and session.is_outdated(now):
+        if session.is_outdated(now):
             return None
         if now >= session.seen_at + SEEN_EVERY:
             self.remember(request, session.seen(now))
@@ -108,6 +108,7 @@ class Identity:
             name=session.name,
             roles=session.roles,
             csrf=self.cookies.sealer.mark(_CSRF, _whose(session)),
+            banner=BANNER if session.is_chosen else "",
         )
 
     # --- sessions -------------------------------------------------------------------------------
@@ -119,7 +120,7 @@ class Identity:
         session = Session.of(document) if document else None
         if session is None or session.is_over(self.now()) or self.ended.has(session):
             return None
-        if session.issuer == CHOSEN and not self.may_choose(request):
+        if session.is_chosen and not self.may_choose(request):
             return None
         return session
 
@@ -141,8 +142,8 @@ class Identity:
     # --- forms ----------------------------------------------------------------------------------
 
     async def check_form(self, request: Request, session: Session) -> None:
-        """What changes something comes from a page of ours, made for this person. Raises HttpProblem
-        with 403."""
+        """What changes something comes from a page of ours that was made for this person. Raises
+        HttpProblem with 403."""
         check_same_origin(request, self.cookies.base)
         given = request.headers.get(CSRF_HEADER) or await _csrf_of(request)
         if not self.cookies.sealer.is_mark(_CSRF, _whose(session), given):

@@ -11,6 +11,9 @@ from contracts.approval_rules import ApprovalRules
 from contracts.approvals import ApprovalKind
 from contracts.policy import LegalEntity
 
+ISSUER = "c2c:personas"
+"""Of whoever was chosen, and has proven nothing."""
+BANNER = "For trials on this machine: nobody has signed in, you chose who you are."
 OTHERS = (Role.VIEWER, Role.OPERATOR, Role.ADMIN)
 """Roles that decide nothing, so that no approval rule names who has them."""
 

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Self
 
 from contracts.access import Role
+from starters.web.login.personas import ISSUER as CHOSEN
 
 IDLE = timedelta(minutes=30)
 """Whoever asks for nothing that long is signed out."""
@@ -41,16 +42,21 @@ class Session:
     sid: str = ""
     id: str = field(default_factory=lambda: secrets.token_urlsafe(12))
 
+    @property
+    def is_chosen(self) -> bool:
+        """Whether it is a persona's: there is no provider to ask again."""
+        return self.issuer == CHOSEN
+
     def is_over(self, now: datetime) -> bool:
         return now >= min(self.seen_at + IDLE, self.began_at + LONGEST)
 
     def is_stale(self, now: datetime) -> bool:
         """Whether the provider is to be asked again when a page is opened."""
-        return now >= self.read_at + READ_AGAIN_AFTER
+        return not self.is_chosen and now >= self.read_at + READ_AGAIN_AFTER
 
     def is_outdated(self, now: datetime) -> bool:
         """Whether the roles are too old for anything."""
-        return now >= self.read_at + READ_AGAIN_AT_LAST
+        return not self.is_chosen and now >= self.read_at + READ_AGAIN_AT_LAST
 
     def seen(self, now: datetime) -> Self:
         return replace(self, seen_at=now)
@@ -119,9 +125,7 @@ class Ended:
             return True
         keys = [("sub", session.issuer, session.subject), ("sid", session.issuer, session.sid)]
         # Whoever has signed in since then is in.
-        return any(
-            session.read_at <= self._at[key] for key in keys if key[-1] and key in self._at
-        )
+        return any(session.read_at <= self._at[key] for key in keys if key[-1] and key in self._at)
 
     def _add(self, key: tuple[str, ...], now: datetime) -> None:
         self._at[key] = now
