@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from fastapi import Request
 from starlette.datastructures import UploadFile
 
+from starters.web.login.bearer import Bearer
 from starters.web.login.cookies import Sealer
 from starters.web.login.personas import BANNER, Persona
 from starters.web.login.same_origin import SAFE, check_same_origin, login_address, target
@@ -62,9 +63,10 @@ class Identity:
         cookies: Cookies,
         *,
         personas: Mapping[str, Persona] | None = None,
+        bearer: Bearer | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self.cookies, self.now = cookies, now
+        self.cookies, self.now, self._bearer = cookies, now, bearer
         self.personas = dict(personas or {})
         """Who may be chosen; nobody where a provider is configured, or others reach this."""
         self.ended = Ended()
@@ -72,9 +74,13 @@ class Identity:
     # --- visitors -------------------------------------------------------------------------------
 
     async def visitor(self, request: Request) -> Visitor | None:
-        """None for whoever is not signed in. Raises HttpProblem: with 403 for what no page of ours
-        sent, with 303 where a browser is to ask the provider once more."""
-        session = self.session(request)
+        """None for whoever is not signed in. Raises HttpProblem: with 401 for a token that is not
+        right, with 403 for what no page of ours sent, with 303 where a browser is to ask the
+        provider once more."""
+        token = bearer_token(request)
+        if token and self._bearer is not None:
+            return await self._bearer.visitor(token)
+        session = None if token else self.session(request)
         if session is None:
             return None
         now = self.now()
@@ -152,6 +158,12 @@ class Identity:
                 "this form was made for somebody else, or is too old: open the page again",
                 why="the form's token is not right",
             )
+
+
+def bearer_token(request: Request) -> str:
+    """The token that a program sends; empty where it sends none."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def is_navigation(request: Request) -> bool:

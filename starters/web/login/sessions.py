@@ -61,6 +61,10 @@ class Session:
     def seen(self, now: datetime) -> Self:
         return replace(self, seen_at=now)
 
+    def read_again(self, found: Self) -> Self:
+        """With what the provider says now; it began when it began."""
+        return replace(found, began_at=self.began_at, id=self.id)
+
     def document(self) -> dict[str, Any]:
         """As the cookie has it."""
         return {

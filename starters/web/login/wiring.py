@@ -1,30 +1,52 @@
-"""Identity as the configuration says."""
+"""Signing in as the configuration says."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from fastapi import APIRouter
+
+from starters.web.login import routes
+from starters.web.login.bearer import Bearer
 from starters.web.login.cookies import Sealer
 from starters.web.login.identity import Cookies, Identity
+from starters.web.login.oidc import OidcLogin
 from starters.web.login.personas import personas
+from starters.web.login.provider import Provider
 from starters.web.this_machine import is_local
 from wiring.settings import Settings, WebSettings
 
 
-def identity_of(
+@dataclass(frozen=True)
+class SigningIn:
+    """Who asks, and the pages by which people say so."""
+
+    identity: Identity
+    routes: APIRouter
+
+
+def signing_in(
     settings: Settings, now: Callable[[], datetime] = lambda: datetime.now(UTC)
-) -> Identity:
-    """Who may sign in. Raises ConfigurationError."""
-    login = settings.identity
+) -> SigningIn:
+    """Without a provider, and where nothing but this machine reaches the application, whoever is
+    there chooses who they are. Raises ConfigurationError."""
+    login, web = settings.identity, settings.web
     sealer = Sealer.configured(login.cookie)
     sealer.check()
-    if login.oidc is None and is_local(settings.web):
-        # Its public address, if it has one, is for senders of webhooks: personas are for this
-        # machine only.
-        cookies = Cookies(own_address(settings.web), sealer)
-        return Identity(cookies, personas=personas(settings.entities), now=now)
-    return Identity(Cookies(base_address(settings.web), sealer), now=now)
+    is_open = login.oidc is None and is_local(web)
+    # A public address without a provider is for senders of webhooks.
+    cookies = Cookies(own_address(web) if is_open else base_address(web), sealer)
+    provider = Provider(login.oidc, now) if login.oidc else None
+    identity = Identity(
+        cookies,
+        personas=personas(settings.entities) if is_open else {},
+        bearer=Bearer(login, provider, base_address(web), now),
+        now=now,
+    )
+    oidc = OidcLogin(identity, provider, login.roles) if provider else None
+    return SigningIn(identity, routes.router(identity, oidc, login.oidc, web.requests_per_minute))
 
 
 def base_address(web: WebSettings) -> str:

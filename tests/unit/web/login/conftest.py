@@ -16,7 +16,7 @@ from fastapi import APIRouter, FastAPI
 from contracts.access import Permission
 from starters.web.app import application
 from starters.web.login.identity import Identity
-from starters.web.login.wiring import identity_of
+from starters.web.login.wiring import signing_in
 from starters.web.pages.workbench import Workbench
 from starters.web.visitors import Present, needs
 from tests.unit.web.login.configured import settings
@@ -67,12 +67,17 @@ def app_of(configured: Settings, clock: Callable[[], datetime]) -> tuple[FastAPI
     async def connect() -> None:
         return None
 
-    identity = identity_of(configured, now=clock)
+    login = signing_in(configured, now=clock)
     app = application(
-        configured.web, {}, connect, workbench=Workbench.of(configured), visits=identity
+        configured.web,
+        {},
+        connect,
+        workbench=Workbench.of(configured),
+        visits=login.identity,
+        login=login.routes,
     )
     app.include_router(probe())
-    return app, identity
+    return app, login.identity
 
 
 @dataclass
