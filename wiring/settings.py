@@ -36,6 +36,7 @@ from contracts.problems import expectation
 from gateways.analytics.settings import AnalyticsSettings
 from gateways.connectors import Group, UnknownConnector, connector
 from gateways.encryption.settings import EncryptionSettings, RecordsSettings
+from gateways.identity.settings import IdentitySettings
 from gateways.settings import (
     ENTITIES,
     SIGNATURES,
@@ -257,6 +258,7 @@ class Settings(_Configured):
     analytics: AnalyticsSettings = AnalyticsSettings()
     records: RecordsSettings = RecordsSettings()
     encryption: EncryptionSettings = EncryptionSettings()
+    identity: IdentitySettings = IdentitySettings()
 
     def connectors(self, group: Group) -> Mapping[str, ConnectorSettings | SenderSettings]:
         """The configured connectors of a group, by name."""

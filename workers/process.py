@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from temporalio.client import Client
 
 from wiring import client as temporal
-from wiring import encryption, telemetry
+from wiring import encryption, identity, telemetry
 from wiring.process_exit import end
 from wiring.settings import Settings
 from wiring.telemetry import Telemetry
@@ -40,6 +40,7 @@ async def serve(settings: Settings, queues: Sequence[str] = task_queues.ALL) -> 
     Raises DoesNotReplay, TemporalUnreachable, and ConfigurationError.
     """
     encryption.check_keys(settings)
+    identity.check(settings.identity, temporal.address())
     observed = telemetry.start(settings.telemetry)
     client = await temporal.connect(interceptors=observed.interceptors, runtime=observed.runtime)
     stop = _Stop(settings.worker.graceful_shutdown_seconds, observed)

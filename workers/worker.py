@@ -53,15 +53,17 @@ from activities.odoo.validation import OdooValidation
 from activities.odoo.write_offs import OdooWriteOffs
 from activities.policies import Policies
 from activities.processors import ProcessorActivities, ProcessorSetup
+from activities.proofs import Proofs
 from activities.timesheets import TimesheetActivities, TimeSystem
+from contracts.actors import NOBODY_SIGNS, Proof
 from gateways.odoo import MAX_MAILS
 from gateways.vies import Vies
-from wiring import remotes
+from wiring import identity, remotes
 from wiring.remotes import Gateways
 from wiring.settings import Settings, WorkerSettings
 from workers.query_cache_guard import keep_behind
 from workers.slow_tasks import be_patient
-from workflows import task_queues
+from workflows import proof, task_queues
 from workflows.bank_file import BankFileWorkflow
 from workflows.bank_sweep import BankSweepWorkflow
 from workflows.burn_sweep import BurnSweepWorkflow
@@ -109,7 +111,9 @@ def workflow_runner(*, sandboxed: bool = True) -> WorkflowRunner:
     return SandboxedWorkflowRunner(restrictions=restrictions)
 
 
-def activities_of(queue: str, settings: Settings, gateways: Gateways) -> list[Callable[..., Any]]:
+def activities_of(
+    queue: str, settings: Settings, gateways: Gateways, proof: Proof = NOBODY_SIGNS
+) -> list[Callable[..., Any]]:
     """The activities a task queue hosts."""
     odoo = gateways.odoo
     policies, catalogue = Policies(settings.entities, settings.payment_links), Catalogue(odoo)
@@ -131,6 +135,7 @@ def activities_of(queue: str, settings: Settings, gateways: Gateways) -> list[Ca
     hosted: dict[str, list[Callable[..., Any]]] = {
         task_queues.CONTRACTS: [
             policies.entity_policy,
+            Proofs(proof).verify_signatures,
             find_lost_invoices,
             update_contract,
             refresh_contract,
@@ -274,6 +279,8 @@ async def running(
     """Workers for these queues, for as long as the context is open; left, it drains them."""
     gateways = gateways or remotes.gateways(settings, remotes.odoo(settings, observe_odoo_call))
     limits = settings.worker
+    verifies = identity.proof(settings.identity, client.service_client.config.target_host)
+    proof.install(verifies)
     async with contextlib.AsyncExitStack() as stack:
         threads = sum(_activities_at_once(queue, limits) for queue in queues)
         pool = stack.enter_context(ThreadPoolExecutor(threads, thread_name_prefix="activity"))
@@ -284,7 +291,7 @@ async def running(
                 client,
                 task_queue=queue,
                 workflows=workflows if hosts_workflows else [],
-                activities=activities_of(queue, settings, gateways),
+                activities=activities_of(queue, settings, gateways, verifies),
                 activity_executor=pool,
                 interceptors=[FailureInterceptor(), HeartbeatInterceptor()],
                 workflow_runner=workflow_runner(sandboxed=limits.sandboxed),

@@ -203,7 +203,7 @@ class Agenda(Generic[S]):
         if isinstance(event, UpdateReceived):
             # It is made in here: a defect in it stops the message, and not the workflow.
             answer = self.answer(after) if answer is None else answer
-            after = _remembered(after, event)
+            after = _remembered(after, event.message, event.request_id)
         if after.answer is not None or metrics:
             after = after.replace(answer=None, metrics=())
         # They differ only in what people are shown and answered: they want the same.
@@ -253,8 +253,11 @@ class Agenda(Generic[S]):
         return self.messages[type(message)].take(state, message)
 
     def _taken_quietly(self, state: S, event: SignalReceived) -> S:
+        if state.answer_to(event.request_id) is not None:
+            return state  # Whoever can read it could send it again.
         try:
-            return self._taken(state, event.message, self._refusal(state, event.message))
+            taken = self._taken(state, event.message, self._refusal(state, event.message))
+            return _remembered(taken, event.message, event.request_id)
         except Refused as refused:
             state = state.noted(f"Refused {event.words}: {refused}")
             return self.missed(state, event.message, event.words)
@@ -266,7 +269,8 @@ class Agenda(Generic[S]):
         kinds = {kind.__name__: kind for kind in types}
         message = kinds[kept.kind].model_validate(kept.content)
         state = forgotten(state.without_unserved(key), key)
-        return self._taken_quietly(state, SignalReceived(message, kept.words))
+        event = SignalReceived(message, kept.words, kept.request_id, kept.actor)
+        return self._taken_quietly(state, event)
 
     def _answered_again(self, state: S, known: Answer, message: BaseModel) -> Outcome[S]:
         """A request that was accepted before: it changes nothing, and gets the first answer."""
@@ -406,17 +410,17 @@ def _other_message(known: Answer, message: BaseModel) -> str | None:
     )
 
 
-def _remembered(state: S, event: UpdateReceived) -> S:
+def _remembered(state: S, message: BaseModel, request_id: str) -> S:
     """The state with the answer to a request kept. Temporal knows a request within one run; a run
     that continues as new knows it by this."""
-    if not event.request_id:
+    if not request_id:
         return state
     answer = state.answer
     content = answer.model_dump(mode="json") if isinstance(answer, BaseModel) else answer
     if content is not None and len(str(content)) > _LONGEST_ANSWER:
         return state  # Such a report (of use) says what is new, and is safe to apply again.
-    digest = requests.digest(event.message)
-    kept = Answer(request_id=event.request_id, digest=digest, content=content)
+    digest = requests.digest(message)
+    kept = Answer(request_id=request_id, digest=digest, content=content)
     return state.replace(answers=(*state.answers, kept)[-_MOST_ANSWERS:])
 
 

@@ -26,6 +26,7 @@ from starters.web.limits import RateLimit, read_body
 from starters.web.middleware import Around
 from starters.web.problems import HttpProblem, add_handlers, documented
 from starters.web.senders import Sender
+from starters.web.signing import Signing
 from wiring.settings import WebSettings
 
 RETRY_AFTER_SECONDS = 30
@@ -61,9 +62,10 @@ def application(
     connect: Callable[[], Any],
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     codec: CodecServer | None = None,
+    signing: Signing | None = None,
 ) -> FastAPI:
     """The gateway; `connect` is a coroutine function that gives the client of Temporal. Without
-    encryption there is no codec server."""
+    encryption there is no codec server; without `signing` what visitors send is not signed."""
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -79,6 +81,7 @@ def application(
         lifespan=lifespan,
         responses=documented(500),
     )
+    app.state.signing = signing
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     app.add_middleware(Around, tls=settings.tls_in_front)
     add_handlers(app)

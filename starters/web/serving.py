@@ -14,8 +14,9 @@ from starters.web.app import application
 from starters.web.codec import CodecServer
 from starters.web.middleware import LOGGER, JsonLines
 from starters.web.senders import senders
+from starters.web.signing import Signing
 from wiring import client as temporal
-from wiring import encryption
+from wiring import encryption, identity
 from wiring.codec import SealingCodec
 from wiring.settings import ConfigurationError, Settings, WebSettings
 
@@ -32,7 +33,11 @@ async def serve(settings: Settings) -> None:
     web = settings.web
     check_address(web)
     app = application(
-        web, senders(settings), lambda: temporal.connect(lazy=True), codec=codec_server(settings)
+        web,
+        senders(settings),
+        lambda: temporal.connect(lazy=True),
+        codec=codec_server(settings),
+        signing=signing(settings),
     )
     _log_as_json()
     server = uvicorn.Server(
@@ -64,6 +69,14 @@ def codec_server(settings: Settings) -> CodecServer | None:
         return None
     keys, records = encryption.key_ring(settings), encryption.record_store(settings)
     return codec.server(SealingCodec(keys), records, settings.encryption.codec, settings.web)
+
+
+def signing(settings: Settings) -> Signing | None:
+    """What signs for visitors; None without a key. Raises ConfigurationError where it is required
+    or cannot be read."""
+    identity.check(settings.identity, temporal.address())
+    signer = identity.signer(settings.identity)
+    return Signing(signer) if signer else None
 
 
 def check_address(web: WebSettings) -> None:
