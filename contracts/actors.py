@@ -182,6 +182,10 @@ class Proof:
         return self.verify(token)
 
 
+Sign = Callable[[str, str, BaseModel, str], str]
+"""Gives the signature of who sends a message: by the workflow's id, the name of the Update or
+Signal, the message and its request id."""
+
 NOBODY_SIGNS = Proof()
 
 

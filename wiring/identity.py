@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from contracts.actors import Proof
+from contracts.actors import Proof, Sign
 from contracts.addresses import host_of, is_loopback
 from gateways.errors import GatewayError
 from gateways.identity.settings import IdentitySettings
@@ -39,6 +40,14 @@ def verifier(settings: IdentitySettings) -> Verifier | None:
     if not settings.verify and settings.signing_secret is None:
         return None
     return Verifier(settings.verify_files, settings.signing_secret)
+
+
+def sign_for(settings: IdentitySettings) -> Callable[[str], Sign] | None:
+    """What signs for systems by their names; None without a signing key."""
+    from gateways.identity.senders import SenderSigning  # late, as above
+
+    found = signer(settings)
+    return SenderSigning(found).of if found else None
 
 
 def proof(settings: IdentitySettings, address: str) -> Proof:

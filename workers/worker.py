@@ -26,7 +26,7 @@ from activities.bank import BankActivities, BankSetup
 from activities.bank_sources import BankSourceActivities, bank_file_standing
 from activities.crm import CrmActivities
 from activities.esign import EsignActivities, SignedDeals
-from activities.events import refresh_contract, report_signature, update_contract
+from activities.events import EventActivities
 from activities.failures import FailureInterceptor
 from activities.heartbeat import HeartbeatInterceptor
 from activities.lost_invoices import find_lost_invoices
@@ -130,6 +130,7 @@ def activities_of(
     logged = TimesheetActivities(
         _time_systems(settings, gateways), odoo, catalogue, settings.odoo.time_approved_field
     )
+    events = EventActivities(identity.sign_for(settings.identity))
     bank = BankActivities(gateways.bank, _bank_setups(settings), odoo, catalogue)
     places = BankSourceActivities(gateways.bank)
     hosted: dict[str, list[Callable[..., Any]]] = {
@@ -137,9 +138,9 @@ def activities_of(
             policies.entity_policy,
             Proofs(proof).verify_signatures,
             find_lost_invoices,
-            update_contract,
-            refresh_contract,
-            report_signature,
+            events.update_contract,
+            events.refresh_contract,
+            events.report_signature,
             bank_file_standing,
         ],
         task_queues.CRM: [crm.is_due, crm.read_deal, crm.write_status, crm.won_deals],

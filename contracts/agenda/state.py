@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Self, TypeVar
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from contracts.actors import Actor
 from contracts.agenda.actions import Action, Metric, SignalReceived
