@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from fastapi import Request
 from pydantic import BaseModel
 
 from contracts import access
@@ -61,9 +60,3 @@ def _refuse_unless_allowed(visitor: Visitor, name: str, message: BaseModel, enti
     refused = access.refusal(visitor.roles_in(entity), *access.needed(name))
     if refused is not None:
         raise Refused(refused)
-
-
-def sign_of(request: Request, visitor: Visitor) -> Sign | None:
-    """What signs this visitor's messages; None where nothing is signed."""
-    signing: Signing | None = request.app.state.signing
-    return signing.of(visitor) if signing else None
