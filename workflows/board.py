@@ -1,4 +1,4 @@
-"""What lists show of a workflow: its search attributes, and a name in the memo."""
+"""What lists show of a workflow: its search attributes, and in the memo what is encrypted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from temporalio.common import (
     TypedSearchAttributes,
 )
 
-from workflows.search_attributes import CUSTOMER_NAME
+from contracts.views.parked import ParkedCards
+from workflows.search_attributes import CUSTOMER_NAME, PARKED
 
 Attributes = Mapping[SearchAttributeKey[Any], Any]
 """Values by attribute; None for one that is not set."""
@@ -39,6 +40,13 @@ def name_in_memo(name: str) -> None:
     """Set the customer's name where the memo has another, at the start or by an earlier run."""
     if name and workflow.memo_value(CUSTOMER_NAME, "") != name:
         workflow.upsert_memo({CUSTOMER_NAME: name})
+
+
+def parked_in_memo(cards: ParkedCards | None) -> None:
+    """Have the memo show the steps that are parked now, and none where nothing is."""
+    now = None if cards is None else cards.model_dump(mode="json", exclude_defaults=True)
+    if workflow.memo_value(PARKED, None) != now:
+        workflow.upsert_memo({PARKED: now})
 
 
 def to_start(attributes: Attributes) -> TypedSearchAttributes:

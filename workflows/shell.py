@@ -52,8 +52,9 @@ with workflow.unsafe.imports_passed_through():
     from contracts.agenda.exceptions import with_defect
     from contracts.agenda.machine import Agenda, next_event
     from contracts.agenda.state import AgendaState
+    from contracts.views.parked import cards
     from workflows import metrics, proof
-    from workflows.board import Attributes, name_in_memo, upsert
+    from workflows.board import Attributes, name_in_memo, parked_in_memo, upsert
     from workflows.messages import Inbox
 
 S = TypeVar("S", bound=AgendaState)
@@ -316,6 +317,7 @@ class Shell(Inbox, Generic[S]):
             if self.core.is_listed(state) and (not state.running or state.exceptions):
                 upsert(self.core.attributes(state))
                 name_in_memo(self.core.named(state))
+                parked_in_memo(cards(state))
         except Exception:
             # What people see is no reason to stop what is done.
             workflow.logger.exception("defect in what is shown")
