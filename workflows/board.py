@@ -1,4 +1,5 @@
-"""What lists show of a workflow: its search attributes, and a name in the memo."""
+"""What lists show of a workflow: its search attributes; in the memo a name, and what awaits
+approval."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from temporalio.common import (
     TypedSearchAttributes,
 )
 
-from workflows.search_attributes import CUSTOMER_NAME
+from contracts.model import JsonObject
+from workflows.search_attributes import APPROVAL, CUSTOMER_NAME
 
 Attributes = Mapping[SearchAttributeKey[Any], Any]
 """Values by attribute; None for one that is not set."""
@@ -39,6 +41,14 @@ def name_in_memo(name: str) -> None:
     """Set the customer's name where the memo has another, at the start or by an earlier run."""
     if name and workflow.memo_value(CUSTOMER_NAME, "") != name:
         workflow.upsert_memo({CUSTOMER_NAME: name})
+
+
+def approval_in_memo(now: JsonObject | None, *, is_read: bool) -> None:
+    """Set what awaits approval where the memo has something else. An upsert is a billed action:
+    what no list reads may be old."""
+    before = workflow.memo_value(APPROVAL, None)
+    if now != before and (now is not None or is_read):
+        workflow.upsert_memo({APPROVAL: now})
 
 
 def to_start(attributes: Attributes) -> TypedSearchAttributes:

@@ -55,19 +55,32 @@ class ContractRow:
     started_at: datetime
 
 
-def conditions(*, entity: str = "", waiting_on: str = "", also: str = "", **stages: str) -> str:
+def conditions(
+    *,
+    entity: str = "",
+    entities: Sequence[str] | None = None,
+    waiting_on: str = "",
+    also: str = "",
+    **stages: str,
+) -> str:
     """A visibility condition; what is empty does not narrow. Raises BadReference.
 
-    `stages` are named as their search attributes are; `also` is a condition of the caller's own.
+    `entities` are all legal entities that may be seen: without one nothing is found. `stages` are
+    named as their search attributes are; `also` is a condition of the caller's own.
     """
-    if entity and not KEY.match(entity):
-        raise BadReference(f"{entity!r} cannot be a legal entity")
+    for name in (entity, *(entities or ())):
+        if name and not KEY.match(name):
+            raise BadReference(f"{name!r} cannot be a legal entity")
     wanted = {**stages, search_attributes.WAITING_ON.name: waiting_on}
     for name, value in wanted.items():
         if value and not _WORD.match(value):
             raise BadReference(f"{name} is a word such as exception, not {value!r}")
     wanted[search_attributes.LEGAL_ENTITY.name] = entity
     terms = [f"{name} = '{value}'" for name, value in wanted.items() if value]
+    if entities is not None:
+        # No list takes an empty one; no legal entity has this name.
+        names = ", ".join(f"'{name}'" for name in entities) or "'*'"
+        terms.append(f"{search_attributes.LEGAL_ENTITY.name} IN ({names})")
     return " AND ".join([f"({also})", *terms] if also else terms)
 
 
@@ -75,7 +88,7 @@ async def contract_rows(
     client: Client, *, where: str = "", limit: int = MAX_LISTED
 ) -> list[ContractRow]:
     """The contracts found, newest first; `where` is a visibility condition."""
-    found = await _runs(client, CONTRACT_WORKFLOW, where, limit)
+    found = await runs(client, CONTRACT_WORKFLOW, where, limit)
     due = await _amounts_due(client, found)
     return [await contract_row(item, due.get(item.id, 0.0)) for item in found]
 
@@ -84,14 +97,15 @@ async def workflow_ids(client: Client, where: str, limit: int) -> tuple[list[str
     """Ids of the contracts and the invoices that fulfil a visibility condition, at most `limit` of
     each, the newest; and whether there are more."""
     kinds = (CONTRACT_WORKFLOW, INVOICE_WORKFLOW)
-    found = [await _runs(client, kind, where, limit + 1) for kind in kinds]
-    ids = [item.id for runs in found for item in runs[:limit]]
-    return ids, any(len(runs) > limit for runs in found)
+    found = [await runs(client, kind, where, limit + 1) for kind in kinds]
+    ids = [item.id for some in found for item in some[:limit]]
+    return ids, any(len(some) > limit for some in found)
 
 
-async def _runs(
+async def runs(
     client: Client, workflow_type: str, where: str, limit: int
 ) -> list[WorkflowExecution]:
+    """The workflows of a type that fulfil a condition, the newest first."""
     # Each run of a continued workflow is listed; the newest stands for all.
     wanted = [f"WorkflowType = '{workflow_type}'", "ExecutionStatus != 'ContinuedAsNew'"]
     query = " AND ".join([*wanted, where] if where else wanted)

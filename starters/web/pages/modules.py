@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from starters.web.pages import home, static
+from starters.web.pages import approval, home, inbox, static
 from starters.web.pages.shell import Counts, PageModule
 from starters.web.pages.workbench import Workbench
 
-MODULES: tuple[PageModule, ...] = (home.PAGES,)
+MODULES: tuple[PageModule, ...] = (home.PAGES, inbox.PAGES, approval.PAGES)
 
 
 def add_pages(app: FastAPI, workbench: Workbench) -> None:
