@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from urllib.parse import quote
 
 from fastapi import Request
@@ -46,7 +47,9 @@ class Rights:
             return approval_round.refusal(asked, today)
 
         why = refused(Decision.APPROVE)
-        return cls(why is None, refused(Decision.REJECT) is None, why or "")
+        if why is None:
+            return cls(True, True)
+        return cls(False, refused(Decision.REJECT) is None, why)
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class Row:
     zone: str
     changed: tuple[Change, ...] = ()
 
-    @property
+    @cached_property
     def ref(self) -> str:
         return short(self.workflow_id)
 
@@ -92,7 +95,7 @@ class Row:
         """The amount without tax in the currency's smallest unit, which scripts add up exactly."""
         return int(self.approval_round.subject.amount.amount.scaleb(self.decimals))
 
-    @property
+    @cached_property
     def urgency(self) -> str:
         """How a row is marked: red once others may decide, amber once its approvers were due to be
         reminded."""
