@@ -1,4 +1,4 @@
-"""What lists show of a workflow: its search attributes, and in the memo what is encrypted."""
+"""What lists show of a workflow: its search attributes; in the memo what is encrypted."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from temporalio.common import (
     TypedSearchAttributes,
 )
 
+from contracts.model import JsonObject
 from contracts.views.parked import ParkedCards
-from workflows.search_attributes import CUSTOMER_NAME, PARKED
+from workflows.search_attributes import APPROVAL, CUSTOMER_NAME, PARKED
 
 Attributes = Mapping[SearchAttributeKey[Any], Any]
 """Values by attribute; None for one that is not set."""
@@ -42,11 +43,22 @@ def name_in_memo(name: str) -> None:
         workflow.upsert_memo({CUSTOMER_NAME: name})
 
 
-def parked_in_memo(cards: ParkedCards | None) -> None:
-    """Have the memo show the steps that are parked now, and none where nothing is."""
-    now = None if cards is None else cards.model_dump(mode="json", exclude_defaults=True)
-    if workflow.memo_value(PARKED, None) != now:
-        workflow.upsert_memo({PARKED: now})
+def parked_in_memo(now: ParkedCards | None) -> None:
+    """Set the steps that are parked where the memo has others. Where none is no list reads them:
+    what it had may stay, as an upsert is a billed action."""
+    if now is None:
+        return
+    shown = now.model_dump(mode="json", exclude_defaults=True)
+    if workflow.memo_value(PARKED, None) != shown:
+        workflow.upsert_memo({PARKED: shown})
+
+
+def approval_in_memo(now: JsonObject | None, *, is_read: bool) -> None:
+    """Set what awaits approval where the memo has something else. An upsert is a billed action:
+    what no list reads may be old."""
+    before = workflow.memo_value(APPROVAL, None)
+    if now != before and (now is not None or is_read):
+        workflow.upsert_memo({APPROVAL: now})
 
 
 def to_start(attributes: Attributes) -> TypedSearchAttributes:

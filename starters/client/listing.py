@@ -56,28 +56,32 @@ class ContractRow:
     customer_key: str = ""
 
 
-def of_entities(names: Sequence[str]) -> str:
-    """The condition that something belongs to one of these legal entities. Raises BadReference."""
-    wrong = [name for name in names if not KEY.match(name)]
-    if wrong:
-        raise BadReference(f"{wrong[0]!r} cannot be a legal entity")
-    listed = ", ".join(f"'{name}'" for name in names)
-    return f"{search_attributes.LEGAL_ENTITY.name} IN ({listed})"
-
-
-def conditions(*, entity: str = "", waiting_on: str = "", also: str = "", **stages: str) -> str:
+def conditions(
+    *,
+    entity: str = "",
+    entities: Sequence[str] | None = None,
+    waiting_on: str = "",
+    also: str = "",
+    **stages: str,
+) -> str:
     """A visibility condition; what is empty does not narrow. Raises BadReference.
 
-    `stages` are named as their search attributes are; `also` is a condition of the caller's own.
+    `entities` are all legal entities that may be seen: without one nothing is found. `stages` are
+    named as their search attributes are; `also` is a condition of the caller's own.
     """
-    if entity and not KEY.match(entity):
-        raise BadReference(f"{entity!r} cannot be a legal entity")
+    for name in (entity, *(entities or ())):
+        if name and not KEY.match(name):
+            raise BadReference(f"{name!r} cannot be a legal entity")
     wanted = {**stages, search_attributes.WAITING_ON.name: waiting_on}
     for name, value in wanted.items():
         if value and not _WORD.match(value):
             raise BadReference(f"{name} is a word such as exception, not {value!r}")
     wanted[search_attributes.LEGAL_ENTITY.name] = entity
     terms = [f"{name} = '{value}'" for name, value in wanted.items() if value]
+    if entities is not None:
+        # No list takes an empty one; no legal entity has this name.
+        names = ", ".join(f"'{name}'" for name in entities) or "'*'"
+        terms.append(f"{search_attributes.LEGAL_ENTITY.name} IN ({names})")
     return " AND ".join([f"({also})", *terms] if also else terms)
 
 

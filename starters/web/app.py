@@ -22,7 +22,7 @@ from gateways.webhooks.schemes import NotVerified, SignedRequest
 from starters.client.events import Away, receive
 from starters.web import codec as codec_routes
 from starters.web.codec import CodecServer
-from starters.web.limits import RateLimit, read_body
+from starters.web.limits import BodyLimit, RateLimit, read_body
 from starters.web.middleware import Around
 from starters.web.pages import errors
 from starters.web.pages.modules import add_pages
@@ -86,6 +86,7 @@ def application(
         responses=documented(500),
     )
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(Around, tls=settings.tls_in_front)
     if workbench is not None and visits is not None:
         app.state.visits = visits

@@ -9,6 +9,7 @@ from limits import RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from starters.web.problems import HttpProblem
 
@@ -29,6 +30,27 @@ class RateLimit:
         window = await self._limiter.get_window_stats(self._item, sender, address)
         wait = max(1, round(window.reset_time - time.time()))
         raise HttpProblem(429, "too many requests", headers={"Retry-After": str(wait)})
+
+
+class BodyLimit:
+    """Counts what arrives of any request, however it is read."""
+
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+        self._app, self._max_bytes = app, max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        size = 0
+
+        async def received() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > self._max_bytes:
+                at_most = f"at most {self._max_bytes} bytes"
+                raise HttpProblem(413, at_most, headers={"Connection": "close"})
+            return message
+
+        await self._app(scope, received if scope["type"] == "http" else receive, send)
 
 
 async def read_body(request: Request, max_bytes: int) -> bytes:

@@ -58,13 +58,15 @@ class Narrowed:
         """The visibility condition. Raises BadReference for words that cannot be."""
         if self.customer and not KEY.match(self.customer):
             raise BadReference(f"customers are named by their key, such as acme, not {self.customer!r}")
-        terms = [listing.of_entities(entities)]
+        terms = []
         if self.customer:
             terms.append(f"{search_attributes.CUSTOMER.name} = '{self.customer}'")
         if self.state:
             terms.append(_STATES[self.state])
         also = " AND ".join(terms)
-        return listing.conditions(ContractStage=self.stage, waiting_on=self.waiting, also=also)
+        return listing.conditions(
+            entities=entities, ContractStage=self.stage, waiting_on=self.waiting, also=also
+        )
 
 
 @routes.get("/contracts", dependencies=[needs(Permission.READ)])
