@@ -10,6 +10,7 @@ from fastapi import Request
 from contracts.policy import LegalEntity
 from starters.client import C2C, Entities
 from starters.client.calls import Sign
+from starters.client.references import NO_ENTITIES
 from starters.web.visitors import Visitor
 from wiring.settings import Settings
 
@@ -50,11 +51,14 @@ def workbench_of(request: Request) -> Workbench:
     return found
 
 
+def entities_of(request: Request) -> Entities:
+    """The configured legal entities, each named in what forms and addresses say."""
+    known = frozenset(workbench_of(request).entities)
+    return Entities(default=NO_ENTITIES.default, known=lambda: known)
+
+
 def c2c_of(request: Request, visitor: Visitor) -> C2C:
     """Contracts and invoices, as this visitor may speak to them."""
     found = workbench_of(request)
     sign = found.signing(visitor) if found.signing is not None else None
-    names = list(found.entities)
-    entities = Entities.of(names[0], *names[1:]) if names else None
-    client = request.app.state.temporal
-    return C2C(client, entities, sign=sign) if entities else C2C(client, sign=sign)
+    return C2C(request.app.state.temporal, entities_of(request), sign=sign)
