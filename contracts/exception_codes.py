@@ -743,10 +743,20 @@ AUDIT = _group(
     """
 Nothing else waits for it: only the workflow does not end before all is written.
 
-audit_differs (operations, at record): the store has another entry than the workflow writes =>
-    run `c2c audit verify`, and find out who changed it; after a reset of the workflow, or a start
-    of the same contract anew, `skip`: what comes is written behind what is there
-timestamp_invalid: the time stamping authority's answer does not hold => see
+audit_differs (operations, at audit): the store has another entry than the workflow writes =>
+    run `c2c audit verify`, and find out who changed it; if the workflow was reset, or the same
+    contract was started again, `skip`: what comes is written behind what is there
+""",
+)
+
+ANCHORS = _group(
+    "Anchors of the audit record",
+    Outcome.REFUSED,
+    """
+The run of the schedule `c2c-audit-anchor-<legal entity>` fails with it, and the next one tries
+again.
+
+timestamp_invalid (operations): the time stamping authority's answer does not hold => see
     `audit.timestamp_roots_file`
 """,
 )
@@ -778,6 +788,7 @@ EXCEPTIONS = (
     DEFECTS,
     TRANSIENT,
     ERASED,
+    ANCHORS,
     AMENDMENTS,
 )
 """The groups of docs/exception-codes.md."""
@@ -849,7 +860,7 @@ close_out: The problems name each difference between the contract and Odoo. *Ski
     the record is attached, the project archived. Without a comparison there is no *skip*.
 closing_record: *Skip* closes without the closing record; `c2c contract close-out` writes it to a
     file.
-record: *Retry* compares again. *Skip* takes the store's record as it is, and goes on behind it.
+audit: *Retry* compares again. *Skip* takes the store's record as it is, and goes on behind it.
 archive_project: The contract has ended and its project is still open. *Skip* leaves it open.
 """)
 )

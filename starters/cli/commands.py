@@ -37,6 +37,7 @@ _PLACES = {
     "events": _Place("events", "app", "What other systems sent, and what became of it."),
     "payroll": _Place("payroll", "app", "Approved time for the payroll."),
     "analytics": _Place("analytics", "app", "Figures for analysis elsewhere."),
+    "audit": _Place("audit", "app", "The audit record: shown, and verified."),
     "keys": _Place("keys", "app", "Keys: of encryption, and those that sign decisions."),
     "worker": _Place("system", "worker"),
     "serve": _Place("serving", "serve"),
