@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, Field
 
@@ -51,6 +52,15 @@ class Mail(Value):
     to: str
     subject: str
     sections: tuple[MailSection, ...]
+
+
+class Digest(BaseModel):
+    """What the schedule of the digests starts: the zone (IANA) in which it is a day."""
+
+    time_zone: str
+
+    def day_of(self, now: datetime) -> date:
+        return now.astimezone(ZoneInfo(self.time_zone)).date()
 
 
 class Mails(BaseModel):
