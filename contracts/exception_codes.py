@@ -761,6 +761,20 @@ timestamp_invalid (operations): the time stamping authority's answer does not ho
 """,
 )
 
+MAILS = _group(
+    "Mails to our own people",
+    Outcome.REFUSED,
+    """
+Nothing parks: the mail is not sent, and the next digest says the same. The alert `MailsNotSent`
+counts them: [runbook.md](runbook.md#mails-to-our-own-people-do-not-go-out).
+
+mail_refused (operations): the mail server refuses the sender, the person or the content, or cannot
+    be trusted => correct what the message says
+mail_not_configured (operations): an approval was escalated, and no mail server is configured =>
+    configure `mail`, or leave it: Odoo has a note all the same
+""",
+)
+
 AMENDMENTS = _group(
     "Amendments of an invoice",
     Outcome.REFUSED,
@@ -789,6 +803,7 @@ EXCEPTIONS = (
     TRANSIENT,
     ERASED,
     ANCHORS,
+    MAILS,
     AMENDMENTS,
 )
 """The groups of docs/exception-codes.md."""

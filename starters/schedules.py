@@ -36,6 +36,7 @@ from temporalio.common import SearchAttributeIndexedValueType
 from temporalio.service import RPCError, RPCStatusCode
 
 from contracts.audit.anchors import AnchorDue
+from contracts.mails import Digest
 from contracts.sweeps import ConnectorSweep
 from gateways.connectors import Group, connector
 from starters.client.names import (
@@ -52,7 +53,6 @@ from starters.client.names import (
 from starters.findings import Change, Did, SetupRefused
 from wiring.settings import Settings
 from workflows import options, search_attributes, task_queues
-from workflows.mails import Digest
 
 ODOO_SWEEP = "c2c-odoo-sweep"
 BURN_SWEEP = "c2c-burn-sweep"
