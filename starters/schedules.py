@@ -32,6 +32,7 @@ from temporalio.client import (
 from temporalio.common import SearchAttributeIndexedValueType
 from temporalio.service import RPCError, RPCStatusCode
 
+from contracts.figures import FiguresRequest
 from contracts.sweeps import ConnectorSweep
 from gateways.connectors import Group, connector
 from starters.client.names import (
@@ -39,6 +40,8 @@ from starters.client.names import (
     BURN_SWEEP_WORKFLOW,
     CRM_SWEEP_WORKFLOW,
     ESIGN_SWEEP_WORKFLOW,
+    FIGURES_SCHEDULE,
+    FIGURES_WORKFLOW,
     ODOO_SWEEP_WORKFLOW,
     PAYMENTS_SWEEP_WORKFLOW,
     TIMESHEET_SWEEP_WORKFLOW,
@@ -75,13 +78,13 @@ _TYPES = {
 
 @dataclass(frozen=True)
 class Sweep:
-    """A sweep's schedule: what is started how often. A connector's is in the zone of its legal
-    entity, by which it also counts the days."""
+    """A sweep's schedule: what is started how often. A connector's, and that of figures, is in the
+    zone of its legal entity, by which it also counts the days."""
 
     id: str
     workflow: str
     every: timedelta
-    argument: ConnectorSweep | None = None
+    argument: ConnectorSweep | FiguresRequest | None = None
 
     @property
     def time_zone(self) -> str:
@@ -200,12 +203,16 @@ def _type_name(kind: IndexedValueType.ValueType) -> str:
 
 
 def sweeps(settings: Settings) -> list[Sweep]:
-    """The sweeps this configuration asks for: Odoo's, the burn's, and one for each
-    connector that has one."""
+    """The sweeps this configuration asks for: Odoo's, the burn's, the figures of each legal entity,
+    and one for each connector that has one."""
     wanted = [
         Sweep(ODOO_SWEEP, ODOO_SWEEP_WORKFLOW, timedelta(seconds=settings.sweeps.odoo_seconds)),
         Sweep(BURN_SWEEP, BURN_SWEEP_WORKFLOW, timedelta(seconds=settings.sweeps.burn_seconds)),
     ]
+    daily = timedelta(seconds=settings.sweeps.figures_seconds)
+    for owner, its in settings.entities.items():
+        request = FiguresRequest(legal_entity=owner, time_zone=its.time_zone)
+        wanted.append(Sweep(f"{FIGURES_SCHEDULE}{owner}", FIGURES_WORKFLOW, daily, request))
     for group, workflow in _CONNECTOR_SWEEPS.items():
         every = timedelta(seconds=getattr(settings.sweeps, f"{group.section}_seconds"))
         for name, configured in settings.connectors(group).items():
@@ -233,10 +240,10 @@ async def ensure_sweeps(client: Client, settings: Settings) -> list[Change]:
 
 
 async def orphans(client: Client, settings: Settings) -> list[str]:
-    """Schedules of ours whose connector is not configured any more. The server's list lags: one
-    that was just removed may still be named."""
+    """Schedules of ours whose connector, or legal entity, is not configured any more. The server's
+    list lags: one that was just removed may still be named."""
     wanted = {sweep.id for sweep in sweeps(settings)}
-    ours = tuple(_sweep_id(group, "") for group in Group)
+    ours = (FIGURES_SCHEDULE, *(_sweep_id(group, "") for group in Group))
     listed = [item.id async for item in await client.list_schedules()]
     return sorted(item for item in listed if item.startswith(ours) and item not in wanted)
 
@@ -251,7 +258,8 @@ async def remove_orphans(client: Client, settings: Settings) -> list[Change]:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
             continue
-        why = "its connector is not configured any more"
+        what = "legal entity" if name.startswith(FIGURES_SCHEDULE) else "connector"
+        why = f"its {what} is not configured any more"
         removed.append(Change("schedule", name, Did.REMOVED, why))
     return removed
 
@@ -325,5 +333,6 @@ async def _starts(client: Client, found: Schedule, sweep: Sweep) -> bool:
         return not action.args
     if len(action.args) != 1:
         return False
-    [argument] = await client.data_converter.decode(list(action.args), [ConnectorSweep])
+    kind = type(sweep.argument)
+    [argument] = await client.data_converter.decode(list(action.args), [kind])
     return bool(argument == sweep.argument)

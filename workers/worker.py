@@ -28,6 +28,7 @@ from activities.crm import CrmActivities
 from activities.esign import EsignActivities, SignedDeals
 from activities.events import refresh_contract, report_signature, update_contract
 from activities.failures import FailureInterceptor
+from activities.figures import FiguresActivities
 from activities.heartbeat import HeartbeatInterceptor
 from activities.lost_invoices import find_lost_invoices
 from activities.metrics import observe_odoo_call
@@ -68,6 +69,7 @@ from workflows.burn_sweep import BurnSweepWorkflow
 from workflows.contract import ContractWorkflow
 from workflows.esign_sweep import EsignSweepWorkflow
 from workflows.events import EventWorkflow
+from workflows.figures import FiguresWorkflow
 from workflows.invoice import InvoiceWorkflow
 from workflows.payments_sweep import PaymentsSweepWorkflow
 from workflows.sweeps import CrmSweepWorkflow, OdooSweepWorkflow
@@ -85,6 +87,7 @@ WORKFLOWS = [
     PaymentsSweepWorkflow,
     BankSweepWorkflow,
     BurnSweepWorkflow,
+    FiguresWorkflow,
 ]
 
 # Pure libraries that import parts of themselves when they are called: inside the sandbox that
@@ -128,6 +131,7 @@ def activities_of(queue: str, settings: Settings, gateways: Gateways) -> list[Ca
     )
     bank = BankActivities(gateways.bank, _bank_setups(settings), odoo, catalogue)
     places = BankSourceActivities(gateways.bank)
+    companies = {name: entity.odoo_company for name, entity in settings.entities.items()}
     hosted: dict[str, list[Callable[..., Any]]] = {
         task_queues.CONTRACTS: [
             policies.entity_policy,
@@ -198,6 +202,7 @@ def activities_of(queue: str, settings: Settings, gateways: Gateways) -> list[Ca
             delivery.create_todo,
             burn.read_burn,
             burn.read_portfolio,
+            FiguresActivities(odoo, catalogue, companies).measure_figures,
         ],
         task_queues.ODOO_MAIL: [delivery.send_invoice, delivery.send_reminder],
     }

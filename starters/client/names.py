@@ -13,5 +13,8 @@ ESIGN_SWEEP_WORKFLOW = "EsignSweepWorkflow"
 TIMESHEET_SWEEP_WORKFLOW = "TimesheetSweepWorkflow"
 PAYMENTS_SWEEP_WORKFLOW = "PaymentsSweepWorkflow"
 BURN_SWEEP_WORKFLOW = "BurnSweepWorkflow"
+FIGURES_WORKFLOW = "FiguresWorkflow"
+FIGURES_SCHEDULE = "c2c-figures-"
+"""With the legal entity's name behind it."""
 MAX_LISTED = 500
 """Of workflows of one type; a list that stops there says so."""
