@@ -76,9 +76,10 @@ class _Firm:
         }
         return {"C2C_BANK": json.dumps({BANK: inbox})}
 
-    def paid(self, count: int) -> tuple[str, bytes]:
+    def paid(self, count: int, *, by_script: bool = False) -> tuple[str, bytes]:
         """A file in which so many new invoices are paid, one a line, each by its number; its name
-        and content."""
+        and content. What the script takes becomes lines without a statement, so that the balance
+        of the statements goes on without it."""
         self._files += 1
         invoices = self._billed(count)
         lines = [
@@ -93,7 +94,8 @@ class _Firm:
             for number, invoice in enumerate(invoices)
         ]
         statement = made_statement(f"ST-{self._files}", lines, self._balance)
-        self._balance = statement.closing or self._balance
+        if not by_script:
+            self._balance = statement.closing or self._balance
         message = Dialect(new_message=f"MSG-{self._files}")
         return f"{self._files}.xml", statement_file([statement], message)
 
@@ -251,7 +253,7 @@ class _Script:
 
 async def _by_script(firm: _Firm, script: _Script, threads: int, count: int) -> float:
     """Lines a minute of the script."""
-    _, content = await asyncio.to_thread(firm.paid, count)
+    _, content = await asyncio.to_thread(firm.paid, count, by_script=True)
     started = time.perf_counter()
     await on_threads(threads, script.apply, script.payments(content))
     seconds = time.perf_counter() - started

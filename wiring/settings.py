@@ -90,7 +90,10 @@ class WorkerSettings(Section):
     `activities` is for each queue of Odoo. Their threads mostly wait: for an answer, or for the
     call that many of them share. `gather_seconds` is how long a call to a CRM waits for contracts
     that can share it: nobody waits for a status in a CRM, and each call counts against the
-    account's limits. `deployment` and `build_id` name the release for Temporal, both or neither.
+    account's limits. `deployment` and `build_id` name the release for Temporal, both or neither;
+    left out, TEMPORAL_DEPLOYMENT_NAME and TEMPORAL_WORKER_BUILD_ID do, which Temporal's Worker
+    Controller sets. `health` is an address (`host:port`) that says whether the process lives and is
+    ready.
     Before it serves, a worker replays up to `replay_check_count` open workflows, for at most
     `replay_check_seconds`; 0 switches that off. `sandboxed` runs workflows in the SDK's sandbox,
     which refuses what is not deterministic: for development, as it costs processor time.
@@ -104,8 +107,17 @@ class WorkerSettings(Section):
     graceful_shutdown_seconds: float = Field(default=20, ge=0, le=120)
     gather_seconds: float = Field(default=2, ge=0, le=10)
     rate_per_second: dict[str, float] = Field(default_factory=dict)
-    deployment: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
-    build_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,127}$")
+    deployment: str | None = Field(
+        default_factory=lambda: os.environ.get("TEMPORAL_DEPLOYMENT_NAME"),
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_/-]{0,127}$",
+        validate_default=True,
+    )
+    build_id: str | None = Field(
+        default_factory=lambda: os.environ.get("TEMPORAL_WORKER_BUILD_ID"),
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,127}$",
+        validate_default=True,
+    )
+    health: str = ""
     replay_check_count: int = Field(default=50, ge=0, le=1000)
     replay_check_seconds: float = Field(default=20, gt=0, le=600)
 

@@ -21,6 +21,7 @@ from wiring.process_exit import end
 from wiring.settings import Settings
 from wiring.telemetry import Telemetry
 from workers import replays, waiting, worker
+from workers.health import Health, served
 from workflows import task_queues
 
 CUT_SHORT = 75
@@ -40,7 +41,19 @@ async def serve(settings: Settings, queues: Sequence[str] = task_queues.ALL) -> 
     Raises DoesNotReplay, TemporalUnreachable, and ConfigurationError.
     """
     encryption.check_keys(settings)
-    observed = telemetry.start(settings.telemetry)
+    place, health = settings.worker.health, Health()
+    observed = telemetry.start(settings.telemetry, served_at=place)
+    has_metrics = place != "" and settings.telemetry.business_prometheus == place
+    with served(health, place, with_metrics=has_metrics):
+        await _serve(settings, queues, observed, health)
+    observed.flush()
+    _log.info("ended")
+
+
+async def _serve(
+    settings: Settings, queues: Sequence[str], observed: Telemetry, health: Health
+) -> None:
+    beating = asyncio.ensure_future(health.beating())
     client = await temporal.connect(interceptors=observed.interceptors, runtime=observed.runtime)
     stop = _Stop(settings.worker.graceful_shutdown_seconds, observed)
     if task_queues.CONTRACTS in queues:
@@ -49,11 +62,12 @@ async def serve(settings: Settings, queues: Sequence[str] = task_queues.ALL) -> 
         async with worker.running(client, settings, queues):
             _log.info("serving %s", ", ".join(queues))
             counting = _counting(client, queues, observed)
+            health.is_ready = True
             await stop.asked.wait()
+            health.is_ready = False
             counting.cancel()
             _log.info("draining")
-    observed.flush()
-    _log.info("ended")
+    beating.cancel()
 
 
 def _counting(client: Client, queues: Sequence[str], observed: Telemetry) -> asyncio.Future[None]:
