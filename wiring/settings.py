@@ -150,7 +150,8 @@ class SweepSettings(Section):
 
 
 class WebSettings(Section):
-    """The web gateway. `public_url` is its address as senders know it, which some of them sign.
+    """The web gateway. `public_url` is its address as senders know it, which some of them sign;
+    `temporal_url` that of Temporal's own pages, which ours link to where it is stated.
 
     Beyond this machine it listens only if something in front of it speaks TLS, and
     `tls_in_front` says so; `proxies` are the addresses whose X-Forwarded-For is believed.
@@ -159,6 +160,7 @@ class WebSettings(Section):
     host: str = "127.0.0.1"
     port: int = Field(default=8400, ge=1, le=65_535)
     public_url: str = ""
+    temporal_url: str = ""
     tls_in_front: bool = False
     proxies: tuple[str, ...] = ()
     max_body_bytes: int = Field(default=1_000_000, ge=1_000, le=20_000_000)
