@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from functools import partial
+from functools import cached_property, partial
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
@@ -38,21 +38,28 @@ class OpenInvoices:
 
 @dataclass
 class Books:
-    """Reads for several legal entities. Every method raises one of `FAILURES`."""
+    """Reads for several legal entities. Every method raises one of `FAILURES`. `connect` gives
+    Odoo's client, once it is needed for the first time: pages of others do without."""
 
-    odoo: OdooClient
+    connect: Callable[[], OdooClient]
     entities: Mapping[str, LegalEntity]
     approved_field: str
     kept: Kept = field(default_factory=Kept)
 
-    def __post_init__(self) -> None:
-        self._catalogue = Catalogue(self.odoo)
-
     @classmethod
     def of(cls, settings: Settings) -> Books:
-        """Nothing is sent yet."""
-        odoo = remotes.odoo(settings)
-        return cls(odoo, settings.entities, settings.odoo.time_approved_field)
+        """Nothing is connected yet."""
+        return cls(
+            partial(remotes.odoo, settings), settings.entities, settings.odoo.time_approved_field
+        )
+
+    @cached_property
+    def _odoo(self) -> OdooClient:
+        return self.connect()
+
+    @cached_property
+    def _catalogue(self) -> Catalogue:
+        return Catalogue(self._odoo)
 
     def today(self, entity: str, now: datetime | None = None) -> date:
         """The day it is where a legal entity is."""
@@ -76,7 +83,7 @@ class Books:
         return await self.kept.get(key, ask)
 
     def _open(self, entity: str, day: date) -> OpenInvoices:
-        source = OdooPostedInvoices(self.odoo, self._company(entity), entity, day)
+        source = OdooPostedInvoices(self._odoo, self._company(entity), entity, day)
         found: list[PostedInvoice] = []
         for page in source.pages(day):
             found += [item for item in page if item.is_open]
@@ -85,7 +92,7 @@ class Books:
         return OpenInvoices(found)
 
     def _questions(self, entity: str) -> OdooQuestions:
-        return OdooQuestions(self.odoo, self._company(entity), entity)
+        return OdooQuestions(self._odoo, self._company(entity), entity)
 
     def _company(self, entity: str) -> int:
         name = self.entities[entity].odoo_company

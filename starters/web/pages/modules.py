@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from starters.web.pages import home, static
+from starters.web.pages import figures, home, questions, receivables, static
 from starters.web.pages.shell import Counts, PageModule
 from starters.web.pages.workbench import Workbench
 
-MODULES: tuple[PageModule, ...] = (home.PAGES,)
+MODULES: tuple[PageModule, ...] = (
+    home.PAGES,
+    receivables.PAGES,
+    questions.PAGES,
+    figures.PAGES,
+)
 
 
 def add_pages(app: FastAPI, workbench: Workbench) -> None:
