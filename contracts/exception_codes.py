@@ -711,6 +711,8 @@ no_answer: the call was sent and no answer came, so it may be done => nothing: t
     its own record
 unavailable: the remote is starting, overloaded or down => look at the remote
 bank_file_changing: a bank's file is being written => nothing
+contracts_unread: so many contracts gave no answer that the day's figures would say nothing => see
+    that workers run
 conflict: two writers met in Odoo or the CRM => nothing
 locked: the CRM keeps the record locked for a moment => nothing
 rate_limited: the remote asks for fewer calls; the wait it asks for is kept => nothing

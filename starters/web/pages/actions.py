@@ -148,9 +148,7 @@ class Offer:
         return not (self.refusal or self.not_now)
 
 
-def offers(
-    state: ContractState | InvoiceState, roles: frozenset[Role]
-) -> tuple[Offer, ...]:
+def offers(state: ContractState | InvoiceState, roles: frozenset[Role]) -> tuple[Offer, ...]:
     """Everything that can be sent to a contract or an invoice, by whoever has these roles."""
     acts = OF_CONTRACTS if isinstance(state, ContractState) else OF_INVOICES
     choices = _choices(state)

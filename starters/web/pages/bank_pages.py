@@ -103,7 +103,9 @@ def _settlement(form: FormData, action: str, by: str) -> Settlement:
 async def _file(request: Request, visitor: Visitor, entity: str, file: str) -> str:
     """The workflow id of the file; the beginning of its hash is enough. Raises HttpProblem."""
     client = c2c_of(request, visitor).client
-    return await asked(bank.find(client, f"{entity}/{file}", Entities.of(entity)), "the bank's file")
+    return await asked(
+        bank.find(client, f"{entity}/{file}", Entities.of(entity)), "the bank's file"
+    )
 
 
 async def _drawn(

@@ -70,9 +70,7 @@ async def contract_page(entity: str, contract: str, request: Request, visitor: P
     return await _contract(request, visitor, contract_ref(entity, contract))
 
 
-@routes.get(
-    "/c/{entity}/{contract}/invoices/{number}", dependencies=[needs(Permission.READ)]
-)
+@routes.get("/c/{entity}/{contract}/invoices/{number}", dependencies=[needs(Permission.READ)])
 async def invoice_page(
     entity: str, contract: str, number: Number, request: Request, visitor: Present
 ) -> Response:
@@ -184,9 +182,7 @@ def _common(
     entity, entries = workflow_id.split("/")[1], state.journal.entries
     return {
         "workflow_id": workflow_id,
-        "temporal_link": links.temporal(
-            workbench_of(request), c2c.client.namespace, workflow_id
-        ),
+        "temporal_link": links.temporal(workbench_of(request), c2c.client.namespace, workflow_id),
         "offers": offers(state, visitor.roles_in(entity)),
         "currency": _currency(state),
         "filled": filled,
@@ -342,8 +338,6 @@ def news_since(state: ContractState | InvoiceState, as_of: str) -> list[str]:
     return found[:_MOST_NEWS]
 
 
-async def _shown(
-    request: Request, visitor: Visitor, workflow_id: str, filled: Filled
-) -> Response:
+async def _shown(request: Request, visitor: Visitor, workflow_id: str, filled: Filled) -> Response:
     draw = _invoice if "/invoice/" in workflow_id else _contract
     return await draw(request, visitor, workflow_id, filled)

@@ -57,7 +57,12 @@ async def decide(source: str, key: str, request: Request, visitor: Present) -> R
         return answered(request, "/exceptions", Outcome(f"{reference} is done with."))
     if text(form, "reason") and not text(form, CONFIRMED):
         return await confirming(
-            request, form, reference, title="Dismiss", about=_DISMISS_ABOUT, back=event_path(reference)
+            request,
+            form,
+            reference,
+            title="Dismiss",
+            about=_DISMISS_ABOUT,
+            back=event_path(reference),
         )
     try:
         await events.dismiss(client, reference, by=visitor.person, reason=text(form, "reason"))

@@ -253,9 +253,7 @@ async def _resolve(request: Request, visitor: Visitor, workflow_id: str, step: s
             title, about = _WORDS[action]
             back = exception_path(workflow_id, step)
             told = f"{about} The step: {parked.doing}."
-            return await confirming(
-                request, form, workflow_id, title=title, about=told, back=back
-            )
+            return await confirming(request, form, workflow_id, title=title, about=told, back=back)
     try:
         client = c2c_of(request, visitor).contract_or_invoice(workflow_id).once(request_id)
         await client.resolve_exception(

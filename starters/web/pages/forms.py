@@ -75,7 +75,9 @@ class Field:
     checked: bool = False
 
 
-def fields(model: type[BaseModel], options: Mapping[str, Options] | None = None) -> tuple[Field, ...]:
+def fields(
+    model: type[BaseModel], options: Mapping[str, Options] | None = None
+) -> tuple[Field, ...]:
     """The fields of a message; `options` are what there is to choose from, by a field's name."""
     return tuple(_fields(model, options or {}, "", is_required=True))
 
@@ -179,9 +181,7 @@ def text(form: FormData, name: str) -> str:
     return found.strip() if isinstance(found, str) else ""
 
 
-def message(
-    model: type[M], asked: Sequence[Field], form: FormData, *, by: str, currency: str
-) -> M:
+def message(model: type[M], asked: Sequence[Field], form: FormData, *, by: str, currency: str) -> M:
     """The message of a filled-in form. Raises InvalidContract with every problem."""
     content: dict[str, Any] = {}
     for field in asked:
