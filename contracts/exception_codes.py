@@ -711,6 +711,8 @@ no_answer: the call was sent and no answer came, so it may be done => nothing: t
     its own record
 unavailable: the remote is starting, overloaded or down => look at the remote
 bank_file_changing: a bank's file is being written => nothing
+contracts_unread: so many contracts gave no answer that the day's figures would say nothing => see
+    that workers run
 conflict: two writers met in Odoo or the CRM => nothing
 locked: the CRM keeps the record locked for a moment => nothing
 rate_limited: the remote asks for fewer calls; the wait it asks for is kept => nothing
@@ -761,6 +763,20 @@ timestamp_invalid (operations): the time stamping authority's answer does not ho
 """,
 )
 
+MAILS = _group(
+    "Mails to our own people",
+    Outcome.REFUSED,
+    """
+Nothing parks: the mail is not sent, and the next digest says the same. The alert `MailsNotSent`
+counts them: [runbook.md](runbook.md#mails-to-our-own-people-do-not-go-out).
+
+mail_refused (operations): the mail server refuses the sender, the person or the content, or cannot
+    be trusted => correct what the message says
+mail_not_configured (operations): an approval was escalated, and no mail server is configured =>
+    configure `mail`, or leave it: Odoo has a note all the same
+""",
+)
+
 AMENDMENTS = _group(
     "Amendments of an invoice",
     Outcome.REFUSED,
@@ -789,6 +805,7 @@ EXCEPTIONS = (
     TRANSIENT,
     ERASED,
     ANCHORS,
+    MAILS,
     AMENDMENTS,
 )
 """The groups of docs/exception-codes.md."""
