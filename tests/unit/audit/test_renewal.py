@@ -46,7 +46,7 @@ def asked_to_renew(run: Run, events: int) -> list[ContractInput]:
     activation = WorkflowActivation(run_id="run", jobs=[job], history_length=events)
     activation.timestamp.FromDatetime(NOON)
     commands = run.instance.activate(activation).successful.commands
-    kinds = [ContractInput]
+    kinds: list[type] = [ContractInput]
     return [
         _CONVERTER.from_payloads(command.continue_as_new_workflow_execution.arguments, kinds)[0]
         for command in commands
