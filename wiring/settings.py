@@ -151,6 +151,7 @@ class SweepSettings(Section):
     bank_seconds: int = Field(default=60, ge=5, le=86_400)
     payments_seconds: int = Field(default=300, ge=5, le=86_400)
     burn_seconds: int = Field(default=86_400, ge=60, le=7 * 86_400)
+    figures_seconds: int = Field(default=86_400, ge=3_600, le=7 * 86_400)
 
 
 class WebSettings(Section):
@@ -300,7 +301,12 @@ class Settings(_Configured):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        problems = [*self._named_twice(), *self._linked_twice(), *self._mailed()]
+        problems = [
+            *self._named_twice(),
+            *self._linked_twice(),
+            *self._mailed(),
+            *self.identity.unknown_entities(self.entities),
+        ]
         if self.default_entity is not None and self.default_entity not in self.entities:
             known = f"one of entities ({', '.join(self.entities)})"
             problems.append((("default_entity",), known))

@@ -7,11 +7,12 @@ from typing import Self
 
 from pydantic import Field, SecretStr, model_validator
 
+from gateways.identity.login_settings import LoginSettings
 from gateways.secrets import Secret
-from gateways.settings import Section, secret_of
+from gateways.settings import secret_of
 
 
-class IdentitySettings(Section):
+class IdentitySettings(LoginSettings):
     """Whether what people decide must be signed, and by which keys that is done and verified.
 
     Left out, `required` is true where Temporal is beyond the loopback. The signing key is a private

@@ -14,6 +14,7 @@ from starters.client.calls import Sign
 from starters.web import codec
 from starters.web.app import application
 from starters.web.codec import CodecServer
+from starters.web.login.wiring import signing_in
 from starters.web.middleware import LOGGER, JsonLines
 from starters.web.pages.workbench import Workbench
 from starters.web.senders import senders
@@ -36,12 +37,15 @@ async def serve(settings: Settings) -> None:
     """
     web = settings.web
     check_address(web)
+    login = signing_in(settings)
     app = application(
         web,
         senders(settings),
         lambda: temporal.connect(lazy=True),
         codec=codec_server(settings),
         workbench=Workbench.of(settings, signing=signing(settings)),
+        visits=login.identity,
+        login=login.routes,
     )
     _log_as_json()
     server = uvicorn.Server(
