@@ -151,6 +151,7 @@ class SweepSettings(Section):
     bank_seconds: int = Field(default=60, ge=5, le=86_400)
     payments_seconds: int = Field(default=300, ge=5, le=86_400)
     burn_seconds: int = Field(default=86_400, ge=60, le=7 * 86_400)
+    figures_seconds: int = Field(default=86_400, ge=3_600, le=7 * 86_400)
 
 
 class WebSettings(Section):

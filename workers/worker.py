@@ -29,6 +29,7 @@ from activities.crm import CrmActivities
 from activities.esign import EsignActivities, SignedDeals
 from activities.events import EventActivities
 from activities.failures import FailureInterceptor
+from activities.figures import FiguresActivities
 from activities.heartbeat import HeartbeatInterceptor
 from activities.lost_invoices import find_lost_invoices
 from activities.mails import Digests, MailActivities
@@ -74,6 +75,7 @@ from workflows.burn_sweep import BurnSweepWorkflow
 from workflows.contract import ContractWorkflow
 from workflows.esign_sweep import EsignSweepWorkflow
 from workflows.events import EventWorkflow
+from workflows.figures import FiguresWorkflow
 from workflows.invoice import InvoiceWorkflow
 from workflows.mails import MailDigestWorkflow, MailWorkflow
 from workflows.payments_sweep import PaymentsSweepWorkflow
@@ -95,6 +97,7 @@ WORKFLOWS = [
     AuditAnchorWorkflow,
     MailDigestWorkflow,
     MailWorkflow,
+    FiguresWorkflow,
 ]
 
 # Pure libraries that import parts of themselves when they are called: inside the sandbox that
@@ -143,6 +146,7 @@ def activities_of(
     events = EventActivities(identity.sign_for(settings.identity))
     bank = BankActivities(gateways.bank, _bank_setups(settings), odoo, catalogue)
     places = BankSourceActivities(gateways.bank)
+    companies = {name: entity.odoo_company for name, entity in settings.entities.items()}
     hosted: dict[str, list[Callable[..., Any]]] = {
         task_queues.CONTRACTS: [
             policies.entity_policy,
@@ -215,6 +219,7 @@ def activities_of(
             delivery.create_todo,
             burn.read_burn,
             burn.read_portfolio,
+            FiguresActivities(odoo, catalogue, companies).measure_figures,
         ],
         task_queues.ODOO_MAIL: [delivery.send_invoice, delivery.send_reminder],
         task_queues.MAIL: [

@@ -88,6 +88,7 @@ class InvoiceWorkflow(Shell[InvoiceState]):
         cancelled=_cancelled,
         details=invoice_details,
         attributes=attributes_of,
+        awaited=lambda state: state.open_round,
         following=lambda state: InvoiceInput(state=state),
         # That it was cleared, and settles, is what lists of it show already.
         is_listed=lambda state: state.stage is not InvoiceStage.SETTLED,

@@ -55,9 +55,18 @@ with workflow.unsafe.imports_passed_through():
     from contracts.agenda.exceptions import with_defect
     from contracts.agenda.machine import Agenda, next_event
     from contracts.agenda.state import AgendaState, required
+    from contracts.approvals import ApprovalRound
     from contracts.model import Signed
+    from contracts.views.cards import card
+    from contracts.views.parked import cards
     from workflows import metrics, options, proof
-    from workflows.board import Attributes, name_in_memo, upsert
+    from workflows.board import (
+        Attributes,
+        approval_in_memo,
+        name_in_memo,
+        parked_in_memo,
+        upsert,
+    )
     from workflows.messages import Inbox
 
 S = TypeVar("S", bound=AgendaState)
@@ -96,6 +105,7 @@ class Core(Generic[S]):
       are to show it as it is, or the next moment will bring something better.
     - `named`: the customer's name, which lists show from the memo: unlike an attribute it is
       encrypted.
+    - `awaited`: the approval round that is open, which lists show from the memo as well.
     - `following`: what the next run is started with.
     """
 
@@ -107,6 +117,7 @@ class Core(Generic[S]):
     following: Callable[[S], object]
     is_listed: Callable[[S], bool] = lambda _: True
     named: Callable[[S], str] = lambda _: ""
+    awaited: Callable[[S], ApprovalRound | None] = lambda _: None
 
 
 @dataclass(eq=False)
@@ -387,6 +398,10 @@ class Shell(Inbox, Generic[S]):
             if self.core.is_listed(state) and (not state.is_busy or state.exceptions):
                 upsert(self.core.attributes(state))
                 name_in_memo(self.core.named(state))
+                parked_in_memo(cards(state))
+                awaited = self.core.awaited(state)
+                shown = card(awaited) if awaited is not None else None
+                approval_in_memo(shown, is_read=bool(state.exceptions))
         except Exception:
             # What people see is no reason to stop what is done.
             workflow.logger.exception("defect in what is shown")

@@ -454,7 +454,7 @@ class Agenda(Generic[S]):
 _WRITE = Action(entries.WRITE, entries.WRITE, aside=True, quiet=True)
 """Writes what of the audit record is still to be written."""
 _RECORDING: ActRule[Any] = ActRule(
-    parking.RECORD,
+    parking.AUDIT,
     lambda state, _, written: state.replace(audit=state.audit.written(written)),
     # A person has seen that the store says something else: what comes goes behind that.
     skipped=lambda state, *_: state.replace(audit=state.audit.replace(rejoins=True)),
@@ -463,7 +463,7 @@ _RECORDING: ActRule[Any] = ActRule(
 
 def _with_record(state: AgendaState, wanted: Sequence[Wanted]) -> Sequence[Wanted]:
     """What is wanted, and last to write the audit record. While that runs it is wanted, too."""
-    return [*wanted, _WRITE] if state.audit.pending else wanted
+    return [*wanted, _WRITE] if state.audit.is_due else wanted
 
 
 def _advanced(state: S, consequences: Sequence[Callable[[S], S]]) -> S:
