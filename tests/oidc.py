@@ -67,6 +67,14 @@ class Judge:
             found = browser.get(f"{to}?account={account}" if is_asked else to)
         raise AssertionError(f"HTTP {found.status_code}: {found.text[:500]}")
 
+    def sign_out(self, browser: httpx.Client, address: str) -> str:
+        """Say yes to signing out there; where the browser is sent then, if anywhere."""
+        page = browser.get(address).text
+        xsrf = page.partition('name="xsrf" value="')[2].partition('"')[0]
+        confirm = {"xsrf": xsrf, "logout": "yes"}
+        answer = browser.post(f"{self.issuer}/session/end/confirm", data=confirm)
+        return answer.headers.get("location", "")
+
 
 @contextlib.contextmanager
 def started() -> Iterator[Judge]:

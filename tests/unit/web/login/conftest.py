@@ -57,7 +57,7 @@ def probe() -> APIRouter:
     async def changed(visitor: Present) -> str:
         return visitor.person
 
-    @routes.get("/c/{entity}/try", dependencies=[needs(Permission.DECIDE)])
+    @routes.get("/probe/{entity}", dependencies=[needs(Permission.DECIDE)])
     async def decided(visitor: Present, entity: str) -> str:
         return entity
 
