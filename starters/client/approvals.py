@@ -7,12 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from temporalio.client import Client
-
 from contracts.approvals import ApprovalDecision, ApprovalKind, ApprovalRound, Decision
 from contracts.money import Money
 from starters.client import calls
 from starters.client.calls import Sign
+from starters.client.connection import Connection
 from starters.client.errors import NoAnswer, Refused
 from starters.client.protocol import DECIDE_APPROVAL, OPEN_APPROVALS, built
 
@@ -67,13 +66,13 @@ def by_age(item: Awaiting) -> tuple[date, str, int]:
     return item.approval_round.requirement.asked_on, contract, int(number or 0)
 
 
-async def awaiting_in(client: Client, workflow_id: str) -> list[Awaiting]:
+async def awaiting_in(client: Connection, workflow_id: str) -> list[Awaiting]:
     """What awaits approval in one invoice or contract. Raises NotFound, NoAnswer."""
     rounds = await calls.query(client, workflow_id, OPEN_APPROVALS)
     return [Awaiting(workflow_id, item) for item in rounds]
 
 
-async def only_round(client: Client, workflow_id: str) -> ApprovalRound:
+async def only_round(client: Connection, workflow_id: str) -> ApprovalRound:
     """The one thing that awaits approval there. Raises Refused for none or several."""
     found = await calls.query(client, workflow_id, OPEN_APPROVALS)
     if len(found) != 1:
@@ -83,7 +82,7 @@ async def only_round(client: Client, workflow_id: str) -> ApprovalRound:
 
 
 async def approve_all(
-    client: Client,
+    client: Connection,
     items: Iterable[Awaiting],
     *,
     by: str,

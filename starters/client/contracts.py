@@ -19,7 +19,7 @@ from contracts.model import JsonObject
 from contracts.money import Money
 from contracts.parking import StepException
 from starters.client import calls, messages
-from starters.client.calls import Attempt
+from starters.client.connection import Attempt
 from starters.client.errors import Refused
 from starters.client.invoices import InvoiceClient
 from starters.client.protocol import built

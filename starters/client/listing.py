@@ -80,6 +80,21 @@ async def contract_rows(
     return [await contract_row(item, due.get(item.id, 0.0)) for item in found]
 
 
+async def contract_page(
+    client: Client, *, where: str, limit: int, after: bytes | None
+) -> tuple[list[ContractRow], bytes | None]:
+    """Some contracts, newest first, and the mark behind which the next page begins; None for the
+    last."""
+    runs = client.list_workflows(
+        _query(CONTRACT_WORKFLOW, where), page_size=limit, next_page_token=after
+    )
+    await runs.fetch_next_page()
+    found = {item.id: item for item in runs.current_page or ()}
+    due = await _amounts_due(client, list(found.values()))
+    rows = [await contract_row(item, due.get(item.id, 0.0)) for item in found.values()]
+    return rows, runs.next_page_token
+
+
 async def workflow_ids(client: Client, where: str, limit: int) -> tuple[list[str], bool]:
     """Ids of the contracts and the invoices that fulfil a visibility condition, at most `limit` of
     each, the newest; and whether there are more."""
@@ -92,14 +107,17 @@ async def workflow_ids(client: Client, where: str, limit: int) -> tuple[list[str
 async def _runs(
     client: Client, workflow_type: str, where: str, limit: int
 ) -> list[WorkflowExecution]:
-    # Each run of a continued workflow is listed; the newest stands for all.
-    wanted = [f"WorkflowType = '{workflow_type}'", "ExecutionStatus != 'ContinuedAsNew'"]
-    query = " AND ".join([*wanted, where] if where else wanted)
     found: dict[str, WorkflowExecution] = {}
-    async for item in client.list_workflows(query, limit=limit):
+    async for item in client.list_workflows(_query(workflow_type, where), limit=limit):
         # Visibility lags: between two runs both may be listed as the newest for a moment.
         found.setdefault(item.id, item)
     return list(found.values())
+
+
+def _query(workflow_type: str, where: str) -> str:
+    # Each run of a continued workflow is listed; the newest stands for all.
+    wanted = [f"WorkflowType = '{workflow_type}'", "ExecutionStatus != 'ContinuedAsNew'"]
+    return " AND ".join([*wanted, where] if where else wanted)
 
 
 async def _amounts_due(client: Client, contracts: Sequence[WorkflowExecution]) -> dict[str, float]:

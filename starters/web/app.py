@@ -21,11 +21,14 @@ from gateways.webhooks.received import Received
 from gateways.webhooks.schemes import NotVerified, SignedRequest
 from starters.client.events import Away, receive
 from starters.web import codec as codec_routes
+from starters.web.api import routes as api
+from starters.web.api.sending import Signing
 from starters.web.codec import CodecServer
 from starters.web.limits import RateLimit, read_body
 from starters.web.middleware import Around
 from starters.web.problems import HttpProblem, add_handlers, documented
 from starters.web.senders import Sender
+from starters.web.visitors import Visits
 from wiring.settings import WebSettings
 
 RETRY_AFTER_SECONDS = 30
@@ -61,9 +64,12 @@ def application(
     connect: Callable[[], Any],
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     codec: CodecServer | None = None,
+    visits: Visits | None = None,
+    signing: Signing | None = None,
 ) -> FastAPI:
     """The gateway; `connect` is a coroutine function that gives the client of Temporal. Without
-    encryption there is no codec server."""
+    encryption there is no codec server, without `visits` nobody can sign in: there is nothing but
+    webhooks then. `signing` gives what signs a visitor's messages."""
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -72,7 +78,7 @@ def application(
 
     app = FastAPI(
         title="Contract to Cash",
-        summary="Webhooks in; health and readiness.",
+        summary="Webhooks in; contracts and invoices for programs; health and readiness.",
         version="1",
         docs_url=None,  # a page that loads scripts from elsewhere
         redoc_url=None,
@@ -85,6 +91,9 @@ def application(
     door = Door(settings, senders, now)
     if codec is not None:
         app.include_router(codec_routes.router(codec, settings.requests_per_minute))
+    if visits is not None:
+        app.state.visits = visits
+        app.include_router(api.router(settings, signing))
 
     @app.post(
         "/webhooks/{sender}",
@@ -223,6 +232,8 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             title=app.title, version=app.version, summary=app.summary, routes=app.routes
         )
         document["components"]["schemas"].update(events.openapi_schemas()[1])
+        if hasattr(app.state, "visits"):
+            document["components"]["schemas"].update(api.schemas())
         app.openapi_schema = document
     return app.openapi_schema
 
