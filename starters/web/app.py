@@ -21,6 +21,7 @@ from gateways.webhooks.received import Received
 from gateways.webhooks.schemes import NotVerified, SignedRequest
 from starters.client.events import Away, receive
 from starters.web import codec as codec_routes
+from starters.web import problems
 from starters.web.api import routes as api
 from starters.web.api.sending import Signing
 from starters.web.codec import CodecServer
@@ -231,7 +232,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         document = get_openapi(
             title=app.title, version=app.version, summary=app.summary, routes=app.routes
         )
-        document["components"]["schemas"].update(events.openapi_schemas()[1])
+        document["components"]["schemas"].update(events.openapi_schemas()[1] | problems.schemas())
         if hasattr(app.state, "visits"):
             document["components"]["schemas"].update(api.schemas())
         app.openapi_schema = document
