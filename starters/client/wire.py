@@ -18,7 +18,6 @@ from contracts.identifiers import BANK_PREFIX, KEY
 from contracts.model import JsonObject, Key, Signed, Text
 from contracts.parking import Action, StepException
 from contracts.problems import InvalidContract, Problem, finding, problems_of
-from contracts.validation import payload_problems
 from contracts.views.choices import Choice
 from starters.client.approvals import Awaiting
 from starters.client.connection import Attempt
@@ -55,11 +54,11 @@ def _without(model: type[BaseModel], said: JsonObject) -> JsonObject:
     }
 
 
-def message_of(model: type[M], said: object, person: str) -> M:
+def message_of(model: type[M], said: JsonObject, person: str) -> M:
     """A message that the person sends. Raises InvalidContract with every problem; who sends it is
     not for the message to say."""
-    problems = payload_problems(said) or list(_senders_named(model, said, ""))
-    if problems or not isinstance(said, dict):
+    problems = list(_senders_named(model, said, ""))
+    if problems:
         raise InvalidContract(problems)
     return as_written(model, _with(model, said, person))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable
-from datetime import date
 from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Query, Request, Response
@@ -19,6 +18,7 @@ from contracts.contract.state import ContractStage, ContractState
 from contracts.events import EventOutcome, EventRecord
 from contracts.identifiers import bank_workflow_id, contract_workflow_id, invoice_workflow_id
 from contracts.invoice.state import InvoiceState
+from contracts.model import Day
 from contracts.money import Money
 from contracts.problems import InvalidContract, finding
 from starters.client import bank, events, listing
@@ -318,7 +318,7 @@ async def inbound_events(
     visitor: Present,
     source: SourceName = "",
     outcome: EventOutcome | None = None,
-    day: date | None = None,
+    day: Day | None = None,
     needs_person: bool = False,
     limit: Limit = DEFAULT_LIMIT,
 ) -> Events:

@@ -16,8 +16,10 @@ _ROLES: dict[str, dict[str, set[Role]]] = {
     "conny@fabrikam.example": {"fabrikam": {Role.CONTROLLER}},
     "olga@northwind.example": {EVERYWHERE: {Role.OPERATOR}},
     "finance-bot": {"northwind": {Role.FINANCE}},
+    "whoever": {EVERYWHERE: set(Role)},
 }
-PIA, VERA, CONNY, OLGA, BOT = list(_ROLES)[1:]
+PIA, VERA, CONNY, OLGA, BOT, ALL = list(_ROLES)[1:]
+"""`ALL` has every role everywhere."""
 
 
 class NamedVisits:

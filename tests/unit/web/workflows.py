@@ -43,6 +43,11 @@ class Workflows:
     started: list[Any] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     failure: Exception | None = None
+    namespace: str = "default"
+
+    @property
+    def service_client(self) -> Any:
+        return SimpleNamespace(config=SimpleNamespace(target_host="localhost:7233"))
 
     # --- one workflow
 
