@@ -22,7 +22,7 @@ from benchmarks.contracts import ENTITY
 from benchmarks.frame import Bench, at_least, benchmark, paired_ratio
 from benchmarks.product import Product
 from benchmarks.remote import Remote
-from benchmarks.script import COMPANY, THREADS, on_threads
+from benchmarks.script import COMPANY, best_threads, on_threads
 from contracts.bank.file import FileStage
 from contracts.money import Money
 from gateways.bank.drop import Drop
@@ -76,9 +76,10 @@ class _Firm:
         }
         return {"C2C_BANK": json.dumps({BANK: inbox})}
 
-    def paid(self, count: int) -> tuple[str, bytes]:
+    def paid(self, count: int, *, by_script: bool = False) -> tuple[str, bytes]:
         """A file in which so many new invoices are paid, one a line, each by its number; its name
-        and content."""
+        and content. What the script takes becomes lines without a statement, so that the balance
+        of the statements goes on without it."""
         self._files += 1
         invoices = self._billed(count)
         lines = [
@@ -93,7 +94,8 @@ class _Firm:
             for number, invoice in enumerate(invoices)
         ]
         statement = made_statement(f"ST-{self._files}", lines, self._balance)
-        self._balance = statement.closing or self._balance
+        if not by_script:
+            self._balance = statement.closing or self._balance
         message = Dialect(new_message=f"MSG-{self._files}")
         return f"{self._files}.xml", statement_file([statement], message)
 
@@ -142,7 +144,10 @@ async def bank_file(bench: Bench) -> None:
     with bench.odoo() as odoo:
         firm = _Firm(odoo, bench.new_folder("bank"))
         script = _Script(firm)
-        threads = await _best_threads(bench, firm, script)
+        few = bench.size(full=60, quick=8)
+        threads = await best_threads(
+            bench, "lines a minute", lambda threads: _by_script(firm, script, threads, few)
+        )
         async with product.running(bench, odoo, environment=firm.environment) as ours:
             await _ours(ours, firm, 10)  # neither is to be measured before it has ever run
             samples = await bench.rounds(
@@ -248,21 +253,10 @@ class _Script:
 
 async def _by_script(firm: _Firm, script: _Script, threads: int, count: int) -> float:
     """Lines a minute of the script."""
-    _, content = await asyncio.to_thread(firm.paid, count)
+    _, content = await asyncio.to_thread(firm.paid, count, by_script=True)
     started = time.perf_counter()
     await on_threads(threads, script.apply, script.payments(content))
     seconds = time.perf_counter() - started
     if left := firm.left():
         raise AssertionError(f"{left} invoices of {count} are open")
     return count / seconds * 60
-
-
-async def _best_threads(bench: Bench, firm: _Firm, script: _Script) -> int:
-    """The number of threads that the script applies most lines a minute with."""
-    tried = THREADS if not bench.quick else THREADS[1:3]
-    count = bench.size(full=60, quick=8)
-    rates = {threads: await _by_script(firm, script, threads, count) for threads in tried}
-    best = max(rates, key=lambda threads: rates[threads])
-    shown = ", ".join(f"{threads}: {rate:.0f}" for threads, rate in rates.items())
-    bench.say(f"script, lines a minute by threads: {shown}; best {best}")
-    return best

@@ -22,7 +22,7 @@ from benchmarks.frame import (
 from benchmarks.onboarding import MILESTONES, seconds_to_onboard
 from benchmarks.product import NotServed, Product
 from benchmarks.remote import Remote
-from benchmarks.script import THREADS, Order, Part, Script, on_threads
+from benchmarks.script import Order, Part, Script, best_threads, on_threads
 
 _SECONDS_AN_INVOICE = 10
 _LONGEST_CALL_SECONDS = 15
@@ -51,7 +51,10 @@ async def month_end(bench: Bench) -> None:
     ours, theirs = Posting(), Posting()
     with bench.odoo() as odoo:
         script = Script(odoo)
-        threads = await _best_threads(bench, script)
+        few = bench.size(full=6, quick=1)
+        threads = await best_threads(
+            bench, "invoices a second", lambda threads: _rate(script, threads, few)
+        )
         samples = await bench.rounds(
             {
                 "ours": lambda _: _bill(bench, odoo, count, ours),
@@ -157,18 +160,11 @@ def _check(odoo: Remote, tag: str, invoices: int) -> None:
 # --- the script ---------------------------------------------------------------------------------
 
 
-async def _best_threads(bench: Bench, script: Script) -> int:
-    tried = THREADS if not bench.quick else THREADS[1:3]
-    count = bench.size(full=6, quick=1)
-    rates = {}
-    for threads in tried:
-        parts = await _entered(script, threads, contracts.tag(), count)
-        _, seconds = await on_threads(threads, script.bill, parts)
-        rates[threads] = len(parts) / seconds
-    best = max(rates, key=lambda n: rates[n])
-    shown = ", ".join(f"{n}: {rate:.2f}" for n, rate in rates.items())
-    bench.say(f"script, invoices a second by threads: {shown}; best {best}")
-    return best
+async def _rate(script: Script, threads: int, count: int) -> float:
+    """Invoices a second that the script bills, of so many contracts that it entered before."""
+    parts = await _entered(script, threads, contracts.tag(), count)
+    _, seconds = await on_threads(threads, script.bill, parts)
+    return len(parts) / seconds
 
 
 async def _entered(script: Script, threads: int, tag: str, count: int) -> list[tuple[Order, Part]]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 import odoolib
 
+from benchmarks.frame import Bench
 from benchmarks.remote import Remote
 from contracts.model import JsonObject
 
@@ -30,6 +31,17 @@ THREADS = (1, 2, 4, 8)
 
 COMPANY = "Northwind Consulting"
 PAYMENT_TERM = "30 Days"
+
+
+async def best_threads(bench: Bench, unit: str, rate: Callable[[int], Awaitable[float]]) -> int:
+    """The number of threads that a script does most with: `rate` is how many a `unit` it does with
+    so many threads."""
+    tried = THREADS[1:3] if bench.quick else THREADS
+    rates = {threads: await rate(threads) for threads in tried}
+    best = max(tried, key=lambda threads: rates[threads])
+    shown = ", ".join(f"{threads}: {found:.3g}" for threads, found in rates.items())
+    bench.say(f"script, {unit} by threads: {shown}; best {best}")
+    return best
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from benchmarks.contracts import ENTITY
 from benchmarks.frame import Bench, at_least, benchmark, paired_ratio
 from benchmarks.product import Product
 from benchmarks.remote import Remote
-from benchmarks.script import THREADS, on_threads
+from benchmarks.script import best_threads, on_threads
 from contracts.sweeps import ConnectorSweep
 from sandbox.conformance.serving import served
 from sandbox.harvest import HarvestStore, harvest_app
@@ -92,7 +92,10 @@ async def time_import(bench: Bench) -> None:
         firm = _Firm(store, address, odoo)
         firm.prepare()
         script = _Script(firm)
-        threads = await _best_threads(bench, firm, script)
+        few = bench.size(full=100, quick=8)
+        threads = await best_threads(
+            bench, "entries a minute", lambda threads: _by_script(firm, script, threads, few)
+        )
         async with product.running(bench, odoo, environment=firm.environment) as ours:
             await _ours(ours, firm, 10)  # neither is to be measured before it has ever run
             samples = await bench.rounds(
@@ -190,14 +193,3 @@ async def _by_script(firm: _Firm, script: _Script, threads: int, count: int) -> 
     entries = list(script.entries())
     await on_threads(threads, script.write, ((entry,) for entry in entries))
     return count / (time.perf_counter() - started) * 60
-
-
-async def _best_threads(bench: Bench, firm: _Firm, script: _Script) -> int:
-    """The number of threads that the script does most entries a minute with."""
-    tried = THREADS if not bench.quick else THREADS[1:3]
-    count = bench.size(full=100, quick=8)
-    rates = {threads: await _by_script(firm, script, threads, count) for threads in tried}
-    best = max(rates, key=lambda threads: rates[threads])
-    shown = ", ".join(f"{threads}: {rate:.0f}" for threads, rate in rates.items())
-    bench.say(f"script, entries a minute by threads: {shown}; best {best}")
-    return best

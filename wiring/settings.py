@@ -34,8 +34,10 @@ from contracts.model import Key
 from contracts.policy import LegalEntity
 from contracts.problems import expectation
 from gateways.analytics.settings import AnalyticsSettings
+from gateways.audit.settings import AuditSettings
 from gateways.connectors import Group, UnknownConnector, connector
 from gateways.encryption.settings import EncryptionSettings, RecordsSettings
+from gateways.mail_settings import MailSettings
 from gateways.settings import (
     ENTITIES,
     SIGNATURES,
@@ -90,7 +92,10 @@ class WorkerSettings(Section):
     `activities` is for each queue of Odoo. Their threads mostly wait: for an answer, or for the
     call that many of them share. `gather_seconds` is how long a call to a CRM waits for contracts
     that can share it: nobody waits for a status in a CRM, and each call counts against the
-    account's limits. `deployment` and `build_id` name the release for Temporal, both or neither.
+    account's limits. `deployment` and `build_id` name the release for Temporal, both or neither;
+    left out, TEMPORAL_DEPLOYMENT_NAME and TEMPORAL_WORKER_BUILD_ID do, which Temporal's Worker
+    Controller sets. `health` is an address (`host:port`) that says whether the process lives and is
+    ready.
     Before it serves, a worker replays up to `replay_check_count` open workflows, for at most
     `replay_check_seconds`; 0 switches that off. `sandboxed` runs workflows in the SDK's sandbox,
     which refuses what is not deterministic: for development, as it costs processor time.
@@ -104,8 +109,17 @@ class WorkerSettings(Section):
     graceful_shutdown_seconds: float = Field(default=20, ge=0, le=120)
     gather_seconds: float = Field(default=2, ge=0, le=10)
     rate_per_second: dict[str, float] = Field(default_factory=dict)
-    deployment: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
-    build_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,127}$")
+    deployment: str | None = Field(
+        default_factory=lambda: os.environ.get("TEMPORAL_DEPLOYMENT_NAME"),
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_/-]{0,127}$",
+        validate_default=True,
+    )
+    build_id: str | None = Field(
+        default_factory=lambda: os.environ.get("TEMPORAL_WORKER_BUILD_ID"),
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,127}$",
+        validate_default=True,
+    )
+    health: str = ""
     replay_check_count: int = Field(default=50, ge=0, le=1000)
     replay_check_seconds: float = Field(default=20, gt=0, le=600)
 
@@ -118,10 +132,12 @@ class WorkerSettings(Section):
 
 class TelemetrySettings(Section):
     """`prometheus` is an address for the SDK's metrics, `business_prometheus` one for ours. OTLP
-    is configured by OpenTelemetry's own OTEL_EXPORTER_OTLP_ENDPOINT."""
+    is configured by OpenTelemetry's own OTEL_EXPORTER_OTLP_ENDPOINT. What waits for people is
+    counted every `count_seconds`."""
 
     prometheus: str | None = None
     business_prometheus: str | None = None
+    count_seconds: float = Field(default=60, ge=1, le=3_600)
 
 
 class SweepSettings(Section):
@@ -137,7 +153,8 @@ class SweepSettings(Section):
 
 
 class WebSettings(Section):
-    """The web gateway. `public_url` is its address as senders know it, which some of them sign.
+    """The web gateway. `public_url` is its address as senders know it, which some of them sign;
+    `temporal_url` that of Temporal's own pages, which ours link to where it is stated.
 
     Beyond this machine it listens only if something in front of it speaks TLS, and
     `tls_in_front` says so; `proxies` are the addresses whose X-Forwarded-For is believed.
@@ -146,6 +163,7 @@ class WebSettings(Section):
     host: str = "127.0.0.1"
     port: int = Field(default=8400, ge=1, le=65_535)
     public_url: str = ""
+    temporal_url: str = ""
     tls_in_front: bool = False
     proxies: tuple[str, ...] = ()
     max_body_bytes: int = Field(default=1_000_000, ge=1_000, le=20_000_000)
@@ -253,10 +271,12 @@ class Settings(_Configured):
     telemetry: TelemetrySettings = TelemetrySettings()
     sweeps: SweepSettings = SweepSettings()
     web: WebSettings = WebSettings()
+    mail: MailSettings | None = None
     vies: ViesSettings = ViesSettings()
     analytics: AnalyticsSettings = AnalyticsSettings()
     records: RecordsSettings = RecordsSettings()
     encryption: EncryptionSettings = EncryptionSettings()
+    audit: AuditSettings = AuditSettings()
 
     def connectors(self, group: Group) -> Mapping[str, ConnectorSettings | SenderSettings]:
         """The configured connectors of a group, by name."""
@@ -278,7 +298,7 @@ class Settings(_Configured):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        problems = [*self._named_twice(), *self._linked_twice()]
+        problems = [*self._named_twice(), *self._linked_twice(), *self._mailed()]
         if self.default_entity is not None and self.default_entity not in self.entities:
             known = f"one of entities ({', '.join(self.entities)})"
             problems.append((("default_entity",), known))
@@ -298,6 +318,16 @@ class Settings(_Configured):
             if first is not None and first != name:
                 expected = f"one processor with links for {item.legal_entity}: {first} has them too"
                 yield ("payments", name, "links"), expected
+
+    def _mailed(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Mails link to the pages, and owners are those of legal entities that there are."""
+        if self.mail is None:
+            return
+        if not self.web.public_url:
+            yield ("web", "public_url"), "the address of the web application, to which mails link"
+        for entity in self.mail.owners:
+            if entity not in self.entities:
+                yield ("mail", "owners", entity), f"one of entities ({', '.join(self.entities)})"
 
     def _named_twice(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """A name is a connector's webhook address and its contracts' source: it has one meaning."""

@@ -7,6 +7,8 @@ Prometheus by the settings. The SDK's metrics go the same ways.
 from __future__ import annotations
 
 import os
+import threading
+import time
 from dataclasses import dataclass, field
 
 from opentelemetry import metrics, trace
@@ -29,11 +31,14 @@ from temporalio.runtime import (
     TelemetryConfig,
 )
 
+from contracts.addresses import host_and_port
 from wiring.settings import ConfigurationError, TelemetrySettings
 
 OTLP_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 OTLP_METRICS_GRPC = "C2C_OTLP_GRPC_ENDPOINT"
 """The SDK's own metrics speak OTLP over gRPC; this names that endpoint where it is wanted."""
+
+_FLUSH_SECONDS = 1.0
 
 
 @dataclass
@@ -52,15 +57,25 @@ class Telemetry:
         return self._meter is not None
 
     def flush(self) -> None:
-        """Export what is still buffered; gives up after a few seconds."""
-        if self._tracer is not None:
-            self._tracer.force_flush(5_000)
-        if self._meter is not None:
-            self._meter.force_flush(5_000)
+        """Export what is still buffered; a collector that does not answer costs a second."""
+        # Exporters keep to no limit while they wait for an answer, or between attempts.
+        providers = [item for item in (self._tracer, self._meter) if item is not None]
+        threads = [
+            threading.Thread(target=item.force_flush, name="flush", daemon=True)
+            for item in providers
+        ]
+        for thread in threads:
+            thread.start()
+        until = time.monotonic() + _FLUSH_SECONDS
+        for thread in threads:
+            thread.join(max(0.0, until - time.monotonic()))
 
 
-def start(settings: TelemetrySettings, service: str = "c2c-worker") -> Telemetry:
-    """Set up what is configured; without configuration nothing is recorded at all.
+def start(
+    settings: TelemetrySettings, service: str = "c2c-worker", *, served_at: str = ""
+) -> Telemetry:
+    """Set up what is configured; without configuration nothing is recorded at all. At `served_at`
+    the process itself serves the metrics, beside what else it serves there.
 
     Raises ConfigurationError for a Prometheus address that is not host:port.
     """
@@ -79,7 +94,8 @@ def start(settings: TelemetrySettings, service: str = "c2c-worker") -> Telemetry
         readers.append(PeriodicExportingMetricReader(OTLPMetricExporter()))
     if settings.business_prometheus:
         host, port = _address(settings.business_prometheus)
-        start_http_server(port, addr=host)
+        if settings.business_prometheus != served_at:
+            start_http_server(port, addr=host)
         readers.append(PrometheusMetricReader())
     if readers:
         telemetry._meter = MeterProvider(metric_readers=readers, resource=resource)
@@ -99,9 +115,7 @@ def _runtime(settings: TelemetrySettings) -> Runtime | None:
 
 
 def _address(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdigit():
-        raise ConfigurationError(
-            f"telemetry: expected host:port such as 127.0.0.1:9464, not {text}"
-        )
-    return host, int(port)
+    try:
+        return host_and_port(text)
+    except ValueError as error:
+        raise ConfigurationError(f"telemetry: {error}") from None

@@ -20,7 +20,9 @@ from wiring import encryption, telemetry
 from wiring.process_exit import end
 from wiring.settings import Settings
 from wiring.telemetry import Telemetry
-from workers import replays, waiting, worker
+from workers import replays, worker
+from workers.gauges import Gauges
+from workers.health import Health, served
 from workflows import task_queues
 
 CUT_SHORT = 75
@@ -40,7 +42,19 @@ async def serve(settings: Settings, queues: Sequence[str] = task_queues.ALL) -> 
     Raises DoesNotReplay, TemporalUnreachable, and ConfigurationError.
     """
     encryption.check_keys(settings)
-    observed = telemetry.start(settings.telemetry)
+    place, health = settings.worker.health, Health()
+    observed = telemetry.start(settings.telemetry, served_at=place)
+    has_metrics = place != "" and settings.telemetry.business_prometheus == place
+    with served(health, place, with_metrics=has_metrics):
+        await _serve(settings, queues, observed, health)
+    observed.flush()
+    _log.info("ended")
+
+
+async def _serve(
+    settings: Settings, queues: Sequence[str], observed: Telemetry, health: Health
+) -> None:
+    beating = asyncio.ensure_future(health.beating())
     client = await temporal.connect(interceptors=observed.interceptors, runtime=observed.runtime)
     stop = _Stop(settings.worker.graceful_shutdown_seconds, observed)
     if task_queues.CONTRACTS in queues:
@@ -48,18 +62,21 @@ async def serve(settings: Settings, queues: Sequence[str] = task_queues.ALL) -> 
     if not stop.asked.is_set():
         async with worker.running(client, settings, queues):
             _log.info("serving %s", ", ".join(queues))
-            counting = _counting(client, queues, observed)
+            counting = _counting(client, settings, queues, observed)
+            health.is_ready = True
             await stop.asked.wait()
+            health.is_ready = False
             counting.cancel()
             _log.info("draining")
-    observed.flush()
-    _log.info("ended")
+    beating.cancel()
 
 
-def _counting(client: Client, queues: Sequence[str], observed: Telemetry) -> asyncio.Future[None]:
-    """Shows what waits for people, where anybody sees it."""
+def _counting(
+    client: Client, settings: Settings, queues: Sequence[str], observed: Telemetry
+) -> asyncio.Future[None]:
+    """Shows gauges of the whole namespace, where anybody sees them."""
     if observed.shows_metrics and task_queues.CONTRACTS in queues:
-        return asyncio.ensure_future(waiting.watch(client))
+        return asyncio.ensure_future(Gauges(client, settings.telemetry.count_seconds).watch())
     return asyncio.get_running_loop().create_future()
 
 

@@ -13,5 +13,7 @@ ESIGN_SWEEP_WORKFLOW = "EsignSweepWorkflow"
 TIMESHEET_SWEEP_WORKFLOW = "TimesheetSweepWorkflow"
 PAYMENTS_SWEEP_WORKFLOW = "PaymentsSweepWorkflow"
 BURN_SWEEP_WORKFLOW = "BurnSweepWorkflow"
+AUDIT_ANCHOR_WORKFLOW = "AuditAnchorWorkflow"
+MAIL_DIGEST_WORKFLOW = "MailDigestWorkflow"
 MAX_LISTED = 500
 """Of workflows of one type; a list that stops there says so."""

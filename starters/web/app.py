@@ -23,10 +23,12 @@ from starters.client.events import Away, receive
 from starters.web import codec as codec_routes
 from starters.web import problems
 from starters.web.api import routes as api
-from starters.web.api.sending import Signing
 from starters.web.codec import CodecServer
 from starters.web.limits import RateLimit, read_body
 from starters.web.middleware import Around
+from starters.web.pages import errors
+from starters.web.pages.modules import add_pages
+from starters.web.pages.workbench import Workbench
 from starters.web.problems import HttpProblem, add_handlers, documented
 from starters.web.senders import Sender
 from starters.web.visitors import Visits
@@ -65,12 +67,12 @@ def application(
     connect: Callable[[], Any],
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     codec: CodecServer | None = None,
+    workbench: Workbench | None = None,
     visits: Visits | None = None,
-    signing: Signing | None = None,
 ) -> FastAPI:
     """The gateway; `connect` is a coroutine function that gives the client of Temporal. Without
-    encryption there is no codec server, without `visits` nobody can sign in: there is nothing but
-    webhooks then. `signing` gives what signs a visitor's messages."""
+    encryption there is no codec server; without `visits`, who say who asks, there are neither pages
+    nor the API."""
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -88,13 +90,17 @@ def application(
     )
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     app.add_middleware(Around, tls=settings.tls_in_front)
-    add_handlers(app)
+    if workbench is not None and visits is not None:
+        add_handlers(app, errors.shown)
+        add_pages(app, workbench)
+    else:
+        add_handlers(app)
     door = Door(settings, senders, now)
     if codec is not None:
         app.include_router(codec_routes.router(codec, settings.requests_per_minute))
     if visits is not None:
         app.state.visits = visits
-        app.include_router(api.router(settings, signing))
+        app.include_router(api.router(settings, workbench.signing if workbench else None))
 
     @app.post(
         "/webhooks/{sender}",

@@ -13,6 +13,7 @@ from starters.web import codec
 from starters.web.app import application
 from starters.web.codec import CodecServer
 from starters.web.middleware import LOGGER, JsonLines
+from starters.web.pages.workbench import Workbench
 from starters.web.senders import senders
 from wiring import client as temporal
 from wiring import encryption
@@ -32,7 +33,11 @@ async def serve(settings: Settings) -> None:
     web = settings.web
     check_address(web)
     app = application(
-        web, senders(settings), lambda: temporal.connect(lazy=True), codec=codec_server(settings)
+        web,
+        senders(settings),
+        lambda: temporal.connect(lazy=True),
+        codec=codec_server(settings),
+        workbench=Workbench.of(settings),
     )
     _log_as_json()
     server = uvicorn.Server(

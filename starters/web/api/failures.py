@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from contracts.problems import InvalidContract
 from starters.client.errors import NoAnswer, NotFound, Refused
@@ -34,7 +34,11 @@ def told() -> Iterator[None]:
         # Whoever sends it again under the same id has it counted once.
         again = {REQUEST_ID_HEADER: error.request_id} if error.request_id else {}
         raise _later(str(error), again, "no answer") from None
-    except (RPCError, RuntimeError) as error:  # as the SDK says it
+    except RPCError as error:
+        if error.status is RPCStatusCode.INVALID_ARGUMENT:  # such as a cursor that is none
+            raise HttpProblem(422, "Temporal cannot be asked so", why=error.message) from None
+        raise _later("Temporal does not answer", {}, f"Temporal: {error.message}") from None
+    except RuntimeError as error:  # as the SDK says that it cannot connect
         why = f"Temporal: {type(error).__name__}: {error}"
         raise _later("Temporal does not answer", {}, why) from None
 

@@ -9,8 +9,9 @@ from fastapi import APIRouter, Depends, Request
 from starters.client import bank, messages, wire
 from starters.client.wire import DealWon
 from starters.web.api import documents, reading, sending, starting
-from starters.web.api.sending import Sending, Signing
+from starters.web.api.sending import Sending
 from starters.web.limits import RateLimit
+from starters.web.pages.workbench import Signing
 from wiring.settings import WebSettings
 
 _LIMITED_AS = "api"

@@ -26,14 +26,12 @@ from starters.web.api.documents import examples, sent
 from starters.web.api.failures import told
 from starters.web.api.parameters import Contract, Entity, FileHash, Number, RequestId
 from starters.web.limits import read_body
+from starters.web.pages.workbench import Signing
 from starters.web.problems import HttpProblem, documented
 from starters.web.visitors import Present, Visitor, needs
 
 JSON = "application/json"
 ANSWERS = documented(400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 503)
-
-Signing = Callable[[Visitor], Sign]
-"""Gives what signs a visitor's messages."""
 
 
 @dataclass(frozen=True)

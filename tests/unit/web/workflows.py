@@ -81,7 +81,10 @@ class Workflows:
             and (f"{search_attributes.WAITING_ON.name} IN" not in query or _waits(answers))
             and f"{search_attributes.AMOUNT_DUE.name} !=" not in query
         ]
-        return _Runs(found[:limit], page_size, int(next_page_token or b"0"))
+        start = next_page_token or b"0"
+        if not start.isdigit():
+            raise RPCError("invalid page token", RPCStatusCode.INVALID_ARGUMENT, b"")
+        return _Runs(found[:limit], page_size, int(start))
 
     async def count_workflows(self, query: str) -> Any:
         return SimpleNamespace(count=2 if "EventWorkflow" in query else 0)
