@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -361,3 +363,19 @@ def test_a_body_neither_names_its_sender_nor_has_a_number_with_decimals(
     for name, body in bodies.items():
         assert not {"by", "actor"} & body.get("properties", {}).keys(), name
         assert '"type": "number"' not in json.dumps(body), name
+
+
+def test_the_page_lists_every_address() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "api.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(GET|POST) (/[^`…]*?)/?…?` \| (.*) \|$", text, re.MULTILINE)
+    listed = set()
+    for method, path, what in rows:
+        names = re.findall(r"`(\w+)`", what) if method == "POST" and "{" in path else [""]
+        listed |= {(method, f"{path}/{name}".rstrip("/")) for name in names}
+    there = {
+        (method.upper(), path.removeprefix(API))
+        for path, methods in application_of(firm()).openapi()["paths"].items()
+        if path.startswith(API)
+        for method in methods
+    }
+    assert listed == there
