@@ -125,10 +125,10 @@ async def contracts(
             waiting_on=waiting_on,
             also=scope(visitor, Permission.READ, entity),
         )
-        rows, token = await listing.contract_page(
-            _temporal(request), where=where, limit=limit, after=_token(cursor)
+        page = await listing.contract_page(
+            _temporal(request), where=where, size=limit, following=_token(cursor)
         )
-    return _json(Contracts(contracts=rows, next=_cursor(token)))
+    return _json(Contracts(contracts=page.rows, next=_cursor(page.following)))
 
 
 CONTRACT = "/contracts/{entity}/{contract}"
@@ -388,12 +388,12 @@ def _money(name: str, text: str) -> Money:
         raise InvalidContract([finding("money_malformed", name, text, expected)]) from None
 
 
-def _cursor(token: bytes | None) -> str | None:
+def _cursor(token: bytes) -> str | None:
     return base64.urlsafe_b64encode(token).decode() if token else None
 
 
-def _token(cursor: str) -> bytes | None:
+def _token(cursor: str) -> bytes:
     try:
-        return base64.b64decode(cursor, altchars=b"-_", validate=True) if cursor else None
+        return base64.b64decode(cursor, altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         raise BadReference("cursor is what the page before says is next") from None

@@ -7,9 +7,13 @@ from dataclasses import dataclass, field
 
 from fastapi import Request
 
+from contracts.access import Permission
 from contracts.policy import LegalEntity
+from starters.books import Books
 from starters.client import C2C, Entities
 from starters.client.calls import Sign
+from starters.client.references import NO_ENTITIES
+from starters.web.problems import HttpProblem
 from starters.web.visitors import Visitor
 from wiring.settings import Settings
 
@@ -21,13 +25,15 @@ Signing = Callable[[Visitor], Sign]
 class Workbench:
     """`entities` are the configured legal entities, `odoo_url` and `temporal_url` the addresses of
     the other pages that ours link to (empty: no links). `secure` says that browsers reach us by
-    TLS. Without `signing` decisions are sent unsigned."""
+    TLS. Without `signing` decisions are sent unsigned; without `books` nothing is asked of
+    Odoo."""
 
     entities: Mapping[str, LegalEntity] = field(default_factory=dict)
     odoo_url: str = ""
     temporal_url: str = ""
     secure: bool = False
     signing: Signing | None = None
+    books: Books | None = None
 
     @classmethod
     def of(cls, settings: Settings, *, signing: Signing | None = None) -> Workbench:
@@ -37,6 +43,7 @@ class Workbench:
             temporal_url=settings.web.temporal_url.rstrip("/"),
             secure=settings.web.tls_in_front,
             signing=signing,
+            books=Books.of(settings),
         )
 
     def zone(self, entity: str) -> str:
@@ -50,11 +57,32 @@ def workbench_of(request: Request) -> Workbench:
     return found
 
 
+def entities_of(request: Request) -> Entities:
+    """The configured legal entities, each named in what forms and addresses say."""
+    known = frozenset(workbench_of(request).entities)
+    return Entities(default=NO_ENTITIES.default, known=lambda: known)
+
+
+def books_of(request: Request) -> Books:
+    """What Odoo says of whole legal entities. Raises HttpProblem where no Odoo is configured."""
+    found = workbench_of(request).books
+    if found is None:
+        raise HttpProblem(503, "no Odoo is configured for these pages")
+    return found
+
+
+def chosen_entities(request: Request, visitor: Visitor) -> list[str]:
+    """The legal entities that a list is about: the one in the address, or all in which the visitor
+    may read. Raises HttpProblem with 404 for any other."""
+    own = visitor.entities(Permission.READ, workbench_of(request).entities)
+    wanted = request.query_params.get("entity", "")
+    if wanted and wanted not in own:
+        raise HttpProblem(404, "there is no such legal entity")
+    return [wanted] if wanted else own
+
+
 def c2c_of(request: Request, visitor: Visitor) -> C2C:
     """Contracts and invoices, as this visitor may speak to them."""
     found = workbench_of(request)
     sign = found.signing(visitor) if found.signing is not None else None
-    names = list(found.entities)
-    entities = Entities.of(names[0], *names[1:]) if names else None
-    client = request.app.state.temporal
-    return C2C(client, entities, sign=sign) if entities else C2C(client, sign=sign)
+    return C2C(request.app.state.temporal, entities_of(request), sign=sign)
