@@ -53,6 +53,7 @@ class ContractRow:
     value: Money | None
     due: Money | None
     started_at: datetime
+    customer_key: str = ""
 
 
 def conditions(
@@ -105,15 +106,60 @@ async def workflow_ids(client: Client, where: str, limit: int) -> tuple[list[str
 async def runs(
     client: Client, workflow_type: str, where: str, limit: int
 ) -> list[WorkflowExecution]:
-    """The workflows of a type that fulfil a condition, the newest first."""
-    # Each run of a continued workflow is listed; the newest stands for all.
-    wanted = [f"WorkflowType = '{workflow_type}'", "ExecutionStatus != 'ContinuedAsNew'"]
-    query = " AND ".join([*wanted, where] if where else wanted)
+    """The newest run of each workflow that fulfils a visibility condition."""
+    query = _query(workflow_type, where)
     found: dict[str, WorkflowExecution] = {}
     async for item in client.list_workflows(query, limit=limit):
         # Visibility lags: between two runs both may be listed as the newest for a moment.
         found.setdefault(item.id, item)
     return list(found.values())
+
+
+@dataclass(frozen=True)
+class ContractPage:
+    """A page of contracts, and what the next one is asked with; empty on the last."""
+
+    rows: list[ContractRow]
+    following: bytes = b""
+
+
+async def contract_page(
+    client: Client, *, where: str = "", following: bytes = b"", size: int = 50
+) -> ContractPage:
+    """One page of contracts, newest first. `following` is what the page before gave."""
+    listed = client.list_workflows(
+        _query(CONTRACT_WORKFLOW, where), page_size=size, next_page_token=following or None
+    )
+    await listed.fetch_next_page()
+    # Visibility lags: between two runs both may be listed as the newest for a moment.
+    found = list({item.id: item for item in reversed(listed.current_page or [])}.values())[::-1]
+    due = await _amounts_due(client, found)
+    rows = [await contract_row(item, due.get(item.id, 0.0)) for item in found]
+    return ContractPage(rows, listed.next_page_token or b"")
+
+
+async def count_contracts(client: Client, where: str = "") -> int:
+    """How many contracts fulfil a visibility condition."""
+    return (await client.count_workflows(_query(CONTRACT_WORKFLOW, where))).count
+
+
+async def next_actions(client: Client, entity: str, contract_id: str) -> dict[str, datetime]:
+    """When something next happens by itself to the invoices of a contract, by workflow id."""
+    contract = search_attributes.CONTRACT_ID.name
+    where = f"{conditions(entity=entity)} AND {contract} = '{contract_id}'"
+    running = f"{where} AND ExecutionStatus = 'Running'"
+    found = {}
+    for item in await runs(client, INVOICE_WORKFLOW, running, MAX_LISTED):
+        at = item.typed_search_attributes.get(search_attributes.NEXT_ACTION_AT)
+        if at is not None:
+            found[item.id] = at
+    return found
+
+
+def _query(workflow_type: str, where: str) -> str:
+    # Each run of a continued workflow is listed; the newest stands for all.
+    wanted = [f"WorkflowType = '{workflow_type}'", "ExecutionStatus != 'ContinuedAsNew'"]
+    return " AND ".join([*wanted, where] if where else wanted)
 
 
 async def _amounts_due(client: Client, contracts: Sequence[WorkflowExecution]) -> dict[str, float]:
@@ -152,6 +198,7 @@ async def contract_row(item: WorkflowExecution, due: float) -> ContractRow:
         value=_money(item, known.get(search_attributes.CONTRACT_VALUE)),
         due=_money(item, due),
         started_at=item.start_time,
+        customer_key=_text(item, search_attributes.CUSTOMER),
     )
 
 
