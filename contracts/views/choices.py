@@ -30,9 +30,7 @@ def choices(state: ContractState | InvoiceState, exception: StepException) -> tu
     return tuple(_choices(state, exception))
 
 
-def amendable(
-    state: ContractState | InvoiceState, exception: StepException
-) -> tuple[Problem, ...]:
+def amendable(state: ContractState | InvoiceState, exception: StepException) -> tuple[Problem, ...]:
     """What is wrong with it, field by field, as far as it may be corrected now."""
     named = list(exception.problems)
     if not named and exception.field:

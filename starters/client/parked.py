@@ -60,9 +60,7 @@ async def rows(client: Client, where: str, limit: int) -> Listed[ParkedRow]:
     """Contracts and invoices with parked steps that fulfil a visibility condition, at most `limit`
     of each."""
     kinds = (CONTRACT_WORKFLOW, INVOICE_WORKFLOW)
-    listed = await asyncio.gather(
-        *(listing.runs(client, kind, where, limit + 1) for kind in kinds)
-    )
+    listed = await asyncio.gather(*(listing.runs(client, kind, where, limit + 1) for kind in kinds))
     found = [await _row(run) for some in listed for run in some[:limit]]
     return Listed(found, any(len(some) > limit for some in listed))
 

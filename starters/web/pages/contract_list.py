@@ -57,7 +57,9 @@ class Narrowed:
     def where(self, entities: list[str]) -> str:
         """The visibility condition. Raises BadReference for words that cannot be."""
         if self.customer and not KEY.match(self.customer):
-            raise BadReference(f"customers are named by their key, such as acme, not {self.customer!r}")
+            raise BadReference(
+                f"customers are named by their key, such as acme, not {self.customer!r}"
+            )
         terms = []
         if self.customer:
             terms.append(f"{search_attributes.CUSTOMER.name} = '{self.customer}'")
@@ -81,9 +83,7 @@ async def contracts(
     after: Annotated[str, Query(max_length=_MAX_TOKEN)] = "",
 ) -> Response:
     """A page of contracts, the newest first."""
-    narrowed = Narrowed(
-        entity, stage, waiting, customer.strip(), state if state in _STATES else ""
-    )
+    narrowed = Narrowed(entity, stage, waiting, customer.strip(), state if state in _STATES else "")
     problem, total, found = "", 0, listing.ContractPage([])
     entities = shown_entities(request, visitor, entity)
     try:
@@ -92,9 +92,7 @@ async def contracts(
         problem, where = str(error), ""
     if where:
         client = c2c_of(request, visitor).client
-        found, total = await asked(
-            _both(client, where, _following(after)), "the list of contracts"
-        )
+        found, total = await asked(_both(client, where, _following(after)), "the list of contracts")
     return await page(
         request,
         "contracts.html",
@@ -133,7 +131,7 @@ def shown_entities(request: Request, visitor: Visitor, chosen: str) -> list[str]
 
 def _following(after: str) -> bytes:
     try:
-        return base64.urlsafe_b64decode(after)
+        return base64.b64decode(after, altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         raise HttpProblem(404, "there is no such page of the list") from None
 
