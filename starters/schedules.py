@@ -36,6 +36,8 @@ from temporalio.common import SearchAttributeIndexedValueType
 from temporalio.service import RPCError, RPCStatusCode
 
 from contracts.audit.anchors import AnchorDue
+from contracts.figures import FiguresRequest
+from contracts.mails import Digest
 from contracts.sweeps import ConnectorSweep
 from gateways.connectors import Group, connector
 from starters.client.names import (
@@ -44,6 +46,8 @@ from starters.client.names import (
     BURN_SWEEP_WORKFLOW,
     CRM_SWEEP_WORKFLOW,
     ESIGN_SWEEP_WORKFLOW,
+    FIGURES_SCHEDULE,
+    FIGURES_WORKFLOW,
     MAIL_DIGEST_WORKFLOW,
     ODOO_SWEEP_WORKFLOW,
     PAYMENTS_SWEEP_WORKFLOW,
@@ -52,7 +56,6 @@ from starters.client.names import (
 from starters.findings import Change, Did, SetupRefused
 from wiring.settings import Settings
 from workflows import options, search_attributes, task_queues
-from workflows.mails import Digest
 
 ODOO_SWEEP = "c2c-odoo-sweep"
 BURN_SWEEP = "c2c-burn-sweep"
@@ -91,7 +94,7 @@ class Sweep:
     id: str
     workflow: str
     every: timedelta
-    argument: ConnectorSweep | AnchorDue | Digest | None = None
+    argument: ConnectorSweep | AnchorDue | Digest | FiguresRequest | None = None
     at: TimeOfDay | None = None
 
     @property
@@ -218,12 +221,16 @@ def _type_name(kind: IndexedValueType.ValueType) -> str:
 
 
 def sweeps(settings: Settings) -> list[Sweep]:
-    """The sweeps this configuration asks for: Odoo's, the burn's, and one for each
-    connector that has one."""
+    """The sweeps this configuration asks for: Odoo's, the burn's, the figures of each legal entity,
+    and one for each connector that has one."""
     wanted = [
         Sweep(ODOO_SWEEP, ODOO_SWEEP_WORKFLOW, timedelta(seconds=settings.sweeps.odoo_seconds)),
         Sweep(BURN_SWEEP, BURN_SWEEP_WORKFLOW, timedelta(seconds=settings.sweeps.burn_seconds)),
     ]
+    daily = timedelta(seconds=settings.sweeps.figures_seconds)
+    for owner, its in settings.entities.items():
+        request = FiguresRequest(legal_entity=owner, time_zone=its.time_zone)
+        wanted.append(Sweep(f"{FIGURES_SCHEDULE}{owner}", FIGURES_WORKFLOW, daily, request))
     for group, workflow in _CONNECTOR_SWEEPS.items():
         every = timedelta(seconds=getattr(settings.sweeps, f"{group.section}_seconds"))
         for name, configured in settings.connectors(group).items():
@@ -272,7 +279,12 @@ async def orphans(client: Client, settings: Settings) -> list[str]:
     """Schedules of ours whose connector, or legal entity, is not configured any more. The server's
     list lags: one that was just removed may still be named."""
     wanted = {sweep.id for sweep in sweeps(settings)}
-    ours = (*(_sweep_id(group, "") for group in Group), _AUDIT_ANCHOR, MAIL_DIGEST)
+    ours = (
+        *(_sweep_id(group, "") for group in Group),
+        _AUDIT_ANCHOR,
+        MAIL_DIGEST,
+        FIGURES_SCHEDULE,
+    )
     listed = [item.id async for item in await client.list_schedules()]
     return sorted(item for item in listed if item.startswith(ours) and item not in wanted)
 

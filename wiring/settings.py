@@ -37,6 +37,7 @@ from gateways.analytics.settings import AnalyticsSettings
 from gateways.audit.settings import AuditSettings
 from gateways.connectors import Group, UnknownConnector, connector
 from gateways.encryption.settings import EncryptionSettings, RecordsSettings
+from gateways.identity.settings import IdentitySettings
 from gateways.mail_settings import MailSettings
 from gateways.settings import (
     ENTITIES,
@@ -150,6 +151,7 @@ class SweepSettings(Section):
     bank_seconds: int = Field(default=60, ge=5, le=86_400)
     payments_seconds: int = Field(default=300, ge=5, le=86_400)
     burn_seconds: int = Field(default=86_400, ge=60, le=7 * 86_400)
+    figures_seconds: int = Field(default=86_400, ge=3_600, le=7 * 86_400)
 
 
 class WebSettings(Section):
@@ -276,6 +278,7 @@ class Settings(_Configured):
     analytics: AnalyticsSettings = AnalyticsSettings()
     records: RecordsSettings = RecordsSettings()
     encryption: EncryptionSettings = EncryptionSettings()
+    identity: IdentitySettings = IdentitySettings()
     audit: AuditSettings = AuditSettings()
 
     def connectors(self, group: Group) -> Mapping[str, ConnectorSettings | SenderSettings]:
@@ -298,7 +301,12 @@ class Settings(_Configured):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        problems = [*self._named_twice(), *self._linked_twice(), *self._mailed()]
+        problems = [
+            *self._named_twice(),
+            *self._linked_twice(),
+            *self._mailed(),
+            *self.identity.unknown_entities(self.entities),
+        ]
         if self.default_entity is not None and self.default_entity not in self.entities:
             known = f"one of entities ({', '.join(self.entities)})"
             problems.append((("default_entity",), known))

@@ -15,5 +15,8 @@ PAYMENTS_SWEEP_WORKFLOW = "PaymentsSweepWorkflow"
 BURN_SWEEP_WORKFLOW = "BurnSweepWorkflow"
 AUDIT_ANCHOR_WORKFLOW = "AuditAnchorWorkflow"
 MAIL_DIGEST_WORKFLOW = "MailDigestWorkflow"
+FIGURES_WORKFLOW = "FiguresWorkflow"
+FIGURES_SCHEDULE = "c2c-figures-"
+"""With the legal entity's name behind it."""
 MAX_LISTED = 500
 """Of workflows of one type; a list that stops there says so."""

@@ -8,6 +8,7 @@ import time
 from limits import RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -33,24 +34,35 @@ class RateLimit:
 
 
 class BodyLimit:
-    """Counts what arrives of any request, however it is read."""
+    """Bounds the bodies of all requests but those whose routes read them by `read_body`: it is
+    counted as it arrives, whoever reads it."""
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
-        self._app, self._max_bytes = app, max_bytes
+    def __init__(self, app: ASGIApp, *, max_bytes: int, read_elsewhere: tuple[str, ...]) -> None:
+        self._app, self._max_bytes, self._read_elsewhere = app, max_bytes, read_elsewhere
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        size = 0
+        if scope["type"] != "http" or scope["path"].startswith(self._read_elsewhere):
+            await self._app(scope, receive, send)
+            return
+        size, is_whole = 0, False
+        ends = asyncio.get_running_loop().time() + BODY_SECONDS
 
-        async def received() -> Message:
-            nonlocal size
-            message = await receive()
+        async def receiving() -> Message:
+            nonlocal size, is_whole
+            if is_whole:  # What follows is that the client has gone.
+                return await receive()
+            try:
+                async with asyncio.timeout_at(ends):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408, headers={"Connection": "close"}) from None
             size += len(message.get("body", b""))
+            is_whole = not message.get("more_body", False)
             if size > self._max_bytes:
-                at_most = f"at most {self._max_bytes} bytes"
-                raise HttpProblem(413, at_most, headers={"Connection": "close"})
+                raise HTTPException(413, headers={"Connection": "close"})
             return message
 
-        await self._app(scope, received if scope["type"] == "http" else receive, send)
+        await self._app(scope, receiving, send)
 
 
 async def read_body(request: Request, max_bytes: int) -> bytes:

@@ -12,8 +12,11 @@ from starters.web.pages import (
     event_pages,
     exception_list,
     exception_pages,
+    figures,
     home,
     inbox,
+    questions,
+    receivables,
     static,
 )
 from starters.web.pages.shell import Counts, PageModule
@@ -29,6 +32,9 @@ MODULES: tuple[PageModule, ...] = (
     event_pages.PAGES,
     contract_list.PAGES,
     contract_pages.PAGES,
+    receivables.PAGES,
+    questions.PAGES,
+    figures.PAGES,
 )
 
 

@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 
 from fastapi import Request
 
+from contracts.access import Permission
 from contracts.policy import LegalEntity
+from starters.books import Books
 from starters.client import C2C, Entities
 from starters.client.calls import Sign
 from starters.client.references import NO_ENTITIES
+from starters.web.problems import HttpProblem
 from starters.web.visitors import Visitor
 from wiring.settings import Settings
 
@@ -22,13 +25,15 @@ Signing = Callable[[Visitor], Sign]
 class Workbench:
     """`entities` are the configured legal entities, `odoo_url` and `temporal_url` the addresses of
     the other pages that ours link to (empty: no links). `secure` says that browsers reach us by
-    TLS. Without `signing` decisions are sent unsigned."""
+    TLS. Without `signing` decisions are sent unsigned; without `books` nothing is asked of
+    Odoo."""
 
     entities: Mapping[str, LegalEntity] = field(default_factory=dict)
     odoo_url: str = ""
     temporal_url: str = ""
     secure: bool = False
     signing: Signing | None = None
+    books: Books | None = None
 
     @classmethod
     def of(cls, settings: Settings, *, signing: Signing | None = None) -> Workbench:
@@ -38,6 +43,7 @@ class Workbench:
             temporal_url=settings.web.temporal_url.rstrip("/"),
             secure=settings.web.tls_in_front,
             signing=signing,
+            books=Books.of(settings),
         )
 
     def zone(self, entity: str) -> str:
@@ -55,6 +61,24 @@ def entities_of(request: Request) -> Entities:
     """The configured legal entities, each named in what forms and addresses say."""
     known = frozenset(workbench_of(request).entities)
     return Entities(default=NO_ENTITIES.default, known=lambda: known)
+
+
+def books_of(request: Request) -> Books:
+    """What Odoo says of whole legal entities. Raises HttpProblem where no Odoo is configured."""
+    found = workbench_of(request).books
+    if found is None:
+        raise HttpProblem(503, "no Odoo is configured for these pages")
+    return found
+
+
+def chosen_entities(request: Request, visitor: Visitor) -> list[str]:
+    """The legal entities that a list is about: the one in the address, or all in which the visitor
+    may read. Raises HttpProblem with 404 for any other."""
+    own = visitor.entities(Permission.READ, workbench_of(request).entities)
+    wanted = request.query_params.get("entity", "")
+    if wanted and wanted not in own:
+        raise HttpProblem(404, "there is no such legal entity")
+    return [wanted] if wanted else own
 
 
 def c2c_of(request: Request, visitor: Visitor) -> C2C:
