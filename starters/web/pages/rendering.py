@@ -113,12 +113,6 @@ def _environment() -> Environment:
 ENVIRONMENT = _environment()
 
 
-def whole(template: str, context: Mapping[str, Any]) -> str:
+def rendered(template: str, context: Mapping[str, Any]) -> str:
+    """A page; of one that is `is_partial` what is inside the layout."""
     return ENVIRONMENT.get_template(template).render(context)
-
-
-def content(template: str, context: Mapping[str, Any]) -> str:
-    """The page's own part, without the layout around it: what htmx puts in its place."""
-    found = ENVIRONMENT.get_template(template)
-    inner = "".join(found.blocks["content"](found.new_context(dict(context))))
-    return whole("fragment.html", {**context, "inner": Markup(inner)})  # noqa: S704 (rendered)
