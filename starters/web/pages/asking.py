@@ -20,7 +20,7 @@ from temporalio.service import RPCError
 from contracts.identifiers import KEY, contract_workflow_id, invoice_workflow_id
 from starters.client import BadReference, NoAnswer, NotFound, Refused
 from starters.client.references import short
-from starters.web.forms import FORM, text
+from starters.web.forms import ONCE, text
 from starters.web.pages import rendering
 from starters.web.pages.shell import page
 from starters.web.problems import HttpProblem
@@ -78,7 +78,7 @@ def invoice_ref(entity: str, contract: str, number: int) -> str:
 
 def id_of(form: FormData) -> str:
     """The id that the form was drawn with. Raises HttpProblem for one that is none of ours."""
-    found = text(form, FORM)
+    found = text(form, ONCE)
     if not _ID.fullmatch(found):
         raise HttpProblem(400, "this form is not complete: open the page again")
     return found

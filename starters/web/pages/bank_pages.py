@@ -48,7 +48,7 @@ async def bank_file(entity: str, file: str, request: Request, visitor: Present) 
 async def decide(entity: str, file: str, request: Request, visitor: Present) -> Response:
     """Decide about a line, or about the file as a whole."""
     form = await form_of(request)
-    request_id, action = id_of(form), text(form, "action")
+    request_id, action = id_of(form), text(form, "act")
     workflow_id = await _file(request, visitor, entity, file)
     place, c2c = file_path(workflow_id), c2c_of(request, visitor)
     grave = {"ignore": _IGNORE_ABOUT, "refuse": _REFUSE_ABOUT}

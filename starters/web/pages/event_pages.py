@@ -47,7 +47,7 @@ async def decide(source: str, key: str, request: Request, visitor: Present) -> R
     record = await _record(request, visitor, source, key)
     if not visitor.may(Permission.MEND_EVENTS, entity_of(record) or EVERYWHERE):
         raise HttpProblem(403, access.refusal((), Permission.MEND_EVENTS) or "")
-    client, action = c2c_of(request, visitor).client, text(form, "action")
+    client, action = c2c_of(request, visitor).client, text(form, "act")
     if action == "again":
         await asked(events.deliver_again(client, reference), reference)
         return answered(request, "/exceptions", Outcome(f"{reference} is delivered again."))

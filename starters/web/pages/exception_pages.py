@@ -275,7 +275,7 @@ async def _resolve(request: Request, visitor: Visitor, workflow_id: str, step: s
 
 def _action(form: FormData) -> Action:
     try:
-        return Action(text(form, "action"))
+        return Action(text(form, "act"))
     except ValueError:
         raise HttpProblem(400, f"the actions are {', '.join(Action)}") from None
 

@@ -13,7 +13,7 @@ from contracts.invoice.messages import PaymentReceived
 from contracts.invoice.state import InvoiceStage
 from contracts.money import Money
 from starters.client import NoAnswer, NotFound, Refused
-from starters.web.forms import FORM
+from starters.web.forms import ONCE
 from starters.web.pages.actions import BY_NAME, OF_CONTRACTS, OF_INVOICES, offers
 from starters.web.pages.message_forms import Kind, fields
 from tests.unit import engagements
@@ -121,7 +121,7 @@ async def test_what_one_may_not_send_is_shown_with_who_may(
     text = await desk.open(CONTRACT, VIC)
     assert "this needs one of the roles project manager" in text
     assert "/actions/" not in text
-    await desk.send(f"{CONTRACT}/actions/reach_milestone", {FORM: "f" * 12, "milestone": "x"})
+    await desk.send(f"{CONTRACT}/actions/reach_milestone", {ONCE: "f" * 12, "milestone": "x"})
     assert desk.status == 403
 
 
@@ -129,7 +129,7 @@ async def test_a_role_that_may_send_something_else_is_refused(
     desk: Desk, mixed: ContractState, calls: Calls
 ) -> None:
     desk.person = FINN
-    form = {FORM: "f" * 12, "reason": "because"}
+    form = {ONCE: "f" * 12, "reason": "because"}
     await desk.send(f"{CONTRACT}/actions/release_retainage", form)
     assert desk.status == 403
     assert "controller" in desk.text
@@ -162,15 +162,15 @@ async def test_a_form_sends_its_message_in_the_visitors_name_under_its_id(
     assert (desk.status, desk.location) == (303, CONTRACT)
     assert calls.message.by == PIA.person
     assert calls.message.milestone == "handover"
-    assert calls.last[2] == {"request_id": form[FORM]}
+    assert calls.last[2] == {"request_id": form[ONCE]}
 
 
 async def test_each_rendering_has_an_id_of_its_own(desk: Desk, mixed: ContractState) -> None:
     place, ids = f"{CONTRACT}/actions/reach_milestone", set()
     for _ in range(2):
         await desk.open(CONTRACT, PIA)
-        ids.add(desk.form(place)[FORM])
-        ids.add(desk.form(f"{CONTRACT}/actions/unreach_milestone")[FORM])
+        ids.add(desk.form(place)[ONCE])
+        ids.add(desk.form(f"{CONTRACT}/actions/unreach_milestone")[ONCE])
     assert len(ids) == 4
 
 
@@ -241,11 +241,11 @@ async def test_an_answer_that_never_came_can_be_sent_again_under_the_same_id(
     assert desk.status == 504
     assert "may still carry out" in text
     again = desk.form(place)
-    assert again[FORM] == form[FORM]
+    assert again[ONCE] == form[ONCE]
     calls.answer("reach_milestone", None)
     await desk.send(place, again)
     assert desk.status == 303
-    assert calls.last[2] == {"request_id": form[FORM]}
+    assert calls.last[2] == {"request_id": form[ONCE]}
 
 
 async def test_what_nothing_takes_back_is_asked_twice(
@@ -262,7 +262,7 @@ async def test_what_nothing_takes_back_is_asked_twice(
     await desk.send(place, desk.form(place))
     assert desk.status == 303
     assert calls.message.reason == "merged"
-    assert calls.last[2] == {"request_id": form[FORM]}
+    assert calls.last[2] == {"request_id": form[ONCE]}
 
 
 async def test_a_change_is_shown_before_it_is_proposed(

@@ -19,7 +19,7 @@ from contracts.parking import Action, Step
 from contracts.problems import Problem
 from contracts.views.parked import cards
 from starters.client import NoAnswer, Refused, events
-from starters.web.forms import FORM
+from starters.web.forms import ONCE
 from starters.web.pages.asking import step_of, step_path
 from tests.unit.command import Calls
 from tests.unit.examples import NOON, contract_data, contract_state, invoice_state, parked
@@ -158,7 +158,7 @@ async def test_many_are_tried_again_and_one_refusal_stops_nothing(
     sent = [made for made in calls.made if made[0] == "resolve_exception"]
     assert [made[1][0] for made in sent] == ["contract/northwind/C-1"]
     assert sent[0][1][1].by == OLE.person
-    assert sent[0][2] == {"request_id": f"{form[FORM]}/order"}
+    assert sent[0][2] == {"request_id": f"{form[ONCE]}/order"}
 
 
 async def test_nobody_retries_what_belongs_to_another_entity_or_role(
@@ -170,11 +170,11 @@ async def test_nobody_retries_what_belongs_to_another_entity_or_role(
     calls.answer("invoice", invoice_state(exceptions=(parked(parking.DELIVER),)))
     for person in (SUE, OLE):
         desk.person = person
-        await desk.send("/exceptions/retry", {FORM: "f" * 12, "pick": pick})
+        await desk.send("/exceptions/retry", {ONCE: "f" * 12, "pick": pick})
         assert desk.status == 303
     assert "resolve_exception" not in [name for name, *_ in calls.made]
     desk.person = VIC
-    await desk.send("/exceptions/retry", {FORM: "f" * 12, "pick": pick})
+    await desk.send("/exceptions/retry", {ONCE: "f" * 12, "pick": pick})
     assert desk.status == 403
 
 
@@ -189,7 +189,7 @@ async def test_an_exception_asks_for_exactly_the_fields_that_are_wrong(
     calls.answer("contract", validating(message=HOSTILE))
     text = await desk.open(PLACE, PIA)
     assert desk.status == 200
-    form = desk.form(PLACE, action="amend")
+    form = desk.form(PLACE, act="amend")
     values = [name for name in form if name.startswith("value:")]
     assert values == ["value:customer.vat_number"]
     assert form["value:customer.vat_number"] == "BE1"
@@ -205,7 +205,7 @@ async def test_only_what_would_be_accepted_is_offered(desk: Desk, calls: Calls) 
     assert 'id="do-skip"' not in text
     await desk.open(PLACE, VIC)
     assert "this needs one of the roles" in desk.text
-    await desk.send(PLACE, {FORM: "f" * 12, "action": "retry"})
+    await desk.send(PLACE, {ONCE: "f" * 12, "act": "retry"})
     assert desk.status == 403
 
 
@@ -214,7 +214,7 @@ async def test_a_correction_is_sent_in_the_visitors_name(desk: Desk, calls: Call
     calls.answer("contract", state)
     calls.answer("resolve_exception", state.exceptions[0])
     await desk.open(PLACE, PIA)
-    form = desk.form(PLACE, action="amend")
+    form = desk.form(PLACE, act="amend")
     form |= {"value:customer.vat_number": "BE0477472701", "by": "mallory@northwind.example"}
     form |= {"other_path": "customer.odoo_partner", "other_value": "7"}
     await desk.send(PLACE, form)
@@ -223,7 +223,7 @@ async def test_a_correction_is_sent_in_the_visitors_name(desk: Desk, calls: Call
     assert sent.by == PIA.person
     assert sent.step == "validate"
     assert sent.changes == {"customer.vat_number": "BE0477472701", "customer.odoo_partner": 7}
-    assert calls.last[2] == {"request_id": form[FORM]}
+    assert calls.last[2] == {"request_id": form[ONCE]}
 
 
 async def test_skipping_wants_a_reason_and_a_second_click(desk: Desk, calls: Calls) -> None:
@@ -232,7 +232,7 @@ async def test_skipping_wants_a_reason_and_a_second_click(desk: Desk, calls: Cal
     calls.answer("invoice", state)
     calls.answer("resolve_exception", state.exceptions[0])
     await desk.open(place, CORA)
-    form = desk.form(place, action="skip")
+    form = desk.form(place, act="skip")
     await desk.send(place, form)
     assert desk.status == 422
     text = await desk.send(place, form | {"reason": "sent by post"})
@@ -250,7 +250,7 @@ async def test_leaving_out_money_is_for_the_controller(desk: Desk, calls: Calls)
     calls.answer("invoice", invoice_state(exceptions=(parked(parking.DELIVER),)))
     text = await desk.open(place, FINN)
     assert "this needs one of the roles controller" in text
-    form = desk.form(place, action="retry") | {"action": "skip", "reason": "x", "confirmed": "yes"}
+    form = desk.form(place, act="retry") | {"act": "skip", "reason": "x", "confirmed": "yes"}
     await desk.send(place, form)
     assert desk.status == 403
 
@@ -258,7 +258,7 @@ async def test_leaving_out_money_is_for_the_controller(desk: Desk, calls: Calls)
 async def test_a_stale_page_is_answered_with_what_changed(desk: Desk, calls: Calls) -> None:
     calls.answer("contract", validating())
     await desk.open(PLACE, PIA)
-    form = desk.form(PLACE, action="retry")
+    form = desk.form(PLACE, act="retry")
     later = validating(since=NOON + timedelta(hours=1), message="Another thing").replace(
         clock=NOON + timedelta(hours=1)
     )
@@ -280,8 +280,8 @@ async def test_a_double_click_counts_once_and_is_told_the_same(desk: Desk, calls
 
     calls.answer("contract", validating())
     await desk.open(PLACE, PIA)
-    form = desk.form(PLACE, action="retry")
-    answer = Answer(request_id=form[FORM], digest="x")
+    form = desk.form(PLACE, act="retry")
+    answer = Answer(request_id=form[ONCE], digest="x")
     calls.answer("contract", contract_state(answers=(answer,)))
     await desk.send(PLACE, form)
     assert desk.status == 303
@@ -292,17 +292,17 @@ async def test_no_answer_says_so_with_a_button_of_the_same_id(desk: Desk, calls:
     calls.answer("contract", validating())
     calls.answer("resolve_exception", NoAnswer("late"))
     await desk.open(PLACE, PIA)
-    form = desk.form(PLACE, action="retry")
+    form = desk.form(PLACE, act="retry")
     await desk.send(PLACE, form)
     assert desk.status == 504
-    assert desk.form(PLACE)[FORM] == form[FORM]
+    assert desk.form(PLACE)[ONCE] == form[ONCE]
 
 
 async def test_a_refusal_is_shown_on_the_page(desk: Desk, calls: Calls) -> None:
     calls.answer("contract", validating())
     calls.answer("resolve_exception", Refused("customer.key cannot be amended"))
     await desk.open(PLACE, PIA)
-    text = await desk.send(PLACE, desk.form(PLACE, action="amend"))
+    text = await desk.send(PLACE, desk.form(PLACE, act="amend"))
     assert desk.status == 409
     assert "customer.key cannot be amended" in text
 
@@ -342,12 +342,12 @@ async def test_the_lines_of_a_bank_are_listed_and_settled(
     place = f"/bank/northwind/{SHA}"
     assert f"{place}#line-3" in await desk.open("/exceptions")
     await desk.open(place)
-    form = desk.form(place, action="settle") | {"invoices": "INV/2026/00001, INV/2026/00002"}
+    form = desk.form(place, act="settle") | {"invoices": "INV/2026/00001, INV/2026/00002"}
     await desk.send(place, form)
     assert (desk.status, desk.location) == (303, place)
     assert calls.message.invoices == ("INV/2026/00001", "INV/2026/00002")
     assert calls.message.by == FINN.person
-    ignored = form | {"action": "ignore", "reason": "ours"}
+    ignored = form | {"act": "ignore", "reason": "ours"}
     await desk.send(place, ignored)
     assert desk.status == 200
     await desk.send(place, desk.form(place))
@@ -391,7 +391,7 @@ async def test_events_that_wait_are_listed_delivered_again_and_dismissed(
     place = "/events/tickets/msg_2f"
     calls.answer("show", event_record(), events)
     await desk.open(place)
-    again, dismissed = desk.form(place, action="again"), desk.form(place, action="dismiss")
+    again, dismissed = desk.form(place, act="again"), desk.form(place, act="dismiss")
     calls.answer("deliver_again", "tickets/msg_2f", events)
     calls.answer("dismiss", "tickets/msg_2f", events)
     await desk.send(place, again)
