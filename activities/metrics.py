@@ -43,6 +43,9 @@ hours_read = _meter.create_counter(
     "c2c.time.hours", unit="h", description="Approved hours read that were new or changed"
 )
 reminders_sent = _meter.create_counter("c2c.reminders.sent", description="Payment reminders sent")
+mails = _meter.create_counter(
+    "c2c.mails", description="Mails to the firm's own people, by what became of each"
+)
 payments_registered = _meter.create_counter(
     "c2c.payments.registered", description="Payments registered from outside Odoo"
 )

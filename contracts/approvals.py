@@ -497,6 +497,20 @@ class ApprovalRound(Value):
             )
         return None
 
+    def may_be_approved_by(self, person: str, today: date) -> bool:
+        """Whether the rules let the person approve it, as it is; `today` is a date where the
+        approvers are."""
+        subject = self.subject
+        decision = ApprovalDecision(
+            by=person, content_hash=subject.content_hash, amount=subject.amount
+        )
+        return self.refusal(decision, today) is None
+
+    def may_approve(self, today: date) -> tuple[Person, ...]:
+        """Everybody who may approve it today, deputies too."""
+        people = sorted(self._with_deputies(self._allowed, today))
+        return tuple(person for person in people if self.may_be_approved_by(person, today))
+
     def _refuses_person(self, decision: ApprovalDecision, today: date) -> str | None:
         person = decision.by
         acts_for = self.requirement.acts_for(person, today)

@@ -26,7 +26,7 @@ from contracts.validation import Problem
 from gateways.connectors import Group, Preparable
 from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import OdooClient
-from starters import bank_journals, keys, processor_books, schedules
+from starters import bank_journals, keys, mailing, processor_books, schedules
 from starters.findings import Area, Finding, Verdict
 from starters.web import checks as gateway
 from wiring import client as temporal
@@ -72,7 +72,8 @@ async def check(settings: Settings | ConfigurationError) -> list[Finding]:
         )
         for system, crm in settings.crm.items()
     ]
-    found += [*_encryption(settings), *gateway.check(settings), *await _temporal(settings)]
+    found += [*_encryption(settings), *gateway.check(settings), *mailing.check(settings)]
+    found += await _temporal(settings)
     try:
         odoo = remotes.odoo(settings)
     except ValueError as error:
@@ -129,7 +130,7 @@ async def check_temporal(client: Client, settings: Settings | None) -> list[Find
     if settings is not None:
         found += [await _sweep(client, sweep) for sweep in schedules.sweeps(settings)]
         found += [
-            _TEMPORAL.warn(f"schedule {name}", "its connector is not configured", "c2c setup")
+            _TEMPORAL.warn(f"schedule {name}", "what it is for is not configured", "c2c setup")
             for name in await schedules.orphans(client, settings)
         ]
     return [*found, *[await _workers(client, queue) for queue in task_queues.ALL]]
@@ -204,7 +205,7 @@ async def _sweep(client: Client, sweep: schedules.Sweep) -> Finding:
         detail = f"paused ({there.schedule.state.note or 'no note'})"
         remedy = "unpause it in Temporal: changes made in Odoo or the CRM go unnoticed"
         return _TEMPORAL.warn(subject, detail, remedy)
-    return _TEMPORAL.ok(subject, f"every {sweep.every.total_seconds():.0f} s")
+    return _TEMPORAL.ok(subject, sweep.words)
 
 
 # --- Odoo ---------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import time as TimeOfDay
 from datetime import timedelta
 
 from temporalio.api.enums.v1 import IndexedValueType
@@ -21,10 +22,12 @@ from temporalio.client import (
     Schedule,
     ScheduleActionStartWorkflow,
     ScheduleAlreadyRunningError,
+    ScheduleCalendarSpec,
     ScheduleDescription,
     ScheduleIntervalSpec,
     ScheduleOverlapPolicy,
     SchedulePolicy,
+    ScheduleRange,
     ScheduleSpec,
     ScheduleUpdate,
     ScheduleUpdateInput,
@@ -32,16 +35,19 @@ from temporalio.client import (
 from temporalio.common import SearchAttributeIndexedValueType
 from temporalio.service import RPCError, RPCStatusCode
 
+from contracts.audit.anchors import AnchorDue
 from contracts.figures import FiguresRequest
 from contracts.sweeps import ConnectorSweep
 from gateways.connectors import Group, connector
 from starters.client.names import (
+    AUDIT_ANCHOR_WORKFLOW,
     BANK_SWEEP_WORKFLOW,
     BURN_SWEEP_WORKFLOW,
     CRM_SWEEP_WORKFLOW,
     ESIGN_SWEEP_WORKFLOW,
     FIGURES_SCHEDULE,
     FIGURES_WORKFLOW,
+    MAIL_DIGEST_WORKFLOW,
     ODOO_SWEEP_WORKFLOW,
     PAYMENTS_SWEEP_WORKFLOW,
     TIMESHEET_SWEEP_WORKFLOW,
@@ -49,9 +55,12 @@ from starters.client.names import (
 from starters.findings import Change, Did, SetupRefused
 from wiring.settings import Settings
 from workflows import options, search_attributes, task_queues
+from workflows.mails import Digest
 
 ODOO_SWEEP = "c2c-odoo-sweep"
 BURN_SWEEP = "c2c-burn-sweep"
+_AUDIT_ANCHOR = "c2c-audit-anchor-"
+MAIL_DIGEST = "c2c-mail-digest"
 
 _CONNECTOR_SWEEPS: dict[Group, str] = {
     Group.BANK: BANK_SWEEP_WORKFLOW,
@@ -65,6 +74,7 @@ _CONNECTOR_SWEEPS: dict[Group, str] = {
 _UTC = "UTC"
 _LEAST_CATCH_UP = timedelta(minutes=1)
 _MAY_LAST = timedelta(minutes=30)
+_DAILY = timedelta(days=1)
 _VISIBLE_WITHIN_SECONDS = 15.0
 """A new search attribute takes a moment until the server accepts it in queries."""
 
@@ -78,17 +88,25 @@ _TYPES = {
 
 @dataclass(frozen=True)
 class Sweep:
-    """A sweep's schedule: what is started how often. A connector's, and that of figures, is in the
-    zone of its legal entity, by which it also counts the days."""
+    """A sweep's schedule: what is started how often, or with `at` on each working day at that time.
+    What belongs to a legal entity is in its zone, by which it also counts the days."""
 
     id: str
     workflow: str
     every: timedelta
-    argument: ConnectorSweep | FiguresRequest | None = None
+    argument: ConnectorSweep | AnchorDue | Digest | FiguresRequest | None = None
+    at: TimeOfDay | None = None
 
     @property
     def time_zone(self) -> str:
         return self.argument.time_zone if self.argument else _UTC
+
+    @property
+    def words(self) -> str:
+        """When it starts."""
+        if self.at is not None:
+            return f"Monday to Friday at {self.at:%H:%M} ({self.time_zone})"
+        return f"every {self.every.total_seconds():.0f} s"
 
     @property
     def catch_up(self) -> timedelta:
@@ -227,7 +245,25 @@ def sweeps(settings: Settings) -> list[Sweep]:
                 time_zone=settings.entities[entity].time_zone,
             )
             wanted.append(Sweep(_sweep_id(group, name), workflow, every, argument))
-    return wanted
+    if (mail := settings.mail) is not None:
+        digest, day = Digest(time_zone=mail.time_zone), timedelta(days=1)
+        wanted.append(Sweep(MAIL_DIGEST, MAIL_DIGEST_WORKFLOW, day, digest, mail.digest_at))
+    return [*wanted, *_anchors(settings)]
+
+
+def _anchors(settings: Settings) -> list[Sweep]:
+    """Where a record store is configured, each legal entity's audit record is anchored daily."""
+    if not settings.records.is_configured:
+        return []
+    return [
+        Sweep(
+            f"{_AUDIT_ANCHOR}{name}",
+            AUDIT_ANCHOR_WORKFLOW,
+            _DAILY,
+            AnchorDue(legal_entity=name, time_zone=entity.time_zone),
+        )
+        for name, entity in settings.entities.items()
+    ]
 
 
 def _sweep_id(group: Group, name: str) -> str:
@@ -243,7 +279,8 @@ async def orphans(client: Client, settings: Settings) -> list[str]:
     """Schedules of ours whose connector, or legal entity, is not configured any more. The server's
     list lags: one that was just removed may still be named."""
     wanted = {sweep.id for sweep in sweeps(settings)}
-    ours = (FIGURES_SCHEDULE, *(_sweep_id(group, "") for group in Group))
+    groups = (_sweep_id(group, "") for group in Group)
+    ours = (*groups, _AUDIT_ANCHOR, MAIL_DIGEST, FIGURES_SCHEDULE)
     listed = [item.id async for item in await client.list_schedules()]
     return sorted(item for item in listed if item.startswith(ours) and item not in wanted)
 
@@ -258,14 +295,13 @@ async def remove_orphans(client: Client, settings: Settings) -> list[Change]:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
             continue
-        what = "legal entity" if name.startswith(FIGURES_SCHEDULE) else "connector"
-        why = f"its {what} is not configured any more"
+        why = "what it is for is not configured any more"
         removed.append(Change("schedule", name, Did.REMOVED, why))
     return removed
 
 
 async def _ensure(client: Client, sweep: Sweep) -> Change:
-    every = f"every {sweep.every.total_seconds():.0f} s"
+    every = sweep.words
     try:
         await client.create_schedule(sweep.id, _schedule(sweep))
         return Change("schedule", sweep.id, Did.CREATED, every)
@@ -293,19 +329,40 @@ def _schedule(sweep: Sweep) -> Schedule:
             execution_timeout=sweep.ends_within,
             task_timeout=options.TASK_TIMEOUT,
         ),
-        spec=ScheduleSpec(
-            intervals=[ScheduleIntervalSpec(every=sweep.every)], time_zone_name=sweep.time_zone
-        ),
+        spec=_spec(sweep),
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=sweep.catch_up),
     )
+
+
+def _spec(sweep: Sweep) -> ScheduleSpec:
+    if sweep.at is None:
+        intervals = [ScheduleIntervalSpec(every=sweep.every)]
+        return ScheduleSpec(intervals=intervals, time_zone_name=sweep.time_zone)
+    calendar = ScheduleCalendarSpec(
+        hour=[ScheduleRange(sweep.at.hour)],
+        minute=[ScheduleRange(sweep.at.minute)],
+        day_of_week=[ScheduleRange(1, 5)],
+    )
+    return ScheduleSpec(calendars=[calendar], time_zone_name=sweep.time_zone)
+
+
+def _times(spec: ScheduleSpec) -> tuple[object, ...]:
+    """When a schedule runs; the server gives lists where we have tuples, and ends of ranges."""
+    calendars = [
+        [
+            [(item.start, max(item.start, item.end), item.step or 1) for item in ranges]
+            for ranges in (it.minute, it.hour, it.day_of_month, it.month, it.day_of_week)
+        ]
+        for it in spec.calendars
+    ]
+    return [item.every for item in spec.intervals], calendars, list(spec.cron_expressions)
 
 
 async def differences(client: Client, there: ScheduleDescription, sweep: Sweep) -> list[str]:
     """What of a schedule is not as it should be, in words; empty where all is."""
     wanted, found = _schedule(sweep), there.schedule
-    every = [item.every for item in found.spec.intervals]
     told = []
-    if every != [sweep.every] or found.spec.calendars or found.spec.cron_expressions:
+    if _times(found.spec) != _times(wanted.spec):
         told.append("its interval")
     if (found.spec.time_zone_name or _UTC) != sweep.time_zone:
         told.append("its time zone")
@@ -333,6 +390,6 @@ async def _starts(client: Client, found: Schedule, sweep: Sweep) -> bool:
         return not action.args
     if len(action.args) != 1:
         return False
-    kind = type(sweep.argument)
-    [argument] = await client.data_converter.decode(list(action.args), [kind])
+    kinds: list[type] = [type(sweep.argument)]
+    [argument] = await client.data_converter.decode(list(action.args), kinds)
     return bool(argument == sweep.argument)

@@ -34,8 +34,10 @@ from contracts.model import Key
 from contracts.policy import LegalEntity
 from contracts.problems import expectation
 from gateways.analytics.settings import AnalyticsSettings
+from gateways.audit.settings import AuditSettings
 from gateways.connectors import Group, UnknownConnector, connector
 from gateways.encryption.settings import EncryptionSettings, RecordsSettings
+from gateways.mail_settings import MailSettings
 from gateways.settings import (
     ENTITIES,
     SIGNATURES,
@@ -130,10 +132,12 @@ class WorkerSettings(Section):
 
 class TelemetrySettings(Section):
     """`prometheus` is an address for the SDK's metrics, `business_prometheus` one for ours. OTLP
-    is configured by OpenTelemetry's own OTEL_EXPORTER_OTLP_ENDPOINT."""
+    is configured by OpenTelemetry's own OTEL_EXPORTER_OTLP_ENDPOINT. What waits for people is
+    counted every `count_seconds`."""
 
     prometheus: str | None = None
     business_prometheus: str | None = None
+    count_seconds: float = Field(default=60, ge=1, le=3_600)
 
 
 class SweepSettings(Section):
@@ -268,10 +272,12 @@ class Settings(_Configured):
     telemetry: TelemetrySettings = TelemetrySettings()
     sweeps: SweepSettings = SweepSettings()
     web: WebSettings = WebSettings()
+    mail: MailSettings | None = None
     vies: ViesSettings = ViesSettings()
     analytics: AnalyticsSettings = AnalyticsSettings()
     records: RecordsSettings = RecordsSettings()
     encryption: EncryptionSettings = EncryptionSettings()
+    audit: AuditSettings = AuditSettings()
 
     def connectors(self, group: Group) -> Mapping[str, ConnectorSettings | SenderSettings]:
         """The configured connectors of a group, by name."""
@@ -293,7 +299,7 @@ class Settings(_Configured):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        problems = [*self._named_twice(), *self._linked_twice()]
+        problems = [*self._named_twice(), *self._linked_twice(), *self._mailed()]
         if self.default_entity is not None and self.default_entity not in self.entities:
             known = f"one of entities ({', '.join(self.entities)})"
             problems.append((("default_entity",), known))
@@ -313,6 +319,16 @@ class Settings(_Configured):
             if first is not None and first != name:
                 expected = f"one processor with links for {item.legal_entity}: {first} has them too"
                 yield ("payments", name, "links"), expected
+
+    def _mailed(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Mails link to the pages, and owners are those of legal entities that there are."""
+        if self.mail is None:
+            return
+        if not self.web.public_url:
+            yield ("web", "public_url"), "the address of the web application, to which mails link"
+        for entity in self.mail.owners:
+            if entity not in self.entities:
+                yield ("mail", "owners", entity), f"one of entities ({', '.join(self.entities)})"
 
     def _named_twice(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """A name is a connector's webhook address and its contracts' source: it has one meaning."""

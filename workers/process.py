@@ -20,7 +20,8 @@ from wiring import encryption, telemetry
 from wiring.process_exit import end
 from wiring.settings import Settings
 from wiring.telemetry import Telemetry
-from workers import replays, waiting, worker
+from workers import replays, worker
+from workers.gauges import Gauges
 from workers.health import Health, served
 from workflows import task_queues
 
@@ -61,7 +62,7 @@ async def _serve(
     if not stop.asked.is_set():
         async with worker.running(client, settings, queues):
             _log.info("serving %s", ", ".join(queues))
-            counting = _counting(client, queues, observed)
+            counting = _counting(client, settings, queues, observed)
             health.is_ready = True
             await stop.asked.wait()
             health.is_ready = False
@@ -70,10 +71,12 @@ async def _serve(
     beating.cancel()
 
 
-def _counting(client: Client, queues: Sequence[str], observed: Telemetry) -> asyncio.Future[None]:
-    """Shows what waits for people, where anybody sees it."""
+def _counting(
+    client: Client, settings: Settings, queues: Sequence[str], observed: Telemetry
+) -> asyncio.Future[None]:
+    """Shows gauges of the whole namespace, where anybody sees them."""
     if observed.shows_metrics and task_queues.CONTRACTS in queues:
-        return asyncio.ensure_future(waiting.watch(client))
+        return asyncio.ensure_future(Gauges(client, settings.telemetry.count_seconds).watch())
     return asyncio.get_running_loop().create_future()
 
 

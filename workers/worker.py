@@ -22,6 +22,7 @@ from temporalio.worker import (
 )
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from activities.audit import AuditActivities
 from activities.bank import BankActivities, BankSetup
 from activities.bank_sources import BankSourceActivities, bank_file_standing
 from activities.crm import CrmActivities
@@ -31,6 +32,7 @@ from activities.failures import FailureInterceptor
 from activities.figures import FiguresActivities
 from activities.heartbeat import HeartbeatInterceptor
 from activities.lost_invoices import find_lost_invoices
+from activities.mails import Digests, MailActivities
 from activities.metrics import observe_odoo_call
 from activities.odoo.balances import OdooBalances
 from activities.odoo.burn import OdooBurn
@@ -55,14 +57,16 @@ from activities.odoo.write_offs import OdooWriteOffs
 from activities.policies import Policies
 from activities.processors import ProcessorActivities, ProcessorSetup
 from activities.timesheets import TimesheetActivities, TimeSystem
+from gateways.mailer import Mailer
 from gateways.odoo import MAX_MAILS
 from gateways.vies import Vies
-from wiring import remotes
+from wiring import audit, remotes
 from wiring.remotes import Gateways
 from wiring.settings import Settings, WorkerSettings
 from workers.query_cache_guard import keep_behind
 from workers.slow_tasks import be_patient
 from workflows import task_queues
+from workflows.audit_anchor import AuditAnchorWorkflow
 from workflows.bank_file import BankFileWorkflow
 from workflows.bank_sweep import BankSweepWorkflow
 from workflows.burn_sweep import BurnSweepWorkflow
@@ -71,6 +75,7 @@ from workflows.esign_sweep import EsignSweepWorkflow
 from workflows.events import EventWorkflow
 from workflows.figures import FiguresWorkflow
 from workflows.invoice import InvoiceWorkflow
+from workflows.mails import MailDigestWorkflow, MailWorkflow
 from workflows.payments_sweep import PaymentsSweepWorkflow
 from workflows.sweeps import CrmSweepWorkflow, OdooSweepWorkflow
 from workflows.timesheet_sweep import TimesheetSweepWorkflow
@@ -88,6 +93,9 @@ WORKFLOWS = [
     BankSweepWorkflow,
     BurnSweepWorkflow,
     FiguresWorkflow,
+    AuditAnchorWorkflow,
+    MailDigestWorkflow,
+    MailWorkflow,
 ]
 
 # Pure libraries that import parts of themselves when they are called: inside the sandbox that
@@ -115,6 +123,8 @@ def workflow_runner(*, sandboxed: bool = True) -> WorkflowRunner:
 def activities_of(queue: str, settings: Settings, gateways: Gateways) -> list[Callable[..., Any]]:
     """The activities a task queue hosts."""
     odoo = gateways.odoo
+    if queue == task_queues.RECORDS:
+        return _recording(AuditActivities(audit.setup(settings), odoo))
     policies, catalogue = Policies(settings.entities, settings.payment_links), Catalogue(odoo)
     signatures = {name: item.signature or "" for name, item in settings.crm.items()}
     crm = CrmActivities(gateways.crm, signatures, gather_seconds=settings.worker.gather_seconds)
@@ -140,6 +150,7 @@ def activities_of(queue: str, settings: Settings, gateways: Gateways) -> list[Ca
             refresh_contract,
             report_signature,
             bank_file_standing,
+            Digests(settings.mail.owners if settings.mail else {}).find_digests,
         ],
         task_queues.CRM: [crm.is_due, crm.read_deal, crm.write_status, crm.won_deals],
         task_queues.ESIGN: [
@@ -205,8 +216,23 @@ def activities_of(queue: str, settings: Settings, gateways: Gateways) -> list[Ca
             FiguresActivities(odoo, catalogue, companies).measure_figures,
         ],
         task_queues.ODOO_MAIL: [delivery.send_invoice, delivery.send_reminder],
+        task_queues.MAIL: [
+            MailActivities(
+                Mailer(settings.mail) if settings.mail else None, settings.web.public_url
+            ).send_mail
+        ],
     }
     return hosted[queue]
+
+
+def _recording(recorded: AuditActivities) -> list[Callable[..., Any]]:
+    return [
+        recorded.write_entries,
+        recorded.anchor,
+        recorded.stamp,
+        recorded.note_anchor,
+        recorded.report_broken,
+    ]
 
 
 def _time_systems(settings: Settings, gateways: Gateways) -> dict[str, TimeSystem]:
@@ -331,7 +357,9 @@ def _activities_at_once(queue: str, limits: WorkerSettings) -> int:
         task_queues.TIMESHEETS: 5,
         task_queues.PAYMENTS: 20,
         task_queues.BANK: 5,
+        task_queues.RECORDS: 20,
         task_queues.ODOO_MAIL: MAX_MAILS,
+        task_queues.MAIL: 5,
     }
     return min(limits.activities, fewer.get(queue, limits.activities))
 

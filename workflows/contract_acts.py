@@ -45,6 +45,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.agenda.actions import Action, SignalReceived
     from contracts.agenda.state import required
     from contracts.approvals import reminder_message
+    from contracts.audit import entries
     from contracts.billing import account
     from contracts.billing.account import Read
     from contracts.contract import (
@@ -70,9 +71,10 @@ with workflow.unsafe.imports_passed_through():
     from contracts.model import TimePlan
     from contracts.parking import Waiting
     from contracts.sweeps import Kind, OdooChanges, PageMark, SweepWindow
-    from workflows import options
+    from workflows import options, recording
     from workflows.acts import activity, then
     from workflows.invoice import InvoiceWorkflow, attributes_to_start
+    from workflows.mails import start_escalation
     from workflows.readings import all_pages
     from workflows.search_attributes import CUSTOMER_NAME
     from workflows.shell import Perform, Shell
@@ -355,13 +357,16 @@ def _policy(state: ContractState, action: Action) -> Awaitable[Any]:
     )
 
 
-def _notify(state: ContractState, action: Action) -> Awaitable[Any]:
+async def _notify(state: ContractState, action: Action) -> Any:
     change, approval_round = amendments.pending(state)
     reminder = required(approval_round.due_reminder(change.calendar, state.clock))
+    if reminder.escalated:
+        today = change.calendar.today(state.clock)
+        await start_escalation(approval_round.with_escalation(), today)
     subject, text = reminder_message(approval_round, reminder, workflow.info().workflow_id)
     order = require_id(state.odoo.order_id)
     request = Notification(order_id=order, people=reminder.people, subject=subject, text=text)
-    return _notified(request, f"{reminder.what} to approvers")
+    return await _notified(request, f"{reminder.what} to approvers")
 
 
 def _amend_order(state: ContractState, action: Action) -> Awaitable[Any]:
@@ -508,5 +513,6 @@ PERFORM: dict[str, Perform[ContractState]] = {
     endings.CLOSE_OUT: _close_out,
     endings.CANCEL_ORDER: _cancel_order,
     endings.ARCHIVE_PROJECT: _archive_project,
+    entries.WRITE: recording.write,
 }
 """By the kind of an act: begins it, and gives what to wait for."""

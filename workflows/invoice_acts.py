@@ -21,6 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.agenda.actions import Action
     from contracts.agenda.state import required
     from contracts.approvals import reminder_message
+    from contracts.audit import entries
     from contracts.identifiers import invoice_origin, invoice_workflow_id
     from contracts.invoice import (
         acts,
@@ -34,8 +35,9 @@ with workflow.unsafe.imports_passed_through():
     from contracts.invoice.messages import PaymentReceived
     from contracts.invoice.state import InvoiceReport, InvoiceState
     from contracts.processors import LinkRequest
-    from workflows import options
+    from workflows import options, recording
     from workflows.acts import activity
+    from workflows.mails import start_escalation
     from workflows.shell import Perform
 
 _AWAITED, _BACKGROUND = options.Urgency.AWAITED, options.Urgency.BACKGROUND
@@ -87,15 +89,18 @@ def _discard(state: InvoiceState, action: Action) -> Awaitable[Any]:
     )
 
 
-def _notify(state: InvoiceState, action: Action) -> Awaitable[Any]:
-    """A note on the order, mailed to those approvers whom Odoo knows."""
+async def _notify(state: InvoiceState, action: Action) -> Any:
+    """A note on the order, mailed to those approvers whom Odoo knows; an escalation is also mailed
+    by us, with a link."""
     found = required(state.open_round)
     reminder = required(found.reminder(state.today))
+    if reminder.escalated:
+        await start_escalation(found.with_escalation(), state.today)
     subject, text = reminder_message(found, reminder, workflow.info().workflow_id)
     request = Notification(
         order_id=state.order_id, people=reminder.people, subject=subject, text=text
     )
-    return activity(
+    return await activity(
         OdooChatter.notify,
         request,
         options.odoo_finance(f"{reminder.what} to approvers", _BACKGROUND, looks_first=True),
@@ -302,4 +307,5 @@ PERFORM: dict[str, Perform[InvoiceState]] = {
     acts.TELL_CONTRACT: _tell_contract,
     acts.ASK_CREDIT: _ask_credit,
     acts.TELL_INVOICE: _tell_invoice,
+    entries.WRITE: recording.write,
 }

@@ -17,7 +17,6 @@ with workflow.unsafe.imports_passed_through():
     from contracts.metrics import TEXTS
 
 LAG = "c2c_sync_lag_seconds"
-UNSERVED = "c2c_sweep_unserved"
 
 _UNITS = {"days": "d", "hours": "h"}
 
@@ -37,12 +36,6 @@ def told(lag: timedelta) -> None:
     seconds = max(lag.total_seconds(), 0.0)
     text = "Seconds from a change in Odoo to its workflow's knowing"
     _meter().create_histogram_float(LAG, text, "s").record(seconds)
-
-
-def unserved(count: int) -> None:
-    """So many news of ended workflows have no to-do in Odoo after a sweep, which Odoo refuses."""
-    text = "Open invoices that nobody follows, and that Odoo takes no to-do for"
-    _meter().create_gauge(UNSERVED, text).set(count)
 
 
 def _meter() -> MetricMeter:

@@ -97,6 +97,11 @@ def timesheets(summary: str, calls: int) -> ActivityConfig:
     return _remote(task_queues.TIMESHEETS, summary, urgency, _HEARTBEAT, calls)
 
 
+def records(summary: str, calls: int = 1) -> ActivityConfig:
+    """For the record store, which nobody waits for."""
+    return _remote(task_queues.RECORDS, summary, Urgency.BACKGROUND, _HEARTBEAT, calls)
+
+
 def payments(summary: str) -> ActivityConfig:
     return _remote(task_queues.PAYMENTS, summary, Urgency.AWAITED, _HEARTBEAT)
 
@@ -145,6 +150,25 @@ def odoo_mail(summary: str, urgency: Urgency = Urgency.OUTGOING) -> ActivityConf
     """Nothing in Odoo refuses a second mail: they are kept from it by looking only."""
     config = _remote(task_queues.ODOO_MAIL, summary, urgency, _HEARTBEAT_OF_LOOKING)
     config["schedule_to_close_timeout"] = _MAIL_SHOWN_AFTER
+    return config
+
+
+def mail(summary: str) -> ActivityConfig:
+    """Never repeated by Temporal: where an attempt was lost, the mail may have gone out. So it does
+    not heartbeat either, and its worker may be busy for as long as it takes."""
+    return ActivityConfig(
+        task_queue=task_queues.MAIL,
+        start_to_close_timeout=_START_TO_CLOSE,
+        retry_policy=RetryPolicy(maximum_attempts=1),
+        summary=summary[:200],
+        priority=_priority(Urgency.OUTGOING),
+    )
+
+
+def digests(summary: str) -> ActivityConfig:
+    """For what asks all workflows that wait, once a day: thousands, some at a time."""
+    config = engine(summary)
+    config["start_to_close_timeout"] = config["schedule_to_close_timeout"] = timedelta(minutes=10)
     return config
 
 

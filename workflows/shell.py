@@ -313,7 +313,7 @@ class Shell(Inbox, Generic[S]):
             if details != self._shown_details:
                 workflow.set_current_details(details)
                 self._shown_details = details
-            if self.core.is_listed(state) and (not state.running or state.exceptions):
+            if self.core.is_listed(state) and (not state.is_busy or state.exceptions):
                 upsert(self.core.attributes(state))
                 name_in_memo(self.core.named(state))
         except Exception:

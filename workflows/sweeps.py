@@ -119,7 +119,6 @@ class OdooSweepWorkflow:
             await self._tell_all(changes)
             self._result.seen = list(self._kept)
             if changes.next is None:
-                metrics.unserved(len(self._result.left) + self._result.held)
                 return self._result
             window = window.model_copy(update={"after": changes.next})
             if is_time_up(began_at):

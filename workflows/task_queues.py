@@ -14,12 +14,27 @@ PAYMENTS = "payments"
 """Calls to payment processors."""
 BANK = "bank"
 """Calls to the places of a bank's files, and their lines, which go on to Odoo."""
+RECORDS = "records"
+"""The record store: the audit record and its anchors."""
 ODOO_MASTER = "odoo-master"
 """Customers, projects and milestones in Odoo."""
 ODOO_FINANCE = "odoo-finance"
 """Orders, invoices and payments in Odoo."""
 ODOO_MAIL = "odoo-mail"
 """What Odoo mails to customers: a PDF takes seconds, and postings must not wait behind it."""
+MAIL = "mail"
+"""Mails to the firm's own people, by its mail server."""
 
-REMOTES = (CRM, ESIGN, TIMESHEETS, PAYMENTS, BANK, ODOO_MASTER, ODOO_FINANCE, ODOO_MAIL)
+REMOTES = (
+    CRM,
+    ESIGN,
+    TIMESHEETS,
+    PAYMENTS,
+    BANK,
+    RECORDS,
+    ODOO_MASTER,
+    ODOO_FINANCE,
+    ODOO_MAIL,
+    MAIL,
+)
 ALL = (CONTRACTS, *REMOTES)

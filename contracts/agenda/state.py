@@ -8,6 +8,7 @@ from typing import Any, Self, TypeVar
 from pydantic import BaseModel, Field
 
 from contracts.agenda.actions import Action, Metric
+from contracts.audit.entries import Entry, Trail
 from contracts.journal import Journal
 from contracts.model import Frozen, Value
 from contracts.parking import StepException, Waiting
@@ -60,6 +61,7 @@ class AgendaState(Frozen):
     tells, nothing gives them up. `unserved` are messages that a defect of ours stopped. `answers`
     are those to the requests accepted last, oldest first: a request that comes again is answered
     the same.
+    `audit` is the audit record, as far as it is still to be written.
     `answer` and `metrics` are taken out by `apply` after each event.
     """
 
@@ -74,10 +76,20 @@ class AgendaState(Frozen):
     metrics: tuple[Metric, ...] = Field(default=(), exclude=True)
     waiting: Waiting = Field(default_factory=Waiting)
     journal: Journal = Field(default_factory=Journal)
+    audit: Trail = Field(default_factory=Trail)
 
     def noted(self, text: str) -> Self:
         """The state with an entry in its journal, at the time of its clock."""
         return self.replace(journal=self.journal.noted(self.clock, text))
+
+    def recorded(self, entry: Entry) -> Self:
+        """The state with an entry more for its audit record."""
+        return self.replace(audit=self.audit.noted(entry))
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether an act is under way, but for one that only records what was done."""
+        return any(not act.quiet for act in self.running.values())
 
     def measured(self, *metrics: Metric) -> Self:
         return self.replace(metrics=(*self.metrics, *metrics))

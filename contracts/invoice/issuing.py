@@ -14,7 +14,7 @@ from contracts.agenda.machine import ActRule, MessageRule
 from contracts.agenda.state import required
 from contracts.approvals import ApprovalKind, ApprovalRound, Subject
 from contracts.billing.lines import InvoiceProposal
-from contracts.invoice import acts, approving, collecting, payments
+from contracts.invoice import acts, approving, collecting, payments, recording
 from contracts.invoice.answers import Draft
 from contracts.invoice.content import (
     MAILED_TO,
@@ -334,11 +334,17 @@ ACTS: Mapping[str, ActRule[InvoiceState]] = {
         _drafted,
         lambda state, *_: state.replace(draft_tried=True),
     ),
-    acts.POST: ActRule(parking.POST_INVOICE, _posted, retried=_retry_post),
-    acts.DISCARD: ActRule(parking.DISCARD, _discarded, skipped=_skip_discard),
+    acts.POST: ActRule(parking.POST_INVOICE, _posted, retried=_retry_post, left=recording.invoice),
+    acts.DISCARD: ActRule(
+        parking.DISCARD, _discarded, skipped=_skip_discard, left=recording.invoice
+    ),
     acts.PAYMENT_LINK: ActRule(done=_linked, failed=_not_linked),
     acts.DELIVER: ActRule(
-        parking.DELIVER, _delivered, skipped=_skip_delivery, retried=_retry_delivery
+        parking.DELIVER,
+        _delivered,
+        skipped=_skip_delivery,
+        retried=_retry_delivery,
+        left=recording.invoice,
     ),
 }
 MESSAGES: Mapping[type, MessageRule[InvoiceState]] = {}

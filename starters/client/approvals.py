@@ -41,8 +41,7 @@ class Awaiting:
     def may_be_approved_by(self, person: str, now: datetime | None = None) -> bool:
         """Whether the rules let the person approve it, as it stands; `now` is aware."""
         today = self.approval_round.requirement.today(now or datetime.now(UTC))
-        decision = decision_on(self.approval_round, Decision.APPROVE, person, "")
-        return self.approval_round.refusal(decision, today) is None
+        return self.approval_round.may_be_approved_by(person.strip().lower(), today)
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,8 @@ from starters.client.workflow import WorkflowClient
 if TYPE_CHECKING:
     from contracts.views.statement import Statement
     from gateways.odoo import OdooClient
-    from starters.client.auditing import Audit
     from starters.client.changing import ChangePreview
+    from starters.client.closing import CloseOut
 
 RECORDS_AT_ONCE = 2_000
 """How many usage records one message carries: well below what Temporal takes."""
@@ -71,15 +71,15 @@ class ContractClient(WorkflowClient[ContractState]):
             raise Refused(f"{state.contract_id} is not validated yet: there is nothing to state")
         return statement(state)
 
-    async def audit(self, odoo: OdooClient) -> Audit:
-        """Its audit record as it would be now, with Odoo's own figures; nothing is written.
+    async def close_out(self, odoo: OdooClient) -> CloseOut:
+        """Its closing record as it would be now, with Odoo's own figures; nothing is written.
 
         Refused for a contract without an order in Odoo. Raises GatewayError where Odoo does not
         answer.
         """
-        from starters.client import auditing
+        from starters.client import closing
 
-        return await auditing.audit(odoo, await self.state())
+        return await closing.close_out(odoo, await self.state())
 
     # --- the signature --------------------------------------------------------------------------
 

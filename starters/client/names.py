@@ -16,5 +16,7 @@ BURN_SWEEP_WORKFLOW = "BurnSweepWorkflow"
 FIGURES_WORKFLOW = "FiguresWorkflow"
 FIGURES_SCHEDULE = "c2c-figures-"
 """With the legal entity's name behind it."""
+AUDIT_ANCHOR_WORKFLOW = "AuditAnchorWorkflow"
+MAIL_DIGEST_WORKFLOW = "MailDigestWorkflow"
 MAX_LISTED = 500
 """Of workflows of one type; a list that stops there says so."""

@@ -24,9 +24,9 @@ from activities.odoo.analytics_invoices import OdooPostedInvoices, invoice_dates
 from activities.odoo.analytics_work import OdooWork
 from activities.odoo.burn import BurnReading, PortfolioRequest
 from activities.odoo.chatter import (
-    AuditRecord,
+    ClosingRecord,
     Notification,
-    attach_audit,
+    attach_closing_record,
     attach_signed,
     find_file,
 )
@@ -187,9 +187,9 @@ def _provision(firm: Firm) -> None:
             text="An approval is due",
         )
     )
-    attach_audit(
+    attach_closing_record(
         firm.client,
-        AuditRecord(
+        ClosingRecord(
             **keys, order_id=made.order, file_name="a.json", content="{}", sha256="0", text="Closed"
         ),
     )

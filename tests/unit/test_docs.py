@@ -517,7 +517,7 @@ def test_decisions_about_parked_steps_on_the_pages_can_be_read() -> None:
 
 
 def test_the_metrics_are_those_there_are() -> None:
-    files = ("activities/metrics.py", "workers/waiting.py")
+    files = ("activities/metrics.py", "workers/gauges.py")
     source = "".join((ROOT / file).read_text(encoding="utf-8") for file in files)
     named = re.findall(r"`(c2c\.[a-z._]+)`", section("monitor.md", "Metrics"))
     assert named == re.findall(r'"(c2c\.[a-z._]+)"', source)

@@ -5,16 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from typing import Any
-
-import pytest
 
 from contracts.money import Money
 from starters.client import ContractRow
 from tests.workflows.test_long_lives import many_milestones
-from tests.world import World, eur, single
-from workers import waiting
+from tests.world import World, eur
 
 
 async def listed(
@@ -45,31 +40,3 @@ async def test_what_is_due_on_a_contract_is_what_is_open_on_its_invoices(world: 
     await world.pay(f"{workflow_id}/invoice/1", "33.33")
     await world.sweep()
     await listed(world, workflow_id, owes(eur("166.67")))
-
-
-async def test_what_waits_for_people_is_counted_by_how_long_it_waits(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shown: dict[tuple[str, int], int] = {}
-
-    class Gauge:
-        def set(self, value: int, labels: dict[str, Any]) -> None:
-            shown[labels["on"], labels["older_than_hours"]] = value
-
-    monkeypatch.setattr(waiting, "_waiting", Gauge())
-    tomorrow = datetime.now(UTC) + timedelta(hours=25)
-
-    async def counted() -> list[int]:
-        await waiting.count(world.client, tomorrow)
-        return [shown["exception", hours] for hours in waiting.OLDER_THAN_HOURS]
-
-    before = await counted()
-    contract = single()
-    contract["services"][0]["code"] = "ALCHEMY"
-    await world.parked(await world.start(contract))
-    deadline = time.monotonic() + 30
-    # By tomorrow it has been open for a day, and not for three.
-    while await counted() != [before[0] + 1, before[1] + 1, before[2] + 1, before[3]]:
-        assert time.monotonic() < deadline, (before, shown)
-        await asyncio.sleep(0.2)
-    assert {on for on, _ in shown} == {"exception", "credentials", "approval"}

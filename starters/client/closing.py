@@ -1,4 +1,4 @@
-"""A contract's audit record as it would be now, and whether it would close: with Odoo's figures."""
+"""A contract's closing record as it would be now, and whether it would close, by Odoo's figures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Audit:
+class CloseOut:
     """The record as JSON text, its SHA-256, and the close-out's checklist."""
 
     text: str
@@ -29,15 +29,15 @@ class Audit:
         return all(item.passes for item in self.checks)
 
 
-async def audit(odoo: OdooClient, state: ContractState) -> Audit:
+async def close_out(odoo: OdooClient, state: ContractState) -> CloseOut:
     """Put the record together; nothing is written. Raises Refused for a contract without an order
     in Odoo, GatewayError where Odoo does not answer."""
     if state.contract is None or state.odoo.order_id is None:
-        raise Refused(f"{state.contract_id} has no order in Odoo: there is nothing to audit")
+        raise Refused(f"{state.contract_id} has no order in Odoo: there is nothing to close")
     figures = await asyncio.to_thread(_figures, odoo, state, state.odoo.order_id)
     settled = closeout.settlement(state)
-    text, sha256 = closeout.audit_record(settled, figures)
-    return Audit(text, sha256, closeout.checklist(settled, figures))
+    text, sha256 = closeout.closing_record(settled, figures)
+    return CloseOut(text, sha256, closeout.checklist(settled, figures))
 
 
 def _figures(odoo: OdooClient, state: ContractState, order_id: int) -> OrderTotals:
