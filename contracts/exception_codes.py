@@ -745,11 +745,35 @@ AUDIT = _group(
     """
 Nothing else waits for it: only the workflow does not end before all is written.
 
-audit_differs (operations, at record): the store has another entry than the workflow writes =>
-    run `c2c audit verify`, and find out who changed it; after a reset of the workflow, or a start
-    of the same contract anew, `skip`: what comes is written behind what is there
-timestamp_invalid: the time stamping authority's answer does not hold => see
+audit_differs (operations, at audit): the store has another entry than the workflow writes =>
+    run `c2c audit verify`, and find out who changed it; if the workflow was reset, or the same
+    contract was started again, `skip`: what comes is written behind what is there
+""",
+)
+
+ANCHORS = _group(
+    "Anchors of the audit record",
+    Outcome.REFUSED,
+    """
+The run of the schedule `c2c-audit-anchor-<legal entity>` fails with it, and the next one tries
+again.
+
+timestamp_invalid (operations): the time stamping authority's answer does not hold => see
     `audit.timestamp_roots_file`
+""",
+)
+
+MAILS = _group(
+    "Mails to our own people",
+    Outcome.REFUSED,
+    """
+Nothing parks: the mail is not sent, and the next digest says the same. The alert `MailsNotSent`
+counts them: [runbook.md](runbook.md#mails-to-our-own-people-do-not-go-out).
+
+mail_refused (operations): the mail server refuses the sender, the person or the content, or cannot
+    be trusted => correct what the message says
+mail_not_configured (operations): an approval was escalated, and no mail server is configured =>
+    configure `mail`, or leave it: Odoo has a note all the same
 """,
 )
 
@@ -780,6 +804,8 @@ EXCEPTIONS = (
     DEFECTS,
     TRANSIENT,
     ERASED,
+    ANCHORS,
+    MAILS,
     AMENDMENTS,
 )
 """The groups of docs/exception-codes.md."""
@@ -851,7 +877,7 @@ close_out: The problems name each difference between the contract and Odoo. *Ski
     the record is attached, the project archived. Without a comparison there is no *skip*.
 closing_record: *Skip* closes without the closing record; `c2c contract close-out` writes it to a
     file.
-record: *Retry* compares again. *Skip* takes the store's record as it is, and goes on behind it.
+audit: *Retry* compares again. *Skip* takes the store's record as it is, and goes on behind it.
 archive_project: The contract has ended and its project is still open. *Skip* leaves it open.
 """)
 )

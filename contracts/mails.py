@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, Field
 
@@ -53,6 +54,15 @@ class Mail(Value):
     sections: tuple[MailSection, ...]
 
 
+class Digest(BaseModel):
+    """What the schedule of the digests starts: the zone (IANA) in which it is a day."""
+
+    time_zone: str
+
+    def day_of(self, now: datetime) -> date:
+        return now.astimezone(ZoneInfo(self.time_zone)).date()
+
+
 class Mails(BaseModel):
     """The mails of a day, or of an escalation. `left_out` people had their turn no more."""
 
@@ -77,7 +87,8 @@ class Parked(NamedTuple):
 def has_address(person: str) -> bool:
     """Whether a person of the rules can be mailed: the name is an address."""
     name, at, host = person.partition("@")
-    return bool(name and at and host) and not set(person) & set(" ,;<>\"'()")
+    is_one = bool(name and at and host) and "@" not in host
+    return is_one and person.isprintable() and not set(person) & set(' ,;<>"()')
 
 
 def digests(

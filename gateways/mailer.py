@@ -13,6 +13,7 @@ import smtplib
 import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from email import policy
 from email.message import EmailMessage
 from email.utils import format_datetime
 
@@ -43,7 +44,7 @@ class Mailer:
                 self._enter(server)
                 _accepted(*server.mail(self._settings.from_address))
                 _accepted(*server.rcpt(to))
-            _hand_over(server, message.as_bytes())
+            _hand_over(server, message.as_bytes(policy=policy.SMTP))
 
     def _message(self, to: str, subject: str, text: str, key: str) -> EmailMessage:
         sender = self._settings.from_address

@@ -37,6 +37,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from contracts.audit.anchors import AnchorDue
 from contracts.figures import FiguresRequest
+from contracts.mails import Digest
 from contracts.sweeps import ConnectorSweep
 from gateways.connectors import Group, connector
 from starters.client.names import (
@@ -55,7 +56,6 @@ from starters.client.names import (
 from starters.findings import Change, Did, SetupRefused
 from wiring.settings import Settings
 from workflows import options, search_attributes, task_queues
-from workflows.mails import Digest
 
 ODOO_SWEEP = "c2c-odoo-sweep"
 BURN_SWEEP = "c2c-burn-sweep"
@@ -279,8 +279,12 @@ async def orphans(client: Client, settings: Settings) -> list[str]:
     """Schedules of ours whose connector, or legal entity, is not configured any more. The server's
     list lags: one that was just removed may still be named."""
     wanted = {sweep.id for sweep in sweeps(settings)}
-    groups = (_sweep_id(group, "") for group in Group)
-    ours = (*groups, _AUDIT_ANCHOR, MAIL_DIGEST, FIGURES_SCHEDULE)
+    ours = (
+        *(_sweep_id(group, "") for group in Group),
+        _AUDIT_ANCHOR,
+        MAIL_DIGEST,
+        FIGURES_SCHEDULE,
+    )
     listed = [item.id async for item in await client.list_schedules()]
     return sorted(item for item in listed if item.startswith(ours) and item not in wanted)
 

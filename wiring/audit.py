@@ -13,6 +13,7 @@ from wiring.settings import ConfigurationError, Settings
 if TYPE_CHECKING:
     from activities.audit import AuditSetup
     from gateways.audit.anchoring import Signer
+    from gateways.audit.reading import Reader
     from gateways.audit.timestamps import Authority
 
 
@@ -53,6 +54,20 @@ def authority(settings: Settings) -> Authority | None:
             "answers are checked by; see docs/audit.md"
         )
     return Authority(configured.timestamp_url, configured.timestamp_roots_file.expanduser())
+
+
+def reader(settings: Settings) -> Reader:
+    """What reads and checks the record. Raises ConfigurationError, and GatewayError for a key that
+    cannot be read."""
+    from gateways.audit.anchoring import public_keys
+    from gateways.audit.reading import Reader
+
+    configured = settings.audit
+    files = [file.expanduser() for file in configured.public_keys]
+    roots = configured.timestamp_roots_file
+    ring = encryption.key_ring(settings) if settings.encryption.masters else None
+    keys = public_keys(signer(settings), files)
+    return Reader(chains(settings), ring, keys, roots.expanduser() if roots else None)
 
 
 def setup(settings: Settings) -> AuditSetup | None:

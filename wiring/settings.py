@@ -37,6 +37,7 @@ from gateways.analytics.settings import AnalyticsSettings
 from gateways.audit.settings import AuditSettings
 from gateways.connectors import Group, UnknownConnector, connector
 from gateways.encryption.settings import EncryptionSettings, RecordsSettings
+from gateways.identity.settings import IdentitySettings
 from gateways.mail_settings import MailSettings
 from gateways.settings import (
     ENTITIES,
@@ -277,6 +278,7 @@ class Settings(_Configured):
     analytics: AnalyticsSettings = AnalyticsSettings()
     records: RecordsSettings = RecordsSettings()
     encryption: EncryptionSettings = EncryptionSettings()
+    identity: IdentitySettings = IdentitySettings()
     audit: AuditSettings = AuditSettings()
 
     def connectors(self, group: Group) -> Mapping[str, ConnectorSettings | SenderSettings]:
@@ -299,7 +301,12 @@ class Settings(_Configured):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        problems = [*self._named_twice(), *self._linked_twice(), *self._mailed()]
+        problems = [
+            *self._named_twice(),
+            *self._linked_twice(),
+            *self._mailed(),
+            *self.identity.unknown_entities(self.entities),
+        ]
         if self.default_entity is not None and self.default_entity not in self.entities:
             known = f"one of entities ({', '.join(self.entities)})"
             problems.append((("default_entity",), known))

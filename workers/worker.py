@@ -27,7 +27,7 @@ from activities.bank import BankActivities, BankSetup
 from activities.bank_sources import BankSourceActivities, bank_file_standing
 from activities.crm import CrmActivities
 from activities.esign import EsignActivities, SignedDeals
-from activities.events import refresh_contract, report_signature, update_contract
+from activities.events import EventActivities
 from activities.failures import FailureInterceptor
 from activities.figures import FiguresActivities
 from activities.heartbeat import HeartbeatInterceptor
@@ -56,16 +56,18 @@ from activities.odoo.validation import OdooValidation
 from activities.odoo.write_offs import OdooWriteOffs
 from activities.policies import Policies
 from activities.processors import ProcessorActivities, ProcessorSetup
+from activities.proofs import Proofs
 from activities.timesheets import TimesheetActivities, TimeSystem
+from contracts.actors import NOBODY_SIGNS, Proof
 from gateways.mailer import Mailer
 from gateways.odoo import MAX_MAILS
 from gateways.vies import Vies
-from wiring import audit, remotes
+from wiring import audit, identity, remotes
 from wiring.remotes import Gateways
 from wiring.settings import Settings, WorkerSettings
 from workers.query_cache_guard import keep_behind
 from workers.slow_tasks import be_patient
-from workflows import task_queues
+from workflows import proof, task_queues
 from workflows.audit_anchor import AuditAnchorWorkflow
 from workflows.bank_file import BankFileWorkflow
 from workflows.bank_sweep import BankSweepWorkflow
@@ -92,10 +94,10 @@ WORKFLOWS = [
     PaymentsSweepWorkflow,
     BankSweepWorkflow,
     BurnSweepWorkflow,
-    FiguresWorkflow,
     AuditAnchorWorkflow,
     MailDigestWorkflow,
     MailWorkflow,
+    FiguresWorkflow,
 ]
 
 # Pure libraries that import parts of themselves when they are called: inside the sandbox that
@@ -120,7 +122,9 @@ def workflow_runner(*, sandboxed: bool = True) -> WorkflowRunner:
     return SandboxedWorkflowRunner(restrictions=restrictions)
 
 
-def activities_of(queue: str, settings: Settings, gateways: Gateways) -> list[Callable[..., Any]]:
+def activities_of(
+    queue: str, settings: Settings, gateways: Gateways, proof: Proof = NOBODY_SIGNS
+) -> list[Callable[..., Any]]:
     """The activities a task queue hosts."""
     odoo = gateways.odoo
     if queue == task_queues.RECORDS:
@@ -139,16 +143,18 @@ def activities_of(queue: str, settings: Settings, gateways: Gateways) -> list[Ca
     logged = TimesheetActivities(
         _time_systems(settings, gateways), odoo, catalogue, settings.odoo.time_approved_field
     )
+    events = EventActivities(identity.sign_for(settings.identity))
     bank = BankActivities(gateways.bank, _bank_setups(settings), odoo, catalogue)
     places = BankSourceActivities(gateways.bank)
     companies = {name: entity.odoo_company for name, entity in settings.entities.items()}
     hosted: dict[str, list[Callable[..., Any]]] = {
         task_queues.CONTRACTS: [
             policies.entity_policy,
+            Proofs(proof).verify_signatures,
             find_lost_invoices,
-            update_contract,
-            refresh_contract,
-            report_signature,
+            events.update_contract,
+            events.refresh_contract,
+            events.report_signature,
             bank_file_standing,
             Digests(settings.mail.owners if settings.mail else {}).find_digests,
         ],
@@ -305,6 +311,8 @@ async def running(
     """Workers for these queues, for as long as the context is open; left, it drains them."""
     gateways = gateways or remotes.gateways(settings, remotes.odoo(settings, observe_odoo_call))
     limits = settings.worker
+    verifies = identity.proof(settings.identity, client.service_client.config.target_host)
+    proof.install(verifies)
     async with contextlib.AsyncExitStack() as stack:
         threads = sum(_activities_at_once(queue, limits) for queue in queues)
         pool = stack.enter_context(ThreadPoolExecutor(threads, thread_name_prefix="activity"))
@@ -315,7 +323,7 @@ async def running(
                 client,
                 task_queue=queue,
                 workflows=workflows if hosts_workflows else [],
-                activities=activities_of(queue, settings, gateways),
+                activities=activities_of(queue, settings, gateways, verifies),
                 activity_executor=pool,
                 interceptors=[FailureInterceptor(), HeartbeatInterceptor()],
                 workflow_runner=workflow_runner(sandboxed=limits.sandboxed),

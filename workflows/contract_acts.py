@@ -338,7 +338,7 @@ async def _tell_hold(state: ContractState, action: Action) -> None:
         whole_contract=True,
     )
     handle = workflow.get_external_workflow_handle(_invoice_id(int(action.subject)))
-    await handle.signal("dunning_hold", change)
+    await handle.signal("contract_dunning_hold", change)
 
 
 async def _tell_renewal(state: ContractState, action: Action) -> None:

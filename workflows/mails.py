@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 from datetime import date, timedelta
-from zoneinfo import ZoneInfo
 
 from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
@@ -26,7 +25,7 @@ with workflow.unsafe.imports_passed_through():
 
     from activities.mails import DigestRequest, Digests, MailActivities, MailToSend
     from contracts.approvals import HASH_PREFIX, ApprovalRound
-    from contracts.mails import Mail, Mails, escalation
+    from contracts.mails import Digest, Mail, Mails, escalation
     from workflows import options
     from workflows.shell import failed
 
@@ -34,12 +33,6 @@ FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(minutes=30)
 GIVEN_UP_AFTER = timedelta(hours=10)
 """Below a day: the next digest says the same anew."""
 _PASSES = ("transient", "credentials")
-
-
-class Digest(BaseModel):
-    """What the schedule of the digests starts: the zone in which it is a day."""
-
-    time_zone: str
 
 
 class MailsSent(BaseModel):
@@ -88,7 +81,7 @@ class MailDigestWorkflow:
     @workflow.run
     async def run(self, digest: Digest) -> bool:
         """Whether mails were started: there may be none, and the day may have had its own."""
-        day = workflow.now().astimezone(ZoneInfo(digest.time_zone)).date()
+        day = digest.day_of(workflow.now())
         mails = await workflow.execute_activity_method(
             Digests.find_digests,
             DigestRequest(day=day),

@@ -119,10 +119,13 @@ class UpdateReceived:
 
 @dataclass(frozen=True, slots=True)
 class SignalReceived:
-    """A message whose sender waits for nothing: a refusal is noted in the journal."""
+    """A message whose sender waits for nothing: a refusal is noted in the journal. One that is
+    signed has a `request_id`, under which it counts once, and the `actor` who signed it."""
 
     message: Any
     words: str = "a message"
+    request_id: str = ""
+    actor: Actor | None = None
 
 
 @dataclass(frozen=True, slots=True)

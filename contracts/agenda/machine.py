@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel
 
 from contracts import parking
+from contracts.actors import Actor
 from contracts.agenda import budget, requests
 from contracts.agenda.actions import (
     Action,
@@ -228,7 +229,7 @@ class Agenda(Generic[S]):
         if isinstance(event, UpdateReceived):
             # It is made in here: a defect in it stops the message, and not the workflow.
             answer = self.answer(after) if answer is None else answer
-            after = _remembered(after, event)
+            after = _remembered(after, event.message, event.request_id)
         if after.answer is not None or metrics:
             after = after.replace(answer=None, metrics=())
         # They differ only in what people are shown and answered: they want the same.
@@ -242,7 +243,7 @@ class Agenda(Generic[S]):
             return self._answered(state, event)
         if isinstance(event, UpdateReceived):
             refused = self._update_refusal(state, event.message)
-            return self._taken(state, event.message, refused, event)
+            return self._taken(state, event, refused)
         if isinstance(event, SignalReceived):
             return self._taken_quietly(state, event)
         if isinstance(event, Resumed):
@@ -270,24 +271,28 @@ class Agenda(Generic[S]):
             no_room = budget.refusal(state, message, self.at_most_bytes(state))
         return no_room or rule.refusal(state, message)
 
-    def _taken(
-        self, state: S, message: Any, refused: str | None, update: UpdateReceived | None = None
-    ) -> S:
+    def _taken(self, state: S, event: UpdateReceived | SignalReceived, refused: str | None) -> S:
         if refused is not None:
             raise Refused(refused)
+        message = event.message
         if isinstance(message, Resolution):
-            return self._noted(self._resolved(state, message), message, update)
+            return self._noted(self._resolved(state, message), message, event.actor)
         rule = self.messages[type(message)]
         after = rule.take(state, message)
         is_recorded = rule.is_recorded
         if is_recorded is None:
-            is_recorded = update is not None or bool(getattr(message, "by", ""))
+            is_update = isinstance(event, UpdateReceived)
+            is_recorded = is_update or bool(event.actor or getattr(message, "by", ""))
         # What is said again, and changes nothing, is recorded already.
-        return self._noted(after, message, update) if is_recorded and after is not state else after
+        is_recorded = is_recorded and after is not state
+        return self._noted(after, message, event.actor) if is_recorded else after
 
     def _taken_quietly(self, state: S, event: SignalReceived) -> S:
+        if state.answer_to(event.request_id) is not None:
+            return state  # Whoever can read it could send it again.
         try:
-            return self._taken(state, event.message, self._refusal(state, event.message))
+            taken = self._taken(state, event, self._refusal(state, event.message))
+            return _remembered(taken, event.message, event.request_id)
         except Refused as refused:
             state = state.noted(f"Refused {event.words}: {refused}")
             return self.missed(state, event.message, event.words)
@@ -299,7 +304,8 @@ class Agenda(Generic[S]):
         kinds = {kind.__name__: kind for kind in types}
         message = kinds[kept.kind].model_validate(kept.content)
         state = forgotten(state.without_unserved(key), key)
-        return self._taken_quietly(state, SignalReceived(message, kept.words))
+        event = SignalReceived(message, kept.words, kept.request_id, kept.actor)
+        return self._taken_quietly(state, event)
 
     def _answered_again(self, state: S, known: Answer, message: BaseModel) -> Outcome[S]:
         """A request that was accepted before: it changes nothing, and gets the first answer."""
@@ -382,12 +388,11 @@ class Agenda(Generic[S]):
 
     # --- the audit record -----------------------------------------------------------------------
 
-    def _noted(self, state: S, message: BaseModel, update: UpdateReceived | None) -> S:
+    def _noted(self, state: S, message: BaseModel, actor: Actor | None) -> S:
         """The one place where an entry is made of what people and systems say."""
         if self.audited is None:
             return state
-        signed_by = update.actor if update else None
-        return state.recorded(entries.of_message(message, state.clock, signed_by))
+        return state.recorded(entries.of_message(message, state.clock, actor))
 
     def _noted_left(self, state: S, rule: ActRule[S], action: Action, answer: Any) -> S:
         """The one place where an entry is made of what was done in a remote."""
@@ -449,7 +454,7 @@ class Agenda(Generic[S]):
 _WRITE = Action(entries.WRITE, entries.WRITE, aside=True, quiet=True)
 """Writes what of the audit record is still to be written."""
 _RECORDING: ActRule[Any] = ActRule(
-    parking.RECORD,
+    parking.AUDIT,
     lambda state, _, written: state.replace(audit=state.audit.written(written)),
     # A person has seen that the store says something else: what comes goes behind that.
     skipped=lambda state, *_: state.replace(audit=state.audit.replace(rejoins=True)),
@@ -458,7 +463,7 @@ _RECORDING: ActRule[Any] = ActRule(
 
 def _with_record(state: AgendaState, wanted: Sequence[Wanted]) -> Sequence[Wanted]:
     """What is wanted, and last to write the audit record. While that runs it is wanted, too."""
-    return [*wanted, _WRITE] if state.audit.pending else wanted
+    return [*wanted, _WRITE] if state.audit.is_due else wanted
 
 
 def _advanced(state: S, consequences: Sequence[Callable[[S], S]]) -> S:
@@ -505,17 +510,17 @@ def _other_message(known: Answer, message: BaseModel) -> str | None:
     )
 
 
-def _remembered(state: S, event: UpdateReceived) -> S:
+def _remembered(state: S, message: BaseModel, request_id: str) -> S:
     """The state with the answer to a request kept. Temporal knows a request within one run; a run
     that continues as new knows it by this."""
-    if not event.request_id:
+    if not request_id:
         return state
     answer = state.answer
     content = answer.model_dump(mode="json") if isinstance(answer, BaseModel) else answer
     if content is not None and len(str(content)) > _LONGEST_ANSWER:
         return state  # Such a report (of use) says what is new, and is safe to apply again.
-    digest = requests.digest(event.message)
-    kept = Answer(request_id=event.request_id, digest=digest, content=content)
+    digest = requests.digest(message)
+    kept = Answer(request_id=request_id, digest=digest, content=content)
     return state.replace(answers=(*state.answers, kept)[-_MOST_ANSWERS:])
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Self, TypeVar
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from contracts.agenda.actions import Action, Metric
+from contracts.actors import Actor
+from contracts.agenda.actions import Action, Metric, SignalReceived
 from contracts.audit.entries import Entry, Trail
 from contracts.journal import Journal
 from contracts.model import Frozen, Value
@@ -25,17 +26,26 @@ def required(value: T | None) -> T:
 
 
 class Unserved(Value):
-    """A message that a defect stopped: its type by name, and its content as JSON."""
+    """A message that a defect stopped: its type by name, and its content as JSON; who signed it."""
 
     number: int
     kind: str
     content: dict[str, Any]
     words: str
+    request_id: str = ""
+    actor: Actor | None = None
 
     @classmethod
-    def of(cls, number: int, message: BaseModel, words: str) -> Self:
-        content = message.model_dump(mode="json")
-        return cls(number=number, kind=type(message).__name__, content=content, words=words)
+    def of(cls, number: int, event: SignalReceived) -> Self:
+        message = event.message
+        return cls(
+            number=number,
+            kind=type(message).__name__,
+            content=message.model_dump(mode="json"),
+            words=event.words,
+            request_id=event.request_id,
+            actor=event.actor,
+        )
 
     @property
     def key(self) -> str:

@@ -11,17 +11,19 @@ from typing import Any, Self
 from pydantic import BaseModel, Field
 
 from contracts.actors import Actor
+from contracts.agenda.requests import content_digest
 from contracts.model import JsonObject, Value
 
 WRITE = "audit"
 """The act that writes what is still to be written, and its key."""
-MAX_PENDING = 200
+MAX_PENDING = 100
 """So many entries wait to be written; of more, only the number and one hash are kept."""
 MAX_AT_A_TIME = 50
-MAX_ENTRY_BYTES = 4_000
+MAX_ENTRY_BYTES = 8_000
 """No entry has more, as JSON."""
 STARTED, ENDED, LEFT_OUT = "started", "ended", "left_out"
-_MAX_DETAILS, _MAX_WHY, _MAX_TEXT = 1_200, 400, 200
+_MAX_DETAILS, _MAX_WHY, _MAX_TEXT = 1_200, 1_000, 200
+_EMPTY: tuple[Any, ...] = (None, "", [], {}, False)
 _CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -91,6 +93,12 @@ class Trail(Value):
     pending: tuple[Entry, ...] = ()
     rejoins: bool = False
 
+    @property
+    def is_due(self) -> bool:
+        """Whether there is more to write than the beginning, which goes with what comes next."""
+        pending = self.pending
+        return len(pending) > 1 or (len(pending) == 1 and pending[0].what != STARTED)
+
     def noted(self, entry: Entry) -> Self:
         """The trail with one entry more."""
         if len(self.pending) < MAX_PENDING:
@@ -124,8 +132,11 @@ class Trail(Value):
 
 def of_message(message: BaseModel, at: datetime, signed_by: Actor | None = None) -> Entry:
     """What is recorded of a message that was accepted, and of whoever has signed it."""
-    content = message.model_dump(mode="json", exclude_defaults=True)
-    source_hash = sha256(content)
+    content = {
+        name: value
+        for name, value in message.model_dump(mode="json", exclude={"actor"}).items()
+        if value not in _EMPTY
+    }
     actor = _who(content, signed_by)
     why = content.pop("reason", "") or content.pop("comment", "")
     content_hash = content.pop("content_hash", "")
@@ -136,7 +147,7 @@ def of_message(message: BaseModel, at: datetime, signed_by: Actor | None = None)
         why=_cut(str(why), _MAX_WHY),
         details=_bounded(content),
         content_hash=str(content_hash),
-        source_hash=source_hash,
+        source_hash=content_digest(message),
     )
 
 

@@ -203,18 +203,18 @@ def _checked(
     """What is wrong with one record, and the hash that the next one has to name. `prev` is what it
     has to name itself; None where the one before is missing."""
 
-    def finding(kind: Kind, text: str) -> tuple[list[Finding], str]:
+    def wrong(kind: Kind, text: str) -> tuple[list[Finding], str]:
         return [Finding(kind=kind, seq=seq, text=text)], record.hash if record else ""
 
     if record is None:
-        return finding(Kind.CHANGED, f"entry {seq} cannot be read")
+        return wrong(Kind.CHANGED, f"entry {seq} cannot be read")
     if hash_of(record) != record.hash:
-        return finding(Kind.CHANGED, f"entry {seq} has changed: its hash is another")
+        return wrong(Kind.CHANGED, f"entry {seq} has changed: its hash is another")
     if (record.of, record.seq) != (of, seq):
         text = f"entry {seq} is entry {record.seq} of {record.of}"
-        return finding(Kind.SWAPPED, text)
+        return wrong(Kind.SWAPPED, text)
     if prev is not None and record.prev != prev:
-        return finding(Kind.UNLINKED, f"entry {seq} does not follow the one before it")
+        return wrong(Kind.UNLINKED, f"entry {seq} does not follow the one before it")
     return [], record.hash
 
 

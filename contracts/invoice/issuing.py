@@ -139,11 +139,11 @@ def _drafted(state: InvoiceState, action: Action, draft: Draft) -> InvoiceState:
     # What Odoo says by now is something nobody has approved.
     found = differences(before.content.undated, draft.content.undated)
     text = f"The draft says something else in Odoo ({in_words(found)}): approvals are void"
-    return state.replace(approval_round=None, changed_by_hand=True).noted(text)
+    return state.without_round().replace(changed_by_hand=True).noted(text)
 
 
 def _posted(state: InvoiceState, action: Action, balance: InvoiceBalance) -> InvoiceState:
-    state = payments.with_balance(state.replace(issued=True), balance)
+    state = payments.with_balance(state.replace(issued=True, superseded=()), balance)
     if state.draft is not None:
         # Its lines are Odoo's from now on; the state of an invoice that is collected stays small.
         content = state.draft.content.replace(lines=())
@@ -316,7 +316,7 @@ def corrected(state: InvoiceState, parked: StepException, resolution: Resolution
     if (proposal.content_hash, invoice_on) == before:
         return state
     requested_by = tuple(dict.fromkeys((*state.requested_by, resolution.by)))
-    state = state.replace(approval_round=None, changed_by_hand=True, requested_by=requested_by)
+    state = state.without_round().replace(changed_by_hand=True, requested_by=requested_by)
     return state.noted("The proposal changed: earlier approvals are void")
 
 

@@ -27,6 +27,7 @@ from starters.client.workflow import WorkflowClient
 
 if TYPE_CHECKING:
     from contracts.views.statement import Statement
+    from gateways.audit.reading import ContractAudit, Reader
     from gateways.odoo import OdooClient
     from starters.client.changing import ChangePreview
     from starters.client.closing import CloseOut
@@ -80,6 +81,16 @@ class ContractClient(WorkflowClient[ContractState]):
         from starters.client import closing
 
         return await closing.close_out(odoo, await self.state())
+
+    async def audit(self, reader: Reader, *, live: bool = True) -> ContractAudit:
+        """Its audit record with that of its invoices, checked; also of a contract that Temporal has
+        forgotten. With `live` the record is held against what running workflows know of its end.
+
+        Raises NotFound where there is none, and GatewayError where the store does not answer.
+        """
+        from starters.client import auditing
+
+        return await auditing.audit(self._client, self.workflow_id, reader, live=live)
 
     # --- the signature --------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from temporalio.client import Client
@@ -22,7 +22,7 @@ from gateways.webhooks.schemes import NotVerified, SignedRequest
 from starters.client.events import Away, receive
 from starters.web import codec as codec_routes
 from starters.web.codec import CodecServer
-from starters.web.limits import RateLimit, read_body
+from starters.web.limits import BodyLimit, RateLimit, read_body
 from starters.web.middleware import Around
 from starters.web.pages import errors
 from starters.web.pages.modules import add_pages
@@ -67,6 +67,7 @@ def application(
     codec: CodecServer | None = None,
     workbench: Workbench | None = None,
     visits: Visits | None = None,
+    login: APIRouter | None = None,
 ) -> FastAPI:
     """The gateway; `connect` is a coroutine function that gives the client of Temporal. Without
     encryption there is no codec server; without `visits`, who say who asks, there are no pages."""
@@ -86,11 +87,16 @@ def application(
         responses=documented(500),
     )
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    app.add_middleware(
+        BodyLimit, max_bytes=settings.max_body_bytes, read_elsewhere=("/webhooks/", "/codec/")
+    )
     app.add_middleware(Around, tls=settings.tls_in_front)
     if workbench is not None and visits is not None:
         app.state.visits = visits
         add_handlers(app, errors.shown)
         add_pages(app, workbench)
+        if login is not None:
+            app.include_router(login)
     else:
         add_handlers(app)
     door = Door(settings, senders, now)

@@ -258,7 +258,7 @@ def _with(world: World, number: int, invoice: Invoice) -> World:
 def _begin_contract(world: World) -> World:
     agenda = contract_rules.AGENDA
     state, asked = _all_begun(agenda, world.contract, world.clock, _contract_request)
-    if not asked:
+    if state is world.contract:
         return world
     return world.replace(contract=state, requests={**world.requests, **asked})
 

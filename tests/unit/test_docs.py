@@ -25,6 +25,7 @@ from contracts.validation import InvalidContract, validate
 from starters.cli import app
 from starters.cli.errors import EXIT_CODES, ExitCode
 from wiring.settings import Settings
+from workers.worker import WORKFLOWS
 from workflows import search_attributes, task_queues
 
 ROOT = Path(__file__).parents[2]
@@ -427,7 +428,7 @@ def test_filters_name_attributes_and_values_that_exist() -> None:
         "ContractStage": set(ContractStage),
         "InvoiceStage": set(InvoiceStage),
         "WaitingOn": waiting_on(),
-        "WorkflowType": {"ContractWorkflow", "InvoiceWorkflow", "EventWorkflow"},
+        "WorkflowType": {item.__name__ for item in WORKFLOWS},
         "ExecutionStatus": {"Running", "ContinuedAsNew"},
     }
     assert len(FILTERS) > 20

@@ -26,7 +26,7 @@ DASHBOARD: dict[str, Any] = json.loads((ROOT / "deploy" / "grafana-dashboard.jso
 JUDGES = ROOT / "tests" / "judges"
 
 _INSTRUMENT = re.compile(
-    r'create_(observable_)?(counter|gauge|histogram)\(\s*"(c2c\.[a-z._]+)"(.*?)\n *\)\n', re.DOTALL
+    r'create_(observable_)?(counter|gauge|histogram)\(\s*"(c2c\.[a-z._]+)"(.*?)\)\n', re.DOTALL
 )
 _OF_A_HISTOGRAM = ("_bucket", "_sum", "_count")
 _TEMPORALS = {

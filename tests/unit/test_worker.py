@@ -31,9 +31,11 @@ def test_only_odoos_queues_get_the_many_activities_that_share_calls() -> None:
         "timesheets": 5,
         "payments": 20,
         "bank": 5,
+        "records": 20,
         "odoo-master": 100,
         "odoo-finance": 100,
         "odoo-mail": 50,
+        "mail": 5,
     }
     few = WorkerSettings(activities=2)
     assert {worker._activities_at_once(queue, few) for queue in task_queues.ALL} == {2}

@@ -4,12 +4,34 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from starters.web.pages import figures, home, questions, receivables, static
+from starters.web.pages import (
+    approval,
+    bank_pages,
+    contract_list,
+    contract_pages,
+    event_pages,
+    exception_list,
+    exception_pages,
+    figures,
+    home,
+    inbox,
+    questions,
+    receivables,
+    static,
+)
 from starters.web.pages.shell import Counts, PageModule
 from starters.web.pages.workbench import Workbench
 
 MODULES: tuple[PageModule, ...] = (
     home.PAGES,
+    inbox.PAGES,
+    approval.PAGES,
+    exception_list.PAGES,
+    exception_pages.PAGES,
+    bank_pages.PAGES,
+    event_pages.PAGES,
+    contract_list.PAGES,
+    contract_pages.PAGES,
     receivables.PAGES,
     questions.PAGES,
     figures.PAGES,

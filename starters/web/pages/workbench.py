@@ -12,6 +12,7 @@ from contracts.policy import LegalEntity
 from starters.books import Books
 from starters.client import C2C, Entities
 from starters.client.calls import Sign
+from starters.client.references import NO_ENTITIES
 from starters.web.problems import HttpProblem
 from starters.web.visitors import Visitor
 from wiring.settings import Settings
@@ -56,6 +57,12 @@ def workbench_of(request: Request) -> Workbench:
     return found
 
 
+def entities_of(request: Request) -> Entities:
+    """The configured legal entities, each named in what forms and addresses say."""
+    known = frozenset(workbench_of(request).entities)
+    return Entities(default=NO_ENTITIES.default, known=lambda: known)
+
+
 def books_of(request: Request) -> Books:
     """What Odoo says of whole legal entities. Raises HttpProblem where no Odoo is configured."""
     found = workbench_of(request).books
@@ -78,7 +85,4 @@ def c2c_of(request: Request, visitor: Visitor) -> C2C:
     """Contracts and invoices, as this visitor may speak to them."""
     found = workbench_of(request)
     sign = found.signing(visitor) if found.signing is not None else None
-    names = list(found.entities)
-    entities = Entities.of(names[0], *names[1:]) if names else None
-    client = request.app.state.temporal
-    return C2C(client, entities, sign=sign) if entities else C2C(client, sign=sign)
+    return C2C(request.app.state.temporal, entities_of(request), sign=sign)

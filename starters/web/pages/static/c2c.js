@@ -67,23 +67,27 @@
     count();
   });
 
-  // --- what this browser saw before: asks for what changed since, and keeps what it sees now ---
+  // --- what this browser saw of each row: asks for what changed since ---
   const SEEN = "c2c-seen";
+  const asked = new Set();
   const read = () => { try { return JSON.parse(localStorage.getItem(SEEN)) || {}; } catch { return {}; } };
   const look = () => {
-    const list = document.querySelector("[data-changes]");
-    if (!list || list.dataset.asked) return;
-    list.dataset.asked = "1";
     const seen = read();
-    const now = {};
-    for (const { dataset } of rows()) now[dataset.row] = dataset.hash;
-    const since = Object.keys(now).filter((ref) => seen[ref] && seen[ref] !== now[ref]);
-    if (since.length && window.htmx) {
-      const asked = since.slice(0, 50).map((ref) => `since=${encodeURIComponent(`${ref}:${seen[ref]}`)}`);
-      htmx.ajax("GET", `${list.dataset.changes}?${asked.join("&")}`, { target: list, swap: "innerHTML" });
+    // Who opened the page of a thing has seen what it says now.
+    for (const { dataset } of all("[data-looked]")) if (dataset.hash) seen[dataset.looked] = dataset.hash;
+    const since = [];
+    for (const { dataset: { row, hash } } of all("[data-row][data-hash]")) {
+      seen[row] ??= hash;
+      if (seen[row] !== hash && !asked.has(row + hash)) since.push(`since=${encodeURIComponent(`${row}:${seen[row]}`)}`);
+      asked.add(row + hash);
     }
-    const kept = Object.entries({ ...seen, ...now }).slice(-500);
-    try { localStorage.setItem(SEEN, JSON.stringify(Object.fromEntries(kept))); } catch { /* full, or off */ }
+    const kept = Object.fromEntries(Object.entries(seen).slice(-500));
+    try { localStorage.setItem(SEEN, JSON.stringify(kept)); } catch { /* full, or off */ }
+    const place = document.querySelector("[data-changes]")?.dataset.changes;
+    if (place && since.length && window.htmx) {
+      const address = place + (place.includes("?") ? "&" : "?") + since.slice(0, 20).join("&");
+      htmx.ajax("GET", address, { target: "#main", swap: "innerMorph" });
+    }
   };
   const ready = () => { count(); look(); };
   document.addEventListener("DOMContentLoaded", ready);
