@@ -88,7 +88,7 @@ def has_address(person: str) -> bool:
     """Whether a person of the rules can be mailed: the name is an address."""
     name, at, host = person.partition("@")
     is_one = bool(name and at and host) and "@" not in host
-    return is_one and person.isprintable() and not set(person) & set(" ,;<>\"()")
+    return is_one and person.isprintable() and not set(person) & set(' ,;<>"()')
 
 
 def digests(
