@@ -6,7 +6,7 @@ from benchmarks import cost
 from benchmarks.frame import Bench, at_most, benchmark
 
 MILESTONES = 4
-MAX_ACTIONS = 60
+MAX_ACTIONS = 74
 MAX_EVENTS = 2_000
 
 

@@ -24,6 +24,8 @@ class Role(StrEnum):
     CONTROLLER = "controller"
     OPERATOR = "operator"
     ADMIN = "admin"
+    SENDER = "sender"
+    """A system whose webhooks are verified: it reports, and reads nothing."""
 
     @property
     def words(self) -> str:
@@ -84,6 +86,7 @@ ALLOWED: Mapping[Role, frozenset[Permission]] = {
     | {Permission.HOLD, Permission.END, Permission.SKIP_MONEY, Permission.EXPORT_AUDIT},
     Role.OPERATOR: _READ | {Permission.MEND_DELIVERY, Permission.MEND_EVENTS, Permission.DECODE},
     Role.ADMIN: _READ | {Permission.REVIEW_ACCESS, Permission.SET_UP},
+    Role.SENDER: frozenset({Permission.REPORT}),
 }
 """What each role may do. Who operates or sets up decides nothing about money."""
 
@@ -120,9 +123,32 @@ OF_MESSAGES: Mapping[str, Permission] = {
 }
 """What each Update needs. `resolve_exception` depends on the step: see `to_resolve`."""
 
+UPDATE_OF_SIGNAL: Mapping[str, str] = {
+    "signature_reported": "report_signature",
+    "milestone_reached": "reach_milestone",
+    "usage_reported": "record_usage",
+    "burn_requested": "read_burn",
+    "cancel_requested": "request_cancel",
+    "payment_received": "record_payment",
+    "dispute_opened": "open_dispute",
+    "dispute_resolved": "resolve_dispute",
+    "payment_promised": "promise_payment",
+    "dunning_hold": "change_dunning_hold",
+    "write_off_asked": "ask_write_off",
+    "approval_decided": "decide_approval",
+    "exception_resolved": "resolve_exception",
+}
+"""Signals that decide: each needs what the Update does that says the same."""
+
 RESOLVE_EXCEPTION = "resolve_exception"
 TO_RESOLVE = frozenset({Permission.MEND_DELIVERY, Permission.MEND_MONEY})
 """Either of them is needed to resolve any exception."""
+
+
+def needed(name: str) -> frozenset[Permission]:
+    """One of these is needed to send the Update or the Signal of this name. Raises KeyError."""
+    update = UPDATE_OF_SIGNAL.get(name, name)
+    return TO_RESOLVE if update == RESOLVE_EXCEPTION else frozenset({OF_MESSAGES[update]})
 
 
 def to_resolve(step: StepException, action: Action) -> Permission:
@@ -143,9 +169,10 @@ def who_may(permission: Permission) -> tuple[Role, ...]:
     return tuple(role for role in Role if permission in ALLOWED[role])
 
 
-def refusal(roles: Iterable[Role], permission: Permission) -> str | None:
-    """Why these roles do not suffice, as a sentence; None if they do."""
-    if allows(roles, permission):
+def refusal(roles: Iterable[Role], *permissions: Permission) -> str | None:
+    """Why these roles come with none of the permissions, as a sentence; None if they do."""
+    has = frozenset(roles)
+    if any(allows(has, item) for item in permissions):
         return None
-    who = ", ".join(role.words for role in who_may(permission))
+    who = ", ".join(role.words for role in Role if not ALLOWED[role].isdisjoint(permissions))
     return f"this needs one of the roles {who}"

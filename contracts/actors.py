@@ -2,7 +2,7 @@
 
 A message carries the signature in its field `actor`, a compact JWS (RFC 7515). The validator of an
 Update verifies it (`workflows.proof`). What is applied after that has the `Actor` in place of the
-signature. Nothing here verifies.
+signature. Nothing here verifies by itself: keys are the process's.
 """
 
 from __future__ import annotations
@@ -10,19 +10,32 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from datetime import datetime
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Self
 
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
-from contracts.access import Role
+from contracts.access import UPDATE_OF_SIGNAL, Role
 from contracts.agenda.requests import content_digest
 from contracts.model import Person, Value
 
 AUDIENCE = "c2c-workflows"
-ALGORITHM = "EdDSA"
+ALGORITHM = "Ed25519"
+APPLICATION = "c2c"
+"""The issuer of what the application sends itself, for systems whose webhooks it verified."""
 VALID_SECONDS = 60
 """How long a signature may be used for the first time."""
+SIGNAL_VALID_SECONDS = 900
+"""The same of a Signal: its sender cannot learn that it came too late, as after an outage."""
+SKEW = timedelta(seconds=10)
+"""Clocks may differ by so much."""
+_LONGEST = timedelta(seconds=SIGNAL_VALID_SECONDS)
+
+
+class NotProven(Exception):
+    """A signature is not right; the text says why, for people."""
 
 
 class Actor(Value):
@@ -35,6 +48,11 @@ class Actor(Value):
     person: Person
     roles: tuple[Role, ...] = ()
     token_id: str = Field(default="", max_length=100)
+
+    @property
+    def is_sender(self) -> bool:
+        """Whether the application sent it for a system."""
+        return self.issuer == APPLICATION
 
 
 class Claims(Value):
@@ -53,6 +71,31 @@ class Claims(Value):
     amount: str = ""
     issued_at: AwareDatetime
     expires_at: AwareDatetime
+
+    @classmethod
+    def about(
+        cls,
+        actor: Actor,
+        workflow_id: str,
+        name: str,
+        message: BaseModel,
+        request_id: str,
+        issued_at: datetime,
+    ) -> Self:
+        """The claims for this message, which is sent by this name; `issued_at` is aware."""
+        seconds = SIGNAL_VALID_SECONDS if name in UPDATE_OF_SIGNAL else VALID_SECONDS
+        amount = getattr(message, "amount", None)
+        return cls(
+            actor=actor,
+            workflow_id=workflow_id,
+            message=name,
+            digest=content_digest(message),
+            request_id=request_id,
+            content_hash=getattr(message, "content_hash", ""),
+            amount="" if amount is None else str(amount),
+            issued_at=issued_at,
+            expires_at=issued_at + timedelta(seconds=seconds),
+        )
 
     def payload(self) -> dict[str, Any]:
         """As the JWS carries it: registered names (RFC 7519) where there are some."""
@@ -101,16 +144,49 @@ class Claims(Value):
     ) -> str | None:
         """Why the claims are not for this message, as a sentence; None if they are. `now` is
         aware."""
-        if now >= self.expires_at:
+        if now >= self.expires_at + SKEW:
             return "its signature has expired: send it again"
+        if self.issued_at > now + SKEW or self.expires_at - self.issued_at > _LONGEST:
+            return "its signature is of another time: see to the clock of whoever signed it"
         if (self.workflow_id, self.message) != (workflow_id, name):
             return f"its signature is for {self.message} of {self.workflow_id}"
         if self.digest != content_digest(message) or self.request_id != request_id:
             return "its signature is for another message"
         by = getattr(message, "by", None)
-        if by is not None and str(by).strip().lower() != self.actor.person:
+        # A system reports what its people did, and is not believed to be one of them.
+        if by and not self.actor.is_sender and str(by).lower() != self.actor.person:
             return f"it says that {by} sends it, and is signed for {self.actor.person}"
         return None
+
+
+Verify = Callable[[str], Claims]
+"""Gives what a signature says, once it is known to be right. Raises NotProven."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """How a process verifies. Where `required`, a message without a signature is refused."""
+
+    verify: Verify | None = None
+    required: bool = False
+
+    def claims(self, token: str) -> Claims | None:
+        """What the signature of a message says; None where it has none and needs none. Raises
+        NotProven."""
+        if not token:
+            if self.required:
+                raise NotProven("it is not signed: sign in, and send it by the application")
+            return None
+        if self.verify is None:
+            raise NotProven("it is signed, and this worker has no key to verify it by")
+        return self.verify(token)
+
+
+Sign = Callable[[str, str, BaseModel, str], str]
+"""Gives the signature of who sends a message: by the workflow's id, the name of the Update or
+Signal, the message and its request id."""
+
+NOBODY_SIGNS = Proof()
 
 
 def claimed(token: str) -> Actor | None:

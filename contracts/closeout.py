@@ -1,4 +1,4 @@
-"""Close-out: the checklist a contract must pass, and the audit record it leaves behind."""
+"""Close-out: the checklist a contract must pass, and the closing record it leaves behind."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def _invoices(figures: OrderTotals) -> tuple[str, ...]:
 # --- what is kept ---------------------------------------------------------------------------------
 
 
-def audit_record(settled: Settlement, figures: OrderTotals) -> tuple[str, str]:
+def closing_record(settled: Settlement, figures: OrderTotals) -> tuple[str, str]:
     """The contract's whole record as JSON text, and its SHA-256: terms with every version, what
     was earned and billed, each invoice as it ended, and Odoo's own figures."""
     record = {**_unpacked(settled.packed), "odoo": figures.model_dump(mode="json")}

@@ -658,12 +658,18 @@ api_key_refused (operations): Odoo refuses the key: it is wrong, withdrawn or ex
     new key into the file
 host_key_differs (operations): the SFTP server shows another host key than it should: the bank has a
     new one, or it is not the bank => ask the bank, and write its key into `host_keys`
+audit_key_unusable (operations): a key of anchors cannot be read, or is no Ed25519 key
+    => see `audit.signing_key_file` and `audit.public_keys`
 credentials_refused (operations): the connector's remote refuses the key or the token, or does not
     let the app in; the message says why => write a new one into the file, or correct the app
 consent_required (operations): nobody has agreed yet that c2c acts for the DocuSign user => open
     the address in the message as that user, and agree
 database_unknown (operations): Odoo has no such database (reported over JSON-RPC) => correct
     `odoo.database`, restart the workers
+not_installed (operations): a package is missing that the configuration asks for => install the
+    extra that the message names, restart the workers
+record_store_refused (operations): the bucket of records does not let us in => correct the keys of
+    AWS's variables or roles, or the bucket's policy
 secret_missing (operations): the key's file does not exist or is empty => write the key into it
 secret_unreadable (operations): the key's file cannot be read or is not text => correct its
     permissions or its content
@@ -705,6 +711,8 @@ no_answer: the call was sent and no answer came, so it may be done => nothing: t
     its own record
 unavailable: the remote is starting, overloaded or down => look at the remote
 bank_file_changing: a bank's file is being written => nothing
+contracts_unread: so many contracts gave no answer that the day's figures would say nothing => see
+    that workers run
 conflict: two writers met in Odoo or the CRM => nothing
 locked: the CRM keeps the record locked for a moment => nothing
 rate_limited: the remote asks for fewer calls; the wait it asks for is kept => nothing
@@ -715,8 +723,8 @@ client_busy: for 30 s no connection and none of `odoo.calls_at_once` was free, o
 under_way: an earlier attempt to mail the invoice may still run in Odoo; it is looked at within
     seconds, and mailed after two minutes at the latest => nothing
 client_closed: the worker was stopping and did not send the call => nothing
-record_store_unavailable: the folder of records cannot be read or written => mount it, or correct
-    its permissions
+record_store_unavailable: the folder or bucket of records cannot be read or written => mount it,
+    or correct its permissions
 """,
 )
 
@@ -728,6 +736,30 @@ Nothing is read or written any more for a contract whose keys were erased: see
 [encryption.md](encryption.md#erase).
 
 key_erased (operations): the keys of the contract were erased => nothing: that was the purpose
+""",
+)
+
+AUDIT = _group(
+    "The audit record",
+    Outcome.PARKS,
+    """
+Nothing else waits for it: only the workflow does not end before all is written.
+
+audit_differs (operations, at audit): the store has another entry than the workflow writes =>
+    run `c2c audit verify`, and find out who changed it; if the workflow was reset, or the same
+    contract was started again, `skip`: what comes is written behind what is there
+""",
+)
+
+ANCHORS = _group(
+    "Anchors of the audit record",
+    Outcome.REFUSED,
+    """
+The run of the schedule `c2c-audit-anchor-<legal entity>` fails with it, and the next one tries
+again.
+
+timestamp_invalid (operations): the time stamping authority's answer does not hold => see
+    `audit.timestamp_roots_file`
 """,
 )
 
@@ -766,11 +798,13 @@ EXCEPTIONS = (
     BILLING,
     ISSUING,
     COLLECTING,
+    AUDIT,
     ODOO,
     CREDENTIALS,
     DEFECTS,
     TRANSIENT,
     ERASED,
+    ANCHORS,
     MAILS,
     AMENDMENTS,
 )
@@ -841,7 +875,9 @@ after_close: Nothing follows from what came: the contract is closed. *Skip* once
     to it.
 close_out: The problems name each difference between the contract and Odoo. *Skip* accepts them:
     the record is attached, the project archived. Without a comparison there is no *skip*.
-audit: *Skip* closes without the audit record; `c2c contract audit` writes it to a file.
+closing_record: *Skip* closes without the closing record; `c2c contract close-out` writes it to a
+    file.
+audit: *Retry* compares again. *Skip* takes the store's record as it is, and goes on behind it.
 archive_project: The contract has ended and its project is still open. *Skip* leaves it open.
 """)
 )

@@ -79,7 +79,7 @@ OWNERS: dict[str, Owner] = {
     "draft_invoice.date": Owner.CONTRACT,
     "credit_note.lines": Owner.CONTRACT,
     "write_off": Owner.CONTRACT,
-    "audit_record": Owner.CONTRACT,
+    "closing_record": Owner.CONTRACT,
     "signed_document": Owner.ODOO,
     "tax": Owner.ODOO,
     "invoice.number": Owner.ODOO,

@@ -108,7 +108,8 @@ CLOSE_OUT = Step("close_out", "Check the close-out", _FINANCE, _ONLY_RETRY)
 AFTER_CLOSE = Step(
     "after_close", "Look after what came once the contract was closed", _FINANCE, _ONLY_SKIP
 )
-AUDIT = Step("audit", "Attach the audit record", _FINANCE, _OPTIONAL)
+CLOSING_RECORD = Step("closing_record", "Attach the closing record", _FINANCE, _OPTIONAL)
+AUDIT = Step("audit", "Write the audit record", _OPERATIONS, _OPTIONAL)
 POLICY = Step("policy", "Load the legal entity's rules", _OPERATIONS, _ONLY_RETRY)
 CREATE_INVOICE = Step("create_invoice", "Create the invoice", _FINANCE, _MEND)
 POST_INVOICE = Step("post_invoice", "Post the invoice", _FINANCE, _MEND)

@@ -170,11 +170,11 @@ class Books:
         )
         return _money(row["balance"])
 
-    def audit_records(self) -> dict[str, int]:
-        """How many audit records have a file name."""
+    def closing_records(self) -> dict[str, int]:
+        """How many closing records have a file name."""
         return self._counted(
             "SELECT name, count(*) AS number FROM ir_attachment "
-            "WHERE res_model = 'sale.order' AND name LIKE '%-audit.json' GROUP BY name"
+            "WHERE res_model = 'sale.order' AND name LIKE '%-closing.json' GROUP BY name"
         )
 
     def documents(self) -> dict[str, int]:

@@ -199,7 +199,7 @@ class Evidence:
     projects: dict[str, int]
     customers: dict[str, int]
     payments: dict[str, int]
-    audits: dict[str, int]
+    closings: dict[str, int]
     documents: dict[str, int] = field(default_factory=dict)
     handovers: dict[str, int] = field(default_factory=dict)
 
@@ -214,25 +214,25 @@ def gather(books: Books) -> Evidence:
         projects=books.projects(),
         customers=books.customers(),
         payments=books.payments(),
-        audits=books.audit_records(),
+        closings=books.closing_records(),
         documents=books.documents(),
         handovers=books.handovers(),
     )
 
 
 def only_one_of_each(scenario: ScenarioResult, evidence: Evidence) -> Iterable[str]:
-    """At most one customer, order, project and audit record a contract; of one that is handed over,
+    """At most one customer, order, project and closing record a contract; of one handed over,
     one link and one to-do."""
     contract_id = scenario.workflow_id.rpartition("/")[2]
     for what, count in (
         ("customers", evidence.customers.get(customer_name(scenario.generated.seed), 0)),
         ("orders", evidence.orders.get(scenario.workflow_id, 0)),
         ("projects", evidence.projects.get(f"Roll-out ({contract_id})", 0)),
-        ("audit records", evidence.audits.get(f"{contract_id}-audit.json", 0)),
+        ("closing records", evidence.closings.get(f"{contract_id}-closing.json", 0)),
     ):
         if count > 1:
             yield f"{count} {what}"
-        elif count < 1 and scenario.closed and (what != "audit records" or scenario.worth):
+        elif count < 1 and scenario.closed and (what != "closing records" or scenario.worth):
             yield f"no {what}"
     project = f"Roll-out ({contract_id})"
     for what, found in (("links", evidence.documents), ("hand-overs", evidence.handovers)):

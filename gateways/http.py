@@ -73,8 +73,7 @@ def pooled_client(
         or _ExclusivePool(
             max_connections,
             max_body_bytes=max_body_bytes,
-            # A proxy from the environment would carry plain loopback traffic off this machine.
-            proxy=None if loopback else _proxy_for(url),
+            proxy=proxy_for(url),
         ),
     )
 
@@ -151,8 +150,10 @@ def _read_whole(response: httpx.Response, max_bytes: int) -> httpx.Response:
     )
 
 
-def _proxy_for(url: httpx.URL) -> str | None:
+def proxy_for(url: httpx.URL) -> str | None:
     """The environment's proxy for this address, unless NO_PROXY exempts it."""
+    if is_loopback(url.host):  # It would carry plain loopback traffic off this machine.
+        return None
     return None if proxy_bypass(url.host) else getproxies().get(url.scheme)
 
 

@@ -30,7 +30,7 @@ from starters import bank_journals, keys, mailing, processor_books, schedules
 from starters.findings import Area, Finding, Verdict
 from starters.web import checks as gateway
 from wiring import client as temporal
-from wiring import encryption, remotes
+from wiring import encryption, identity, remotes
 from wiring.config_file import CONFIG_VARIABLE, config_path
 from wiring.settings import (
     ConfigurationError,
@@ -39,7 +39,7 @@ from wiring.settings import (
 from workflows import task_queues
 
 _CONFIGURATION, _TEMPORAL, _ODOO = Area("Configuration"), Area("Temporal"), Area("Odoo")
-_ENCRYPTION = Area("Encryption")
+_ENCRYPTION, _IDENTITY = Area("Encryption"), Area("Identity")
 _MAX_NAMED = 6
 _TIMESHEET = "account.analytic.line"
 _BILLED_BY = {
@@ -72,7 +72,8 @@ async def check(settings: Settings | ConfigurationError) -> list[Finding]:
         )
         for system, crm in settings.crm.items()
     ]
-    found += [*_encryption(settings), *gateway.check(settings), *mailing.check(settings)]
+    found += [*_encryption(settings), _signatures(settings)]
+    found += [*gateway.check(settings), *mailing.check(settings)]
     found += await _temporal(settings)
     try:
         odoo = remotes.odoo(settings)
@@ -107,6 +108,20 @@ def _encryption(settings: Settings) -> list[Finding]:
     return found
 
 
+def _signatures(settings: Settings) -> Finding:
+    """Whether decisions must be signed, and whether the keys for that can be read."""
+    address, configured = temporal.address(), settings.identity
+    try:
+        known = identity.check(configured, address)
+    except ConfigurationError as error:
+        return _IDENTITY.missing("signatures", str(error), "docs/identity.md")
+    if not identity.is_required(configured, address):
+        detail = f"not required: whoever reaches Temporal at {address} decides in any name"
+        remedy = "right for a trial on one machine; else set identity.required"
+        return _IDENTITY.warn("signatures", detail, remedy)
+    return _IDENTITY.ok("signatures", f"required; verified by the keys {', '.join(known)}")
+
+
 async def _temporal(settings: Settings | None) -> list[Finding]:
     try:
         client = await temporal.connect()
@@ -130,7 +145,7 @@ async def check_temporal(client: Client, settings: Settings | None) -> list[Find
     if settings is not None:
         found += [await _sweep(client, sweep) for sweep in schedules.sweeps(settings)]
         found += [
-            _TEMPORAL.warn(f"schedule {name}", "its connector is not configured", "c2c setup")
+            _TEMPORAL.warn(f"schedule {name}", "what it is for is not configured", "c2c setup")
             for name in await schedules.orphans(client, settings)
         ]
     return [*found, *[await _workers(client, queue) for queue in task_queues.ALL]]

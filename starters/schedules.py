@@ -35,14 +35,19 @@ from temporalio.client import (
 from temporalio.common import SearchAttributeIndexedValueType
 from temporalio.service import RPCError, RPCStatusCode
 
+from contracts.audit.anchors import AnchorDue
+from contracts.figures import FiguresRequest
 from contracts.mails import Digest
 from contracts.sweeps import ConnectorSweep
 from gateways.connectors import Group, connector
 from starters.client.names import (
+    AUDIT_ANCHOR_WORKFLOW,
     BANK_SWEEP_WORKFLOW,
     BURN_SWEEP_WORKFLOW,
     CRM_SWEEP_WORKFLOW,
     ESIGN_SWEEP_WORKFLOW,
+    FIGURES_SCHEDULE,
+    FIGURES_WORKFLOW,
     MAIL_DIGEST_WORKFLOW,
     ODOO_SWEEP_WORKFLOW,
     PAYMENTS_SWEEP_WORKFLOW,
@@ -54,6 +59,7 @@ from workflows import options, search_attributes, task_queues
 
 ODOO_SWEEP = "c2c-odoo-sweep"
 BURN_SWEEP = "c2c-burn-sweep"
+_AUDIT_ANCHOR = "c2c-audit-anchor-"
 MAIL_DIGEST = "c2c-mail-digest"
 
 _CONNECTOR_SWEEPS: dict[Group, str] = {
@@ -68,6 +74,7 @@ _CONNECTOR_SWEEPS: dict[Group, str] = {
 _UTC = "UTC"
 _LEAST_CATCH_UP = timedelta(minutes=1)
 _MAY_LAST = timedelta(minutes=30)
+_DAILY = timedelta(days=1)
 _VISIBLE_WITHIN_SECONDS = 15.0
 """A new search attribute takes a moment until the server accepts it in queries."""
 
@@ -82,12 +89,12 @@ _TYPES = {
 @dataclass(frozen=True)
 class Sweep:
     """A sweep's schedule: what is started how often, or with `at` on each working day at that time.
-    A connector's is in the zone of its legal entity, by which it also counts the days."""
+    What belongs to a legal entity is in its zone, by which it also counts the days."""
 
     id: str
     workflow: str
     every: timedelta
-    argument: ConnectorSweep | Digest | None = None
+    argument: ConnectorSweep | AnchorDue | Digest | FiguresRequest | None = None
     at: TimeOfDay | None = None
 
     @property
@@ -214,12 +221,16 @@ def _type_name(kind: IndexedValueType.ValueType) -> str:
 
 
 def sweeps(settings: Settings) -> list[Sweep]:
-    """The sweeps this configuration asks for: Odoo's, the burn's, and one for each
-    connector that has one."""
+    """The sweeps this configuration asks for: Odoo's, the burn's, the figures of each legal entity,
+    and one for each connector that has one."""
     wanted = [
         Sweep(ODOO_SWEEP, ODOO_SWEEP_WORKFLOW, timedelta(seconds=settings.sweeps.odoo_seconds)),
         Sweep(BURN_SWEEP, BURN_SWEEP_WORKFLOW, timedelta(seconds=settings.sweeps.burn_seconds)),
     ]
+    daily = timedelta(seconds=settings.sweeps.figures_seconds)
+    for owner, its in settings.entities.items():
+        request = FiguresRequest(legal_entity=owner, time_zone=its.time_zone)
+        wanted.append(Sweep(f"{FIGURES_SCHEDULE}{owner}", FIGURES_WORKFLOW, daily, request))
     for group, workflow in _CONNECTOR_SWEEPS.items():
         every = timedelta(seconds=getattr(settings.sweeps, f"{group.section}_seconds"))
         for name, configured in settings.connectors(group).items():
@@ -237,7 +248,22 @@ def sweeps(settings: Settings) -> list[Sweep]:
     if (mail := settings.mail) is not None:
         digest, day = Digest(time_zone=mail.time_zone), timedelta(days=1)
         wanted.append(Sweep(MAIL_DIGEST, MAIL_DIGEST_WORKFLOW, day, digest, mail.digest_at))
-    return wanted
+    return [*wanted, *_anchors(settings)]
+
+
+def _anchors(settings: Settings) -> list[Sweep]:
+    """Where a record store is configured, each legal entity's audit record is anchored daily."""
+    if not settings.records.is_configured:
+        return []
+    return [
+        Sweep(
+            f"{_AUDIT_ANCHOR}{name}",
+            AUDIT_ANCHOR_WORKFLOW,
+            _DAILY,
+            AnchorDue(legal_entity=name, time_zone=entity.time_zone),
+        )
+        for name, entity in settings.entities.items()
+    ]
 
 
 def _sweep_id(group: Group, name: str) -> str:
@@ -250,10 +276,15 @@ async def ensure_sweeps(client: Client, settings: Settings) -> list[Change]:
 
 
 async def orphans(client: Client, settings: Settings) -> list[str]:
-    """Schedules of ours whose connector is not configured any more. The server's list lags: one
-    that was just removed may still be named."""
+    """Schedules of ours whose connector, or legal entity, is not configured any more. The server's
+    list lags: one that was just removed may still be named."""
     wanted = {sweep.id for sweep in sweeps(settings)}
-    ours = (*(_sweep_id(group, "") for group in Group), MAIL_DIGEST)
+    ours = (
+        *(_sweep_id(group, "") for group in Group),
+        _AUDIT_ANCHOR,
+        MAIL_DIGEST,
+        FIGURES_SCHEDULE,
+    )
     listed = [item.id async for item in await client.list_schedules()]
     return sorted(item for item in listed if item.startswith(ours) and item not in wanted)
 
@@ -268,7 +299,7 @@ async def remove_orphans(client: Client, settings: Settings) -> list[Change]:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
             continue
-        why = "its connector is not configured any more"
+        why = "what it is for is not configured any more"
         removed.append(Change("schedule", name, Did.REMOVED, why))
     return removed
 
@@ -363,5 +394,6 @@ async def _starts(client: Client, found: Schedule, sweep: Sweep) -> bool:
         return not action.args
     if len(action.args) != 1:
         return False
-    [argument] = await client.data_converter.decode(list(action.args), [type(sweep.argument)])
+    kinds: list[type] = [type(sweep.argument)]
+    [argument] = await client.data_converter.decode(list(action.args), kinds)
     return bool(argument == sweep.argument)

@@ -95,14 +95,27 @@ def masters(protection: Protected) -> LocalMasters:
 
 def record_store(protection: Protected) -> RecordStore:
     """Where records are kept. Raises ConfigurationError."""
+    configured = protection.records
+    if configured.bucket is not None:
+        from gateways.record_store.s3 import S3Store
+
+        bucket, _, prefix = configured.bucket.removeprefix("s3://").partition("/")
+        return S3Store(
+            bucket,
+            prefix,
+            endpoint=configured.s3_endpoint,
+            region=configured.s3_region,
+            lock=configured.lock,
+            lock_days=configured.lock_days,
+        )
+    if configured.folder is None:
+        raise ConfigurationError(
+            "no record store is configured: records.folder or records.bucket, where the keys of "
+            f"contracts and the audit record are kept; {_SEE}"
+        )
     from gateways.record_store.folder import FolderStore
 
-    if protection.records.folder is None:
-        raise ConfigurationError(
-            "encryption needs records.folder, where the keys of contracts are kept, wrapped; "
-            f"{_SEE}"
-        )
-    return FolderStore(protection.records.folder.expanduser())
+    return FolderStore(configured.folder.expanduser())
 
 
 def check_keys(protection: Protected, *, make: bool = True) -> None:

@@ -34,8 +34,10 @@ from contracts.model import Key
 from contracts.policy import LegalEntity
 from contracts.problems import expectation
 from gateways.analytics.settings import AnalyticsSettings
+from gateways.audit.settings import AuditSettings
 from gateways.connectors import Group, UnknownConnector, connector
 from gateways.encryption.settings import EncryptionSettings, RecordsSettings
+from gateways.identity.settings import IdentitySettings
 from gateways.mail_settings import MailSettings
 from gateways.settings import (
     ENTITIES,
@@ -149,10 +151,12 @@ class SweepSettings(Section):
     bank_seconds: int = Field(default=60, ge=5, le=86_400)
     payments_seconds: int = Field(default=300, ge=5, le=86_400)
     burn_seconds: int = Field(default=86_400, ge=60, le=7 * 86_400)
+    figures_seconds: int = Field(default=86_400, ge=3_600, le=7 * 86_400)
 
 
 class WebSettings(Section):
-    """The web gateway. `public_url` is its address as senders know it, which some of them sign.
+    """The web gateway. `public_url` is its address as senders know it, which some of them sign;
+    `temporal_url` that of Temporal's own pages, which ours link to where it is stated.
 
     Beyond this machine it listens only if something in front of it speaks TLS, and
     `tls_in_front` says so; `proxies` are the addresses whose X-Forwarded-For is believed.
@@ -161,6 +165,7 @@ class WebSettings(Section):
     host: str = "127.0.0.1"
     port: int = Field(default=8400, ge=1, le=65_535)
     public_url: str = ""
+    temporal_url: str = ""
     tls_in_front: bool = False
     proxies: tuple[str, ...] = ()
     max_body_bytes: int = Field(default=1_000_000, ge=1_000, le=20_000_000)
@@ -273,6 +278,8 @@ class Settings(_Configured):
     analytics: AnalyticsSettings = AnalyticsSettings()
     records: RecordsSettings = RecordsSettings()
     encryption: EncryptionSettings = EncryptionSettings()
+    identity: IdentitySettings = IdentitySettings()
+    audit: AuditSettings = AuditSettings()
 
     def connectors(self, group: Group) -> Mapping[str, ConnectorSettings | SenderSettings]:
         """The configured connectors of a group, by name."""
@@ -294,7 +301,12 @@ class Settings(_Configured):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        problems = [*self._named_twice(), *self._linked_twice(), *self._mailed()]
+        problems = [
+            *self._named_twice(),
+            *self._linked_twice(),
+            *self._mailed(),
+            *self.identity.unknown_entities(self.entities),
+        ]
         if self.default_entity is not None and self.default_entity not in self.entities:
             known = f"one of entities ({', '.join(self.entities)})"
             problems.append((("default_entity",), known))

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from temporalio.client import Client
 
 from wiring import client as temporal
-from wiring import encryption, telemetry
+from wiring import encryption, identity, telemetry
 from wiring.process_exit import end
 from wiring.settings import Settings
 from wiring.telemetry import Telemetry
@@ -42,6 +42,7 @@ async def serve(settings: Settings, queues: Sequence[str] = task_queues.ALL) -> 
     Raises DoesNotReplay, TemporalUnreachable, and ConfigurationError.
     """
     encryption.check_keys(settings)
+    identity.check(settings.identity, temporal.address())
     place, health = settings.worker.health, Health()
     observed = telemetry.start(settings.telemetry, served_at=place)
     has_metrics = place != "" and settings.telemetry.business_prometheus == place

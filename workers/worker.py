@@ -22,12 +22,14 @@ from temporalio.worker import (
 )
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from activities.audit import AuditActivities
 from activities.bank import BankActivities, BankSetup
 from activities.bank_sources import BankSourceActivities, bank_file_standing
 from activities.crm import CrmActivities
 from activities.esign import EsignActivities, SignedDeals
-from activities.events import refresh_contract, report_signature, update_contract
+from activities.events import EventActivities
 from activities.failures import FailureInterceptor
+from activities.figures import FiguresActivities
 from activities.heartbeat import HeartbeatInterceptor
 from activities.lost_invoices import find_lost_invoices
 from activities.mails import Digests, MailActivities
@@ -54,22 +56,26 @@ from activities.odoo.validation import OdooValidation
 from activities.odoo.write_offs import OdooWriteOffs
 from activities.policies import Policies
 from activities.processors import ProcessorActivities, ProcessorSetup
+from activities.proofs import Proofs
 from activities.timesheets import TimesheetActivities, TimeSystem
+from contracts.actors import NOBODY_SIGNS, Proof
 from gateways.mailer import Mailer
 from gateways.odoo import MAX_MAILS
 from gateways.vies import Vies
-from wiring import remotes
+from wiring import audit, identity, remotes
 from wiring.remotes import Gateways
 from wiring.settings import Settings, WorkerSettings
 from workers.query_cache_guard import keep_behind
 from workers.slow_tasks import be_patient
-from workflows import task_queues
+from workflows import proof, task_queues
+from workflows.audit_anchor import AuditAnchorWorkflow
 from workflows.bank_file import BankFileWorkflow
 from workflows.bank_sweep import BankSweepWorkflow
 from workflows.burn_sweep import BurnSweepWorkflow
 from workflows.contract import ContractWorkflow
 from workflows.esign_sweep import EsignSweepWorkflow
 from workflows.events import EventWorkflow
+from workflows.figures import FiguresWorkflow
 from workflows.invoice import InvoiceWorkflow
 from workflows.mails import MailDigestWorkflow, MailWorkflow
 from workflows.payments_sweep import PaymentsSweepWorkflow
@@ -88,8 +94,10 @@ WORKFLOWS = [
     PaymentsSweepWorkflow,
     BankSweepWorkflow,
     BurnSweepWorkflow,
+    AuditAnchorWorkflow,
     MailDigestWorkflow,
     MailWorkflow,
+    FiguresWorkflow,
 ]
 
 # Pure libraries that import parts of themselves when they are called: inside the sandbox that
@@ -114,9 +122,13 @@ def workflow_runner(*, sandboxed: bool = True) -> WorkflowRunner:
     return SandboxedWorkflowRunner(restrictions=restrictions)
 
 
-def activities_of(queue: str, settings: Settings, gateways: Gateways) -> list[Callable[..., Any]]:
+def activities_of(
+    queue: str, settings: Settings, gateways: Gateways, proof: Proof = NOBODY_SIGNS
+) -> list[Callable[..., Any]]:
     """The activities a task queue hosts."""
     odoo = gateways.odoo
+    if queue == task_queues.RECORDS:
+        return _recording(AuditActivities(audit.setup(settings), odoo))
     policies, catalogue = Policies(settings.entities, settings.payment_links), Catalogue(odoo)
     signatures = {name: item.signature or "" for name, item in settings.crm.items()}
     crm = CrmActivities(gateways.crm, signatures, gather_seconds=settings.worker.gather_seconds)
@@ -131,15 +143,18 @@ def activities_of(queue: str, settings: Settings, gateways: Gateways) -> list[Ca
     logged = TimesheetActivities(
         _time_systems(settings, gateways), odoo, catalogue, settings.odoo.time_approved_field
     )
+    events = EventActivities(identity.sign_for(settings.identity))
     bank = BankActivities(gateways.bank, _bank_setups(settings), odoo, catalogue)
     places = BankSourceActivities(gateways.bank)
+    companies = {name: entity.odoo_company for name, entity in settings.entities.items()}
     hosted: dict[str, list[Callable[..., Any]]] = {
         task_queues.CONTRACTS: [
             policies.entity_policy,
+            Proofs(proof).verify_signatures,
             find_lost_invoices,
-            update_contract,
-            refresh_contract,
-            report_signature,
+            events.update_contract,
+            events.refresh_contract,
+            events.report_signature,
             bank_file_standing,
             Digests(settings.mail.owners if settings.mail else {}).find_digests,
         ],
@@ -204,6 +219,7 @@ def activities_of(queue: str, settings: Settings, gateways: Gateways) -> list[Ca
             delivery.create_todo,
             burn.read_burn,
             burn.read_portfolio,
+            FiguresActivities(odoo, catalogue, companies).measure_figures,
         ],
         task_queues.ODOO_MAIL: [delivery.send_invoice, delivery.send_reminder],
         task_queues.MAIL: [
@@ -213,6 +229,16 @@ def activities_of(queue: str, settings: Settings, gateways: Gateways) -> list[Ca
         ],
     }
     return hosted[queue]
+
+
+def _recording(recorded: AuditActivities) -> list[Callable[..., Any]]:
+    return [
+        recorded.write_entries,
+        recorded.anchor,
+        recorded.stamp,
+        recorded.note_anchor,
+        recorded.report_broken,
+    ]
 
 
 def _time_systems(settings: Settings, gateways: Gateways) -> dict[str, TimeSystem]:
@@ -285,6 +311,8 @@ async def running(
     """Workers for these queues, for as long as the context is open; left, it drains them."""
     gateways = gateways or remotes.gateways(settings, remotes.odoo(settings, observe_odoo_call))
     limits = settings.worker
+    verifies = identity.proof(settings.identity, client.service_client.config.target_host)
+    proof.install(verifies)
     async with contextlib.AsyncExitStack() as stack:
         threads = sum(_activities_at_once(queue, limits) for queue in queues)
         pool = stack.enter_context(ThreadPoolExecutor(threads, thread_name_prefix="activity"))
@@ -295,7 +323,7 @@ async def running(
                 client,
                 task_queue=queue,
                 workflows=workflows if hosts_workflows else [],
-                activities=activities_of(queue, settings, gateways),
+                activities=activities_of(queue, settings, gateways, verifies),
                 activity_executor=pool,
                 interceptors=[FailureInterceptor(), HeartbeatInterceptor()],
                 workflow_runner=workflow_runner(sandboxed=limits.sandboxed),
@@ -337,6 +365,7 @@ def _activities_at_once(queue: str, limits: WorkerSettings) -> int:
         task_queues.TIMESHEETS: 5,
         task_queues.PAYMENTS: 20,
         task_queues.BANK: 5,
+        task_queues.RECORDS: 20,
         task_queues.ODOO_MAIL: MAX_MAILS,
         task_queues.MAIL: 5,
     }

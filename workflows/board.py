@@ -1,4 +1,4 @@
-"""What lists show of a workflow: its search attributes, and a name in the memo."""
+"""What lists show of a workflow: its search attributes; in the memo what is encrypted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from temporalio.common import (
     TypedSearchAttributes,
 )
 
-from workflows.search_attributes import CUSTOMER_NAME
+from contracts.model import JsonObject
+from contracts.views.parked import ParkedCards
+from workflows.search_attributes import APPROVAL, CUSTOMER_NAME, PARKED
 
 Attributes = Mapping[SearchAttributeKey[Any], Any]
 """Values by attribute; None for one that is not set."""
@@ -39,6 +41,24 @@ def name_in_memo(name: str) -> None:
     """Set the customer's name where the memo has another, at the start or by an earlier run."""
     if name and workflow.memo_value(CUSTOMER_NAME, "") != name:
         workflow.upsert_memo({CUSTOMER_NAME: name})
+
+
+def parked_in_memo(now: ParkedCards | None) -> None:
+    """Set the steps that are parked where the memo has others. Where none is no list reads them:
+    what it had may stay, as an upsert is a billed action."""
+    if now is None:
+        return
+    shown = now.model_dump(mode="json", exclude_defaults=True)
+    if workflow.memo_value(PARKED, None) != shown:
+        workflow.upsert_memo({PARKED: shown})
+
+
+def approval_in_memo(now: JsonObject | None, *, is_read: bool) -> None:
+    """Set what awaits approval where the memo has something else. An upsert is a billed action:
+    what no list reads may be old."""
+    before = workflow.memo_value(APPROVAL, None)
+    if now != before and (now is not None or is_read):
+        workflow.upsert_memo({APPROVAL: now})
 
 
 def to_start(attributes: Attributes) -> TypedSearchAttributes:

@@ -87,6 +87,12 @@ def attributes_of(state: ContractState) -> Attributes:
     }
 
 
+def awaited_approval(state: ContractState) -> ApprovalRound | None:
+    """The round of the pending change order, while it is open."""
+    found = amendments.open_round(state)
+    return found if found is not None and not found.is_decided else None
+
+
 @workflow.defn
 class ContractWorkflow(Shell[ContractState]):
     core = Core(
@@ -97,6 +103,7 @@ class ContractWorkflow(Shell[ContractState]):
         attributes=attributes_of,
         following=following,
         named=lambda state: state.contract.customer.name if state.contract else "",
+        awaited=awaited_approval,
     )
 
     @workflow.init
@@ -252,6 +259,5 @@ class ContractWorkflow(Shell[ContractState]):
     @workflow.query
     def open_approvals(self) -> list[ApprovalRound]:
         """What awaits approval here, with its rule and the approvals given so far."""
-        approval_round = amendments.open_round(self.state)
-        is_open = approval_round is not None and not approval_round.is_decided
-        return [approval_round] if approval_round is not None and is_open else []
+        approval_round = awaited_approval(self.state)
+        return [approval_round] if approval_round is not None else []

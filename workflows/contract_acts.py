@@ -45,6 +45,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.agenda.actions import Action, SignalReceived
     from contracts.agenda.state import required
     from contracts.approvals import reminder_message
+    from contracts.audit import entries
     from contracts.billing import account
     from contracts.billing.account import Read
     from contracts.contract import (
@@ -70,7 +71,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.model import TimePlan
     from contracts.parking import Waiting
     from contracts.sweeps import Kind, OdooChanges, PageMark, SweepWindow
-    from workflows import options
+    from workflows import options, recording
     from workflows.acts import activity, then
     from workflows.invoice import InvoiceWorkflow, attributes_to_start
     from workflows.mails import start_escalation
@@ -337,7 +338,7 @@ async def _tell_hold(state: ContractState, action: Action) -> None:
         whole_contract=True,
     )
     handle = workflow.get_external_workflow_handle(_invoice_id(int(action.subject)))
-    await handle.signal("dunning_hold", change)
+    await handle.signal("contract_dunning_hold", change)
 
 
 async def _tell_renewal(state: ContractState, action: Action) -> None:
@@ -512,5 +513,6 @@ PERFORM: dict[str, Perform[ContractState]] = {
     endings.CLOSE_OUT: _close_out,
     endings.CANCEL_ORDER: _cancel_order,
     endings.ARCHIVE_PROJECT: _archive_project,
+    entries.WRITE: recording.write,
 }
 """By the kind of an act: begins it, and gives what to wait for."""

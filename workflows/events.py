@@ -24,12 +24,10 @@ with workflow.unsafe.imports_passed_through():
     from activities.crm import CrmActivities, DealRequest
     from activities.esign import EnvelopeFound, EnvelopeRequest, EsignActivities
     from activities.events import (
+        EventActivities,
         RefreshRequest,
         SignatureRequest,
         UpdateRequest,
-        refresh_contract,
-        report_signature,
-        update_contract,
     )
     from activities.odoo.sweeps import OdooSweeps
     from contracts.contract.messages import SignatureReported
@@ -202,9 +200,9 @@ class EventWorkflow(Inbox):
             return Delivery(outcome=outcome, why=found.message[:_MOST_SHOWN])
 
     async def _for_contract(self, task: ForContract) -> Delivery:
-        return await workflow.execute_activity(
-            update_contract,
-            UpdateRequest(task=task, id=self._request_id),
+        return await workflow.execute_activity_method(
+            EventActivities.update_contract,
+            UpdateRequest(task=task, sender=self._record.event.source, id=self._request_id),
             **options.contracts(f"{task.update} of {task.contract}"),
         )
 
@@ -213,8 +211,8 @@ class EventWorkflow(Inbox):
         source = Source(system=task.system, id=task.deal_id)
         contract_id = deal_contract_id(source.system, source.id)
         workflow_id = contract_workflow_id(task.legal_entity, contract_id)
-        refreshed = await workflow.execute_activity(
-            refresh_contract,
+        refreshed = await workflow.execute_activity_method(
+            EventActivities.refresh_contract,
             RefreshRequest(contract=workflow_id, by=task.system, id=self._request_id),
             **options.contracts(f"refresh of {workflow_id}"),
         )
@@ -370,8 +368,10 @@ async def _is_due(deal: Source) -> bool:
 
 async def _reported(request: SignatureRequest) -> Delivery | None:
     """What became of the report; None where there is no contract."""
-    told = await workflow.execute_activity(
-        report_signature, request, **options.contracts(f"signature of {request.contract}")
+    told = await workflow.execute_activity_method(
+        EventActivities.report_signature,
+        request,
+        **options.contracts(f"signature of {request.contract}"),
     )
     return told.delivery
 

@@ -5,7 +5,8 @@
         return self.reported(promised)
 
 A person sends the Update, and a refusal reaches them. A system sends the Signal, whom nobody
-answers: a refusal is noted in the journal, as are messages that cannot be read.
+answers: a refusal is noted in the journal, as are messages that cannot be read. Both decide, so
+both are verified; what only our own workflows send is a `signal_only`.
 """
 
 from __future__ import annotations
@@ -46,11 +47,13 @@ def message(*, signal: str = "", words: str = "a message") -> Declaration:
     return declared
 
 
-def signal_only(*, words: str = "a message") -> Callable[[F], F]:
-    """Declare a Signal of a Shell, by a method without a body that names the message."""
+def signal_only(*, words: str = "a message", decides: bool = False) -> Callable[[F], F]:
+    """Declare a Signal of a Shell, by a method without a body that names the message. One that
+    `decides` comes from elsewhere, and is verified."""
 
     def declared(take: F) -> F:
-        received = _received(_message_in(get_type_hints(take)), words, take.__name__, take.__doc__)
+        kind = _message_in(get_type_hints(take))
+        received = _received(kind, words, take.__name__, take.__doc__, decides=decides)
         return cast(F, signal(received))
 
     return declared
@@ -78,13 +81,19 @@ class _Declared:
         setattr(owner, name, update)
         if self._signal:
             doc = f"{self._take.__doc__} The same for systems; a refusal is noted in the journal."
-            received = _received(kind, self._words, self._signal, doc)
+            received = _received(kind, self._words, self._signal, doc, decides=True)
             setattr(owner, self._signal, signal(received))
 
 
-def _received(kind: Any, words: str, name: str, doc: str | None) -> Callable[..., None]:
+def _received(
+    kind: Any, words: str, name: str, doc: str | None, *, decides: bool
+) -> Callable[..., None]:
     def received(self: Shell[Any], message: Any) -> None:
-        self.hear(SignalReceived(message, words.format(message=message)))
+        called = words.format(message=message)
+        if decides:
+            self.hear_signal(name, message, called)
+        else:
+            self.hear(SignalReceived(message, called))
 
     received.__annotations__ = {"message": kind, "return": None}
     received.__name__ = received.__qualname__ = name

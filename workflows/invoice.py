@@ -88,6 +88,7 @@ class InvoiceWorkflow(Shell[InvoiceState]):
         cancelled=_cancelled,
         details=invoice_details,
         attributes=attributes_of,
+        awaited=lambda state: state.open_round,
         following=lambda state: InvoiceInput(state=state),
         # That it was cleared, and settles, is what lists of it show already.
         is_listed=lambda state: state.stage is not InvoiceStage.SETTLED,
@@ -121,7 +122,7 @@ class InvoiceWorkflow(Shell[InvoiceState]):
         """A payment known outside Odoo: it is registered there once, by its reference."""
         return self.answered(payment)  # type: ignore[no-any-return]
 
-    @signal_only(words="payment {message.reference}")
+    @signal_only(words="payment {message.reference}", decides=True)
     def payment_received(self, payment: PaymentNotice) -> None:
         """The same from systems: what cannot be booked waits for a person, and what comes too early
         for the invoice. Only what is too much is refused, and noted."""
@@ -157,8 +158,12 @@ class InvoiceWorkflow(Shell[InvoiceState]):
 
     @message(signal="dunning_hold", words="a dunning hold")
     def change_dunning_hold(self, change: HoldChange) -> InvoiceReport:
-        """Stop the reminders of this invoice, or let them go on; the contract does so, too."""
+        """Stop the reminders of this invoice, or let them go on."""
         return self.answered(change)  # type: ignore[no-any-return]
+
+    @signal_only(words="a dunning hold of the contract")
+    def contract_dunning_hold(self, change: HoldChange) -> None:
+        """From the contract: the reminders of all its invoices stop, or go on."""
 
     @message(signal="write_off_asked", words="a write-off")
     def ask_write_off(self, asked: WriteOffAsked) -> InvoiceReport:

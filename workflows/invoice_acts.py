@@ -21,6 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.agenda.actions import Action
     from contracts.agenda.state import required
     from contracts.approvals import reminder_message
+    from contracts.audit import entries
     from contracts.identifiers import invoice_origin, invoice_workflow_id
     from contracts.invoice import (
         acts,
@@ -34,7 +35,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.invoice.messages import PaymentReceived
     from contracts.invoice.state import InvoiceReport, InvoiceState
     from contracts.processors import LinkRequest
-    from workflows import options
+    from workflows import options, recording
     from workflows.acts import activity
     from workflows.mails import start_escalation
     from workflows.shell import Perform
@@ -306,4 +307,5 @@ PERFORM: dict[str, Perform[InvoiceState]] = {
     acts.TELL_CONTRACT: _tell_contract,
     acts.ASK_CREDIT: _ask_credit,
     acts.TELL_INVOICE: _tell_invoice,
+    entries.WRITE: recording.write,
 }

@@ -97,6 +97,11 @@ def timesheets(summary: str, calls: int) -> ActivityConfig:
     return _remote(task_queues.TIMESHEETS, summary, urgency, _HEARTBEAT, calls)
 
 
+def records(summary: str, calls: int = 1) -> ActivityConfig:
+    """For the record store, which nobody waits for."""
+    return _remote(task_queues.RECORDS, summary, Urgency.BACKGROUND, _HEARTBEAT, calls)
+
+
 def payments(summary: str) -> ActivityConfig:
     return _remote(task_queues.PAYMENTS, summary, Urgency.AWAITED, _HEARTBEAT)
 

@@ -1,40 +1,27 @@
 """Whether a message comes from whom it says: asked in the validators of Updates.
 
 The SDK does not run validators in a replay, so keys and rules of access may change freely. What is
-applied after one takes the sender from the message as it stands in the history.
+applied after one takes the sender from the message as it stands in the history. A Signal has no
+validator: a local activity verifies it (`activities.proofs`), whose answer stands in the history.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from datetime import datetime
 
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from activities.proofs import Proven
     from contracts import access, actors
-    from contracts.actors import Actor, Claims
+    from contracts.actors import NOBODY_SIGNS, Actor, Claims, NotProven, Proof
     from contracts.agenda import requests
+    from contracts.agenda.actions import Noted, SignalReceived
     from contracts.model import Signed
     from contracts.parking import Resolution, StepException
 
-Verify = Callable[[str], Claims]
-"""Gives what a signature says, once it is known to be right. Raises NotProven."""
-
-
-class NotProven(Exception):
-    """A signature is not right; the text says why, for people."""
-
-
-@dataclass(frozen=True)
-class Proof:
-    """How this process verifies. Where `required`, a message without a signature is refused."""
-
-    verify: Verify | None = None
-    required: bool = False
-
-
-_proof = Proof()
+_proof = NOBODY_SIGNS
 
 
 def install(proof: Proof) -> None:
@@ -48,17 +35,13 @@ def refusal(
 ) -> str | None:
     """Why an Update of this name is not let in, as a sentence; None if it is. Only for validators:
     the answer hangs on the keys of this process. `exceptions` are those of the workflow."""
-    if not message.actor:
-        return "it is not signed: sign in, and send it by the application" if _required() else None
-    if _proof.verify is None:
-        return "it is signed, and this worker has no key to verify it by (identity.verify)"
     try:
-        claims = _proof.verify(message.actor)
+        claims = _proof.claims(message.actor)
     except NotProven as error:
         return str(error)
-    info = workflow.info()
-    refused = claims.refusal(info.workflow_id, name, message, request_id, workflow.now())
-    return refused or _not_allowed(name, message, claims.actor, exceptions)
+    if claims is None:
+        return None
+    return _refused(claims, name, message, request_id, workflow.now(), exceptions)
 
 
 def sender(message: Signed) -> Actor | None:
@@ -77,15 +60,45 @@ def request_id_of(message: Signed) -> str:
     return requests.request_id(info.id, message) if info is not None else ""
 
 
-def _required() -> bool:
-    return _proof.required
+def heard(
+    name: str,
+    message: Signed,
+    words: str,
+    proven: Proven,
+    at: datetime,
+    exceptions: Sequence[StepException],
+) -> SignalReceived | Noted:
+    """What a Signal of this name that came `at` a time (aware) is to the rules, now that a local
+    activity has verified it. Sent again under its request id, it counts once."""
+    claims = proven.claims
+    if proven.refusal or claims is None:
+        refused = proven.refusal or None
+        request_id, actor = "", None
+    else:
+        request_id, actor = claims.request_id, claims.actor
+        refused = _refused(claims, name, message, request_id, at, exceptions)
+    if refused is not None:
+        return Noted(f"Refused {words}: {refused}")
+    return SignalReceived(bare(message), words, request_id, actor)
+
+
+def _refused(
+    claims: Claims,
+    name: str,
+    message: Signed,
+    request_id: str,
+    at: datetime,
+    exceptions: Sequence[StepException],
+) -> str | None:
+    refused = claims.refusal(workflow.info().workflow_id, name, message, request_id, at)
+    return refused or _not_allowed(name, message, claims.actor, exceptions)
 
 
 def _not_allowed(
     name: str, message: Signed, actor: Actor, exceptions: Sequence[StepException]
 ) -> str | None:
     if not isinstance(message, Resolution):
-        return access.refusal(actor.roles, access.OF_MESSAGES[name])
+        return access.refusal(actor.roles, *access.needed(name))
     meant = [item for item in exceptions if message.step in ("", item.step)]
     refused = (
         access.refusal(actor.roles, access.to_resolve(item, message.action)) for item in meant

@@ -25,6 +25,10 @@ EVENT_OUTCOME = SearchAttributeKey.for_keyword("EventOutcome")
 
 CUSTOMER_NAME = "customer"
 """In the memo, which is encrypted: the customer's name, for lists."""
+PARKED = "parked"
+"""In the memo: the steps that wait for a person (`contracts.views.parked`), for lists."""
+APPROVAL = "approval"
+"""In the memo: the approval round that is open, as lists show it."""
 
 ALL = (
     CONTRACT_ID,

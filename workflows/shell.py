@@ -11,7 +11,8 @@ changes something. A workflow inherits `Shell`, names its `Core`, and declares i
 - Only the loop in `perform_agenda` starts acts, in the order of the agenda. The request of an act
   is built in the moment in which the act begins.
 - No handler is async: no message waits for another, and nothing is pending when a run gives way
-  to the next.
+  to the next. A Signal that decides keeps its place in the order while its signature is verified;
+  the run goes on after that.
 - No condition reads the clock: an Update that is refused wakes a workflow without a trace in its
   history, and a replay would decide otherwise.
 """
@@ -24,7 +25,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, ClassVar, Generic, NoReturn, TypeVar
+from typing import Any, ClassVar, Generic, NoReturn, TypeVar, cast
 
 from temporalio import workflow
 from temporalio.exceptions import (
@@ -38,6 +39,7 @@ from temporalio.exceptions import TimeoutError as NotInTime
 
 with workflow.unsafe.imports_passed_through():
     from activities.failures import FailureDetail
+    from activities.proofs import Proofs, Proven
     from contracts.agenda.actions import (
         Action,
         Answered,
@@ -47,13 +49,24 @@ with workflow.unsafe.imports_passed_through():
         Event,
         Failed,
         Noted,
+        SignalReceived,
         UpdateReceived,
     )
     from contracts.agenda.exceptions import with_defect
     from contracts.agenda.machine import Agenda, next_event
-    from contracts.agenda.state import AgendaState
-    from workflows import metrics, proof
-    from workflows.board import Attributes, name_in_memo, upsert
+    from contracts.agenda.state import AgendaState, required
+    from contracts.approvals import ApprovalRound
+    from contracts.model import Signed
+    from contracts.views.cards import card
+    from contracts.views.parked import cards
+    from workflows import metrics, options, proof
+    from workflows.board import (
+        Attributes,
+        approval_in_memo,
+        name_in_memo,
+        parked_in_memo,
+        upsert,
+    )
     from workflows.messages import Inbox
 
 S = TypeVar("S", bound=AgendaState)
@@ -68,8 +81,13 @@ MOST_STEPS = 20
 """Events that are applied at a time, acts that begin among them: of a contract with a thousand
 invoices each takes some 10 ms. A workflow task hears in turns, Signals first and then results: it
 takes two or three times as many at most."""
+_MOST_PROVEN = 100
+"""Signals whose signatures are verified at a time."""
 _AFTER_DEFECT = timedelta(minutes=5)
 _NEXT_TASK = timedelta(milliseconds=1)
+
+CANCEL = "cancel_requested"
+"""What a cancellation from Temporal's side is judged as."""
 
 Perform = Callable[[S, Action], Awaitable[Any]]
 """Begins an act, by the state in which it begins, and gives what to wait for. It must schedule
@@ -87,6 +105,7 @@ class Core(Generic[S]):
       are to show it as it is, or the next moment will bring something better.
     - `named`: the customer's name, which lists show from the memo: unlike an attribute it is
       encrypted.
+    - `awaited`: the approval round that is open, which lists show from the memo as well.
     - `following`: what the next run is started with.
     """
 
@@ -98,6 +117,18 @@ class Core(Generic[S]):
     following: Callable[[S], object]
     is_listed: Callable[[S], bool] = lambda _: True
     named: Callable[[S], str] = lambda _: ""
+    awaited: Callable[[S], ApprovalRound | None] = lambda _: None
+
+
+@dataclass(eq=False)
+class Unproven:
+    """The place of a Signal in the order, until it is verified who sent it."""
+
+    name: str
+    message: Signed
+    words: str
+    at: datetime
+    proven: Proven | None = None
 
 
 class Shell(Inbox, Generic[S]):
@@ -112,9 +143,10 @@ class Shell(Inbox, Generic[S]):
         self.state = state
         self._changed = True
         self._is_asked_to_renew = False
-        self._unheard: deque[Event] = deque()
+        self._unheard: deque[Event | Unproven] = deque()
         self._steps = 0
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._proving: asyncio.Task[None] | None = None
         self._timer = UpdatableTimer(self._ring)
         self._shown_details = ""
 
@@ -128,6 +160,7 @@ class Shell(Inbox, Generic[S]):
                 break
             if self._may_renew:
                 self._renew()
+            self._prove()
             self._set_timer()
             self._show()
             try:
@@ -138,7 +171,7 @@ class Shell(Inbox, Generic[S]):
             except TimeoutError:
                 continue
             except asyncio.CancelledError:
-                self.hear(self.core.cancelled(self.state))
+                self._on_cancel()
         self._show()
         return self.state
 
@@ -182,6 +215,40 @@ class Shell(Inbox, Generic[S]):
             self._changed = True
         else:
             self.tell(event)
+
+    def hear_signal(self, name: str, message: Signed, words: str) -> None:
+        """Apply a Signal with which somebody decides, once it is known who sent it."""
+        self._unheard.append(Unproven(name, message, words, workflow.now()))
+        self._changed = True
+
+    def _prove(self) -> None:
+        """Have those verified that wait for it, all in one local activity: a workflow task takes no
+        more steps for it."""
+        waiting = [item for item in self._unheard if not _is_proven(item)][:_MOST_PROVEN]
+        if waiting and self._proving is None:
+            self._proving = asyncio.create_task(self._proven(cast(list[Unproven], waiting)))
+
+    async def _proven(self, places: list[Unproven]) -> None:
+        """Wait until they are verified. Signals and results that came later wait behind them in
+        their order; Updates do not."""
+        tokens = [place.message.actor for place in places]
+        try:
+            found = await workflow.execute_local_activity_method(
+                Proofs.verify_signatures, tokens, **options.local("who sends it?")
+            )
+        except FailureError as error:
+            found = [Proven(refusal=f"nobody could verify it: {error}")] * len(places)
+        for place, proven in zip(places, found, strict=True):
+            place.proven = proven
+        self._proving, self._changed = None, True
+
+    def _on_cancel(self) -> None:
+        """Whoever cancels the workflow is nobody: where decisions must be signed, it is refused."""
+        event = self.core.cancelled(self.state)
+        if isinstance(event, SignalReceived):
+            self.hear_signal(CANCEL, event.message, event.words)
+        else:
+            self.hear(event)
 
     def answered(self, message: Any) -> Any:
         """Apply the message of an Update; its answer."""
@@ -230,10 +297,25 @@ class Shell(Inbox, Generic[S]):
     def _next_step(self) -> Callable[[], object] | None:
         if resumed := next_event(self.state):
             return partial(self.tell, resumed)
-        if self._unheard:
-            return lambda: self.tell(self._unheard.popleft())
+        if self._unheard and _is_proven(self._unheard[0]):
+            return self._tell_next
         action = None if self._is_draining else self.core.agenda.next_action(self.state)
         return partial(self._begin, action) if action else None
+
+    def _tell_next(self) -> None:
+        item = self._unheard.popleft()
+        self.tell(self._known(item) if isinstance(item, Unproven) else item)
+
+    def _known(self, place: Unproven) -> Event:
+        """Who may send it may hang on the exceptions, so they are those of now."""
+        return proof.heard(
+            place.name,
+            place.message,
+            place.words,
+            required(place.proven),
+            place.at,
+            self.state.exceptions,
+        )
 
     def _begin(self, action: Action) -> None:
         # Looks once more whether it is wanted: the state may have changed since it was chosen.
@@ -313,9 +395,13 @@ class Shell(Inbox, Generic[S]):
             if details != self._shown_details:
                 workflow.set_current_details(details)
                 self._shown_details = details
-            if self.core.is_listed(state) and (not state.running or state.exceptions):
+            if self.core.is_listed(state) and (not state.is_busy or state.exceptions):
                 upsert(self.core.attributes(state))
                 name_in_memo(self.core.named(state))
+                parked_in_memo(cards(state))
+                awaited = self.core.awaited(state)
+                shown = card(awaited) if awaited is not None else None
+                approval_in_memo(shown, is_read=bool(state.exceptions))
         except Exception:
             # What people see is no reason to stop what is done.
             workflow.logger.exception("defect in what is shown")
@@ -349,6 +435,10 @@ class UpdatableTimer:
             await workflow.sleep(delay, summary=f"look again at {at:%Y-%m-%d %H:%M} UTC")
         self._rings_at = self._task = None
         self._ring()
+
+
+def _is_proven(item: Event | Unproven) -> bool:
+    return not isinstance(item, Unproven) or item.proven is not None
 
 
 def refuse(refusal: str, *, type: str = "refused") -> NoReturn:

@@ -14,6 +14,8 @@ PAYMENTS = "payments"
 """Calls to payment processors."""
 BANK = "bank"
 """Calls to the places of a bank's files, and their lines, which go on to Odoo."""
+RECORDS = "records"
+"""The record store: the audit record and its anchors."""
 ODOO_MASTER = "odoo-master"
 """Customers, projects and milestones in Odoo."""
 ODOO_FINANCE = "odoo-finance"
@@ -23,5 +25,16 @@ ODOO_MAIL = "odoo-mail"
 MAIL = "mail"
 """Mails to the firm's own people, by its mail server."""
 
-REMOTES = (CRM, ESIGN, TIMESHEETS, PAYMENTS, BANK, ODOO_MASTER, ODOO_FINANCE, ODOO_MAIL, MAIL)
+REMOTES = (
+    CRM,
+    ESIGN,
+    TIMESHEETS,
+    PAYMENTS,
+    BANK,
+    RECORDS,
+    ODOO_MASTER,
+    ODOO_FINANCE,
+    ODOO_MAIL,
+    MAIL,
+)
 ALL = (CONTRACTS, *REMOTES)

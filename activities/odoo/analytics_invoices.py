@@ -1,4 +1,5 @@
-"""Posted invoices of contracts with what settles them, for the analytics export: in pages.
+"""Posted invoices of contracts with what settles them, for the analytics export, receivables and
+figures: in pages.
 
 Each page takes as many queries as any other, however many invoices there are of a contract.
 """
@@ -56,7 +57,7 @@ _SALES = ["out_invoice", "out_refund"]
 _OF_MONEY = ["bank", "cash", "credit"]
 
 NEEDS = (
-    Need(_MOVE, (*_MOVE_FIELDS, "state", "company_id"), access=ACCOUNTING),
+    Need(_MOVE, (*_MOVE_FIELDS, "state", "company_id", "amount_residual"), access=ACCOUNTING),
     Need(
         _LINE,
         (
@@ -66,7 +67,7 @@ NEEDS = (
         access=ACCOUNTING,
     ),
     Need("account.journal", ("type", "company_id", "active"), access=ACCOUNTING),
-    Need(_PARTIAL, _PARTIAL_FIELDS, access=ACCOUNTING, only_for=EXPORT),
+    Need(_PARTIAL, (*_PARTIAL_FIELDS, "company_id"), access=ACCOUNTING, only_for=EXPORT),
     Need("sale.order", ("origin", "project_id"), access=SALES),
 )
 
@@ -83,20 +84,45 @@ class OdooPostedInvoices:
         self._day = day
         self._delays: dict[int, int] = {}
 
-    def pages(self) -> Iterator[list[PostedInvoice]]:
-        """All of them, in the order of their ids."""
+    def pages(self, touched_since: date | None = None) -> Iterator[list[PostedInvoice]]:
+        """All of them, in the order of their ids; or of them those that are open now, and those
+        that were invoiced or settled after a day."""
+        if touched_since is None:
+            yield from self._pages()
+            return
+        since = str(touched_since)
+        yield from self._pages("|", ("amount_residual", "!=", 0), ("invoice_date", ">", since))
+        for ids in self._settled_after(since):
+            before = ("amount_residual", "=", 0), ("invoice_date", "<=", since)
+            yield from self._pages(("id", "in", ids), *before)
+
+    def _pages(self, *also: Any) -> Iterator[list[PostedInvoice]]:
         domain = [
             ("company_id", "=", self._company_id),
             ("move_type", "in", _SALES),
             ("state", "=", "posted"),
             ("invoice_origin", "=like", origins_of_entity(self._entity)),
             ("invoice_date", "<=", str(self._day)),
+            *also,
         ]
         for rows in pages_of(self._odoo, _MOVE, domain, _MOVE_FIELDS, PAGE_ROWS):
             # `=like` takes an underscore for any letter.
             ours = {row["id"]: row for row in rows if self._entity == legal_entity_of(_id(row))}
             if ours:
                 yield self._invoices(ours)
+
+    def _settled_after(self, since: str) -> Iterator[list[int]]:
+        """The invoices that something settles since a day, each once, in lists of bounded size."""
+        domain = [("company_id", "=", self._company_id), ("max_date", ">", since)]
+        sides = ("debit_move_id", "credit_move_id")
+        seen: set[int] = set()
+        for rows in pages_of(self._odoo, _PARTIAL, domain, sides, PAGE_ROWS):
+            lines = {row[side][0] for row in rows for side in sides}
+            found = self._odoo.by_id(_LINE, lines, ["move_id"], also=[("move_type", "in", _SALES)])
+            new = {row["move_id"][0] for row in found.values()} - seen
+            seen |= new
+            if new:
+                yield sorted(new)
 
     def _invoices(self, moves: Mapping[int, Row]) -> list[PostedInvoice]:
         projects = self._projects({contract_of(_id(row)) for row in moves.values()})
@@ -289,6 +315,7 @@ def _invoice(row: Row, project: str, parts: Sequence[Part]) -> PostedInvoice:
         untaxed_in_books=_amount(row["amount_untaxed_signed"], row["company_currency_id"]),
         books=row["company_currency_id"][1],
         parts=tuple(parts),
+        workflow_id=_id(row),
     )
 
 

@@ -45,8 +45,8 @@ class Notification(BaseModel):
 
 
 @dataclass(frozen=True)
-class AuditRecord:
-    """The audit record as text, its SHA-256, and what the note about it says."""
+class ClosingRecord:
+    """The closing record as text, its SHA-256, and what the note about it says."""
 
     legal_entity: str
     contract_id: str
@@ -81,14 +81,14 @@ class OdooChatter:
         return Done()
 
 
-def attach_audit(odoo: OdooClient, record: AuditRecord) -> None:
-    """Attach the audit record to the order as a file, and say so in the chatter, once."""
+def attach_closing_record(odoo: OdooClient, record: ClosingRecord) -> None:
+    """Attach the closing record to the order as a file, and say so in the chatter, once."""
     row = {
-        "id": external_ids.audit_id(record.legal_entity, record.contract_id),
+        "id": external_ids.closing_record_id(record.legal_entity, record.contract_id),
         "name": record.file_name,
         "mimetype": "application/json",
     }
-    attachment = _attached(odoo, record.order_id, row, record.content.encode(), "audit_record")
+    attachment = _attached(odoo, record.order_id, row, record.content.encode(), "closing_record")
     note_file(odoo, record.order_id, attachment, record.file_name, record.sha256, record.text)
 
 

@@ -7,7 +7,7 @@ from temporalio import activity
 
 from activities.done import Done
 from activities.failures import BusinessRefusal, step_scope
-from activities.odoo.chatter import AuditRecord, attach_audit
+from activities.odoo.chatter import ClosingRecord, attach_closing_record
 from activities.odoo.order_totals import order_totals
 from activities.odoo.projects import archive
 from contracts import closeout, parking
@@ -17,7 +17,7 @@ from contracts.odoo_totals import OrderTotals
 from contracts.problems import Problem
 from gateways.odoo import OdooClient
 
-STEPS = (parking.CLOSE_OUT, parking.AUDIT, parking.ARCHIVE_PROJECT)
+STEPS = (parking.CLOSE_OUT, parking.CLOSING_RECORD, parking.ARCHIVE_PROJECT)
 CALLS = 7
 """How many calls to Odoo a close-out makes in a row."""
 
@@ -43,12 +43,12 @@ class OdooClosing:
 
     @activity.defn
     def close_out(self, request: CloseOutRequest) -> Done:
-        """Compare the contract's books with Odoo's sums, attach the audit record, archive the
+        """Compare the contract's books with Odoo's sums, attach the closing record, archive the
         project: those of it that are left.
 
         Refuses `close_out_differs` with a problem for each difference. A failure names its step and
-        the steps that are left: the audit record says what the journal says when it is attached, so
-        it must not be made again later.
+        the steps that are left: the closing record says what the journal says when it is attached,
+        so it must not be made again later.
         """
         settled, left = request.settled, request.left.model_copy(deep=True)
         totals: OrderTotals | None = None
@@ -57,10 +57,10 @@ class OdooClosing:
                 totals = self._totals(settled)
                 _check(settled, totals)
                 left.steps.remove(parking.CLOSE_OUT.name)
-        if parking.AUDIT.name in left.steps:
-            with step_scope(parking.AUDIT, left):
+        if parking.CLOSING_RECORD.name in left.steps:
+            with step_scope(parking.CLOSING_RECORD, left):
                 self._attach(settled, totals or self._totals(settled))
-                left.steps.remove(parking.AUDIT.name)
+                left.steps.remove(parking.CLOSING_RECORD.name)
         if parking.ARCHIVE_PROJECT.name in left.steps:
             with step_scope(parking.ARCHIVE_PROJECT, left):
                 archive(self._odoo, require_id(settled.project_id))
@@ -70,17 +70,17 @@ class OdooClosing:
         return order_totals(self._odoo, settled.order_id, settled.order_line_ids)
 
     def _attach(self, settled: Settlement, totals: OrderTotals) -> None:
-        content, digest = closeout.audit_record(settled, totals)
-        record = AuditRecord(
+        content, digest = closeout.closing_record(settled, totals)
+        record = ClosingRecord(
             legal_entity=settled.legal_entity,
             contract_id=settled.contract_id,
             order_id=settled.order_id,
-            file_name=f"{settled.contract_id}-audit.json",
+            file_name=f"{settled.contract_id}-closing.json",
             content=content,
             sha256=digest,
             text=settled.text,
         )
-        attach_audit(self._odoo, record)
+        attach_closing_record(self._odoo, record)
 
 
 def _check(settled: Settlement, totals: OrderTotals) -> None:

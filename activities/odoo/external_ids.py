@@ -55,7 +55,7 @@ payout_line_id = partial(external_id, "payout-line")
 """(the processor, the payout's id there, what it is, which amount, which side)"""
 todo_id = partial(external_id, "todo")
 """(the invoice's id in Odoo, summary)"""
-audit_id = partial(external_id, "audit")
+closing_record_id = partial(external_id, "closing")
 """(entity, contract)"""
 signed_id = partial(external_id, "signed")
 """(entity, contract): the signed document"""

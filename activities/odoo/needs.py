@@ -25,7 +25,7 @@ SALES = Access("sale_management", "Sales / Administrator")
 TIMESHEETS = Access("sale_timesheet", "Timesheets / all")
 USER = Access("base", "Internal User")
 
-EXPORT = "exports for analytics"
+EXPORT = "exports for analytics, receivables and figures"
 """What only that needs."""
 
 UPSERT = ("create", "write")

@@ -22,7 +22,8 @@ class Action:
     `exclusive` act starts only once nothing else is wanted or running. An `irreversible` act is
     looked for in Odoo again before anything else is decided about it, where it failed and may have
     happened all the same. An act `aside` (the status in the CRM) neither holds up an exclusive act
-    nor waits for one.
+    nor waits for one. A `quiet` act (the audit record) begins once nothing else runs, so that it
+    does at one time what many events have asked for.
     """
 
     kind: str
@@ -33,6 +34,7 @@ class Action:
     exclusive: bool = False
     irreversible: bool = False
     aside: bool = False
+    quiet: bool = False
 
     @property
     def runs_in(self) -> str:
@@ -117,10 +119,13 @@ class UpdateReceived:
 
 @dataclass(frozen=True, slots=True)
 class SignalReceived:
-    """A message whose sender waits for nothing: a refusal is noted in the journal."""
+    """A message whose sender waits for nothing: a refusal is noted in the journal. One that is
+    signed has a `request_id`, under which it counts once, and the `actor` who signed it."""
 
     message: Any
     words: str = "a message"
+    request_id: str = ""
+    actor: Actor | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,6 +167,6 @@ def with_defect(state: S, event: Event, error: Exception, now: datetime) -> S:
 
 def _kept(state: S, event: SignalReceived, failed: Failed) -> S:
     number = 1 + max((item.number for item in state.unserved), default=0)
-    kept = Unserved.of(number, event.message, event.words)
+    kept = Unserved.of(number, event)
     state = state.replace(unserved=(*state.unserved, kept))
     return parked(state, Question("", kept.key, failed), _MESSAGE, failed)

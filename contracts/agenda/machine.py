@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel
 
 from contracts import parking
+from contracts.actors import Actor
 from contracts.agenda import budget, requests
 from contracts.agenda.actions import (
     Action,
@@ -32,6 +33,9 @@ from contracts.agenda.actions import (
 )
 from contracts.agenda.exceptions import certain, doubted, forgotten, is_retry_due, parked, unparked
 from contracts.agenda.state import AgendaState, Answer, required
+from contracts.audit import entries
+from contracts.audit.entries import Entry, Left
+from contracts.model import JsonObject
 from contracts.parking import Action as Choice
 from contracts.parking import Resolution, Step, StepException
 
@@ -56,11 +60,14 @@ class MessageRule(Generic[S]):
     - `brings_work`: it asks for something that a state must have room for, and that an exclusive
       act would leave undone: beside one an Update is refused. What a Signal brings then keeps that
       act from being the last.
+    - `is_recorded`: whether the audit record names it; left out, it does where the sender waits for
+      the answer, or the message says who decided.
     """
 
     take: Callable[[S, Any], S]
     refusal: Callable[[S, Any], str | None] = lambda *_: None
     brings_work: bool = False
+    is_recorded: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,8 @@ class ActRule(Generic[S]):
     - `skipped`, `retried`: the state after a person's decision about its exception.
     - `refusal_tells`: whether its refusal says that no earlier attempt has done it; not where a
       part is refused and nobody looks at what lies behind it.
+    - `left`: what it has left in a remote, for the audit record; without it that says nothing of
+      this act.
     """
 
     step: Step | None = None
@@ -86,6 +95,7 @@ class ActRule(Generic[S]):
     refusal_tells: bool = True
     begun: Callable[[S, Action], S] = lambda state, _: state
     decided: Callable[[S, Action, Any], S] | None = None
+    left: Callable[[S, Action, Any], Left] | None = None
 
     @property
     def is_question(self) -> bool:
@@ -107,6 +117,18 @@ class Outcome(Generic[S]):
 
 
 @dataclass(frozen=True)
+class Audited(Generic[S]):
+    """What the audit record of a kind of state follows.
+
+    - `origin`: what it begins with: the hash of what the state was made from.
+    - `standing`: what people see of a state in short; an entry says what of it has changed.
+    """
+
+    origin: Callable[[S], str]
+    standing: Callable[[S], JsonObject]
+
+
+@dataclass(frozen=True)
 class Agenda(Generic[S]):
     """All that is decided about one kind of state, from the rules about it. All of it is pure.
 
@@ -123,6 +145,8 @@ class Agenda(Generic[S]):
     - `missed`: the state after a Signal that is refused, by its message and what that is called;
       its sender does not hear of it, and the journal has it already.
     - `at_most_bytes`: a number of bytes that a state surely has not exceeded, quick to tell.
+    - `audited`: what the audit record begins with, and what of a state it follows; without it no
+      audit record is kept.
     - `answer`: how things stand, which answers a message whose rule gives no answer of its own.
     - `correction_refusal`, `corrected`: why a person's correction (amend, cancel) of what is parked
       cannot be accepted, and the state after it.
@@ -140,6 +164,7 @@ class Agenda(Generic[S]):
     at_most_bytes: Callable[[S], int] = lambda _: 0
     missed: Callable[[S, Any, str], S] = lambda state, *_: state
     answer: Callable[[S], Any] = lambda _: None
+    audited: Audited[S] | None = None
     _last: list[tuple[S, Sequence[Wanted]]] = field(default_factory=list, repr=False)
 
     # --- what comes next ------------------------------------------------------------------------
@@ -168,7 +193,7 @@ class Agenda(Generic[S]):
         for asked, wanted in self._last[:1]:
             if asked is state:
                 return wanted
-        return self._kept(state, self.wanted(state))
+        return self._kept(state, _with_record(state, self.wanted(state)))
 
     def _kept(self, state: S, wanted: Sequence[Wanted]) -> Sequence[Wanted]:
         self._last[:] = [(state, wanted)]
@@ -198,12 +223,13 @@ class Agenda(Generic[S]):
         # In the moment of the event before, nothing follows from an act that begins.
         is_at_rest = isinstance(event, Began) and before is state
         rest = after if is_at_rest else self._at_rest(self._looked_again(after))
+        rest = self._recorded(before, rest)
         after = self.shown(rest)
         answer, metrics = after.answer, after.metrics
         if isinstance(event, UpdateReceived):
             # It is made in here: a defect in it stops the message, and not the workflow.
             answer = self.answer(after) if answer is None else answer
-            after = _remembered(after, event)
+            after = _remembered(after, event.message, event.request_id)
         if after.answer is not None or metrics:
             after = after.replace(answer=None, metrics=())
         # They differ only in what people are shown and answered: they want the same.
@@ -217,7 +243,7 @@ class Agenda(Generic[S]):
             return self._answered(state, event)
         if isinstance(event, UpdateReceived):
             refused = self._update_refusal(state, event.message)
-            return self._taken(state, event.message, refused)
+            return self._taken(state, event, refused)
         if isinstance(event, SignalReceived):
             return self._taken_quietly(state, event)
         if isinstance(event, Resumed):
@@ -245,16 +271,28 @@ class Agenda(Generic[S]):
             no_room = budget.refusal(state, message, self.at_most_bytes(state))
         return no_room or rule.refusal(state, message)
 
-    def _taken(self, state: S, message: Any, refused: str | None) -> S:
+    def _taken(self, state: S, event: UpdateReceived | SignalReceived, refused: str | None) -> S:
         if refused is not None:
             raise Refused(refused)
+        message = event.message
         if isinstance(message, Resolution):
-            return self._resolved(state, message)
-        return self.messages[type(message)].take(state, message)
+            return self._noted(self._resolved(state, message), message, event.actor)
+        rule = self.messages[type(message)]
+        after = rule.take(state, message)
+        is_recorded = rule.is_recorded
+        if is_recorded is None:
+            is_update = isinstance(event, UpdateReceived)
+            is_recorded = is_update or bool(event.actor or getattr(message, "by", ""))
+        # What is said again, and changes nothing, is recorded already.
+        is_recorded = is_recorded and after is not state
+        return self._noted(after, message, event.actor) if is_recorded else after
 
     def _taken_quietly(self, state: S, event: SignalReceived) -> S:
+        if state.answer_to(event.request_id) is not None:
+            return state  # Whoever can read it could send it again.
         try:
-            return self._taken(state, event.message, self._refusal(state, event.message))
+            taken = self._taken(state, event, self._refusal(state, event.message))
+            return _remembered(taken, event.message, event.request_id)
         except Refused as refused:
             state = state.noted(f"Refused {event.words}: {refused}")
             return self.missed(state, event.message, event.words)
@@ -266,7 +304,8 @@ class Agenda(Generic[S]):
         kinds = {kind.__name__: kind for kind in types}
         message = kinds[kept.kind].model_validate(kept.content)
         state = forgotten(state.without_unserved(key), key)
-        return self._taken_quietly(state, SignalReceived(message, kept.words))
+        event = SignalReceived(message, kept.words, kept.request_id, kept.actor)
+        return self._taken_quietly(state, event)
 
     def _answered_again(self, state: S, known: Answer, message: BaseModel) -> Outcome[S]:
         """A request that was accepted before: it changes nothing, and gets the first answer."""
@@ -282,7 +321,7 @@ class Agenda(Generic[S]):
         wanted = self.wanted_of(state)
         if action not in wanted or not _may_begin(state, action, wanted):
             raise Refused(f"{action.key} is not wanted any more")
-        ready = self.acts[action.kind].begun(unparked(state, action.key), action)
+        ready = self._rule(action.kind).begun(unparked(state, action.key), action)
         after = ready.replace(running={**ready.running, action.key: action})
         if ready is state:
             self._kept(after, wanted)  # What is wanted is wanted while it runs, too.
@@ -290,7 +329,7 @@ class Agenda(Generic[S]):
 
     def _answered(self, state: S, event: Answered) -> S:
         action, result = state.running[event.key], event.result
-        rule = self.acts[action.kind]
+        rule = self._rule(action.kind)
         stands = rule.decided is not None and self._is_wanted(state, action)
         state = state.without_running(event.key)
         if isinstance(result, Failed):
@@ -305,6 +344,7 @@ class Agenda(Generic[S]):
                 state = rule.done(state, action, result.value)
             if rule.decided is not None and stands:
                 state = rule.decided(state, action, result.value)
+            state = self._noted_left(state, rule, action, result.value)
         return state
 
     def _is_wanted(self, state: S, action: Action) -> bool:
@@ -322,7 +362,8 @@ class Agenda(Generic[S]):
         if any(item.key == found.key for item in state.unserved):
             # What is retried is still kept, and resumed by the shell.
             return (state if is_retry else state.without_unserved(found.key)).answering(found)
-        rule: ActRule[S] = self.acts.get(found.act, ActRule())
+        is_act = found.act in self.acts or found.act == entries.WRITE
+        rule: ActRule[S] = self._rule(found.act) if is_act else ActRule()
         if resolution.action is Choice.SKIP:
             state = rule.skipped(state, found, resolution)
         else:
@@ -340,6 +381,55 @@ class Agenda(Generic[S]):
             if rule is not None and rule.is_question and is_retry_due(found, state.clock):
                 state = rule.retried(unparked(state, found.key), found, _BY_ITSELF)
         return state
+
+    def _rule(self, kind: str) -> ActRule[S]:
+        """The rule of a kind of act."""
+        return _RECORDING if kind == entries.WRITE else self.acts[kind]
+
+    # --- the audit record -----------------------------------------------------------------------
+
+    def _noted(self, state: S, message: BaseModel, actor: Actor | None) -> S:
+        """The one place where an entry is made of what people and systems say."""
+        if self.audited is None:
+            return state
+        return state.recorded(entries.of_message(message, state.clock, actor))
+
+    def _noted_left(self, state: S, rule: ActRule[S], action: Action, answer: Any) -> S:
+        """The one place where an entry is made of what was done in a remote."""
+        if self.audited is None or rule.left is None:
+            return state
+        left = rule.left(state, action, answer)
+        entry = Entry(
+            at=state.clock,
+            what=action.kind,
+            details={"subject": action.subject} if action.subject else {},
+            remote_id=left.remote_id,
+            content_hash=left.content_hash,
+        )
+        return state.recorded(entry)
+
+    def _recorded(self, before: S, after: S) -> S:
+        """The state whose newest entry says what the event has changed, with an entry for the
+        beginning and one for the end. What is wanted beside the writing stays the same."""
+        audited, trail = self.audited, after.audit
+        if audited is None:
+            return after
+        has_ended = self.is_over(after) and not self.is_over(before)
+        if trail.made == before.audit.made and trail.made and not has_ended:
+            return after
+        if trail.made > before.audit.made:
+            trail = trail.changed(audited.standing(before), audited.standing(after))
+        if not trail.made:
+            origin = audited.origin(after)
+            trail = trail.begun(Entry(at=after.clock, what=entries.STARTED, source_hash=origin))
+        if has_ended:
+            standing = audited.standing(after)
+            trail = trail.noted(Entry(at=after.clock, what=entries.ENDED, details=standing))
+        wanted = self.wanted_of(after)
+        after = after.replace(audit=trail)
+        others = [item for item in wanted if item.kind != entries.WRITE]
+        self._kept(after, _with_record(after, others))
+        return after
 
     # --- what follows ---------------------------------------------------------------------------
 
@@ -360,6 +450,20 @@ class Agenda(Generic[S]):
 
 
 # --- of a state alone ---------------------------------------------------------------------------
+
+_WRITE = Action(entries.WRITE, entries.WRITE, aside=True, quiet=True)
+"""Writes what of the audit record is still to be written."""
+_RECORDING: ActRule[Any] = ActRule(
+    parking.AUDIT,
+    lambda state, _, written: state.replace(audit=state.audit.written(written)),
+    # A person has seen that the store says something else: what comes goes behind that.
+    skipped=lambda state, *_: state.replace(audit=state.audit.replace(rejoins=True)),
+)
+
+
+def _with_record(state: AgendaState, wanted: Sequence[Wanted]) -> Sequence[Wanted]:
+    """What is wanted, and last to write the audit record. While that runs it is wanted, too."""
+    return [*wanted, _WRITE] if state.audit.is_due else wanted
 
 
 def _advanced(state: S, consequences: Sequence[Callable[[S], S]]) -> S:
@@ -406,23 +510,25 @@ def _other_message(known: Answer, message: BaseModel) -> str | None:
     )
 
 
-def _remembered(state: S, event: UpdateReceived) -> S:
+def _remembered(state: S, message: BaseModel, request_id: str) -> S:
     """The state with the answer to a request kept. Temporal knows a request within one run; a run
     that continues as new knows it by this."""
-    if not event.request_id:
+    if not request_id:
         return state
     answer = state.answer
     content = answer.model_dump(mode="json") if isinstance(answer, BaseModel) else answer
     if content is not None and len(str(content)) > _LONGEST_ANSWER:
         return state  # Such a report (of use) says what is new, and is safe to apply again.
-    digest = requests.digest(event.message)
-    kept = Answer(request_id=event.request_id, digest=digest, content=content)
+    digest = requests.digest(message)
+    kept = Answer(request_id=request_id, digest=digest, content=content)
     return state.replace(answers=(*state.answers, kept)[-_MOST_ANSWERS:])
 
 
 def _may_begin(state: AgendaState, item: Action, wanted: Sequence[Wanted]) -> bool:
     running = state.running
     if item.key in running:
+        return False
+    if item.quiet and running:
         return False
     if running and not item.aside and any(other.exclusive for other in running.values()):
         return False

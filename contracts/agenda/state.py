@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Self, TypeVar
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from contracts.agenda.actions import Action, Metric
+from contracts.actors import Actor
+from contracts.agenda.actions import Action, Metric, SignalReceived
+from contracts.audit.entries import Entry, Trail
 from contracts.journal import Journal
 from contracts.model import Frozen, Value
 from contracts.parking import StepException, Waiting
@@ -24,17 +26,26 @@ def required(value: T | None) -> T:
 
 
 class Unserved(Value):
-    """A message that a defect stopped: its type by name, and its content as JSON."""
+    """A message that a defect stopped: its type by name, and its content as JSON; who signed it."""
 
     number: int
     kind: str
     content: dict[str, Any]
     words: str
+    request_id: str = ""
+    actor: Actor | None = None
 
     @classmethod
-    def of(cls, number: int, message: BaseModel, words: str) -> Self:
-        content = message.model_dump(mode="json")
-        return cls(number=number, kind=type(message).__name__, content=content, words=words)
+    def of(cls, number: int, event: SignalReceived) -> Self:
+        message = event.message
+        return cls(
+            number=number,
+            kind=type(message).__name__,
+            content=message.model_dump(mode="json"),
+            words=event.words,
+            request_id=event.request_id,
+            actor=event.actor,
+        )
 
     @property
     def key(self) -> str:
@@ -60,6 +71,7 @@ class AgendaState(Frozen):
     tells, nothing gives them up. `unserved` are messages that a defect of ours stopped. `answers`
     are those to the requests accepted last, oldest first: a request that comes again is answered
     the same.
+    `audit` is the audit record, as far as it is still to be written.
     `answer` and `metrics` are taken out by `apply` after each event.
     """
 
@@ -74,10 +86,20 @@ class AgendaState(Frozen):
     metrics: tuple[Metric, ...] = Field(default=(), exclude=True)
     waiting: Waiting = Field(default_factory=Waiting)
     journal: Journal = Field(default_factory=Journal)
+    audit: Trail = Field(default_factory=Trail)
 
     def noted(self, text: str) -> Self:
         """The state with an entry in its journal, at the time of its clock."""
         return self.replace(journal=self.journal.noted(self.clock, text))
+
+    def recorded(self, entry: Entry) -> Self:
+        """The state with an entry more for its audit record."""
+        return self.replace(audit=self.audit.noted(entry))
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether an act is under way, but for one that only records what was done."""
+        return any(not act.quiet for act in self.running.values())
 
     def measured(self, *metrics: Metric) -> Self:
         return self.replace(metrics=(*self.metrics, *metrics))

@@ -18,7 +18,7 @@ from contracts.analytics.tables import Adjusted, Aging, Billed, Collected, Forec
 
 ZERO = Decimal(0)
 BUCKETS = ((0, "not due"), (30, "1-30"), (60, "31-60"), (90, "61-90"))
-_OLDEST = "over 90"
+OLDEST = "over 90"
 LATEST_PARTS = 20
 """How many of a customer's latest payments say how late the customer pays."""
 
@@ -67,7 +67,8 @@ class Part:
 @dataclass(frozen=True)
 class PostedInvoice:
     """A posted invoice or credit note of a contract, in its `currency` and as it is in the legal
-    entity's books, which are in the currency `books`. `payer` is the customer's id in Odoo."""
+    entity's books, which are in the currency `books`. `payer` is the customer's id in Odoo. What
+    people made in Odoo has the `workflow_id` of the invoice that it credits."""
 
     contract: str
     project: str
@@ -83,6 +84,7 @@ class PostedInvoice:
     untaxed_in_books: Decimal
     books: str
     parts: tuple[Part, ...] = field(default=())
+    workflow_id: str = ""
 
     @property
     def is_open(self) -> bool:
@@ -202,7 +204,7 @@ def aging(invoice: PostedInvoice, day: date) -> list[Aging]:
 
 def bucket(days_late: int) -> str:
     """The bucket of a part that is so many days late."""
-    return next((name for last, name in BUCKETS if days_late <= last), _OLDEST)
+    return next((name for last, name in BUCKETS if days_late <= last), OLDEST)
 
 
 def usual_delay(paid: Iterable[tuple[date, date]]) -> int:

@@ -17,7 +17,7 @@ from contracts.billing import account
 from contracts.billing.periods import life
 from contracts.change_weight import weight
 from contracts.changes import ChangeOrder
-from contracts.contract import delivery, derived
+from contracts.contract import delivery, derived, recording
 from contracts.contract.answers import ProjectAmended
 from contracts.contract.state import (
     RUNNING,
@@ -364,6 +364,7 @@ ACTS: Mapping[str, ActRule[ContractState]] = {
         parking.AMEND_ORDER,
         _order_amended,
         decided=lambda state, *_: state.replace(order_follows=True),
+        left=recording.order,
     ),
     AMEND_PROJECT: ActRule(
         # Skipped, the project in Odoo stays as it is; the contract counts as followed.

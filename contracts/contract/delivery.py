@@ -397,11 +397,12 @@ ACTS: Mapping[str, ActRule[ContractState]] = {
     SET_DELIVERED: ActRule(parking.DELIVERED, _delivered, skipped=_not_delivered),
     REVIEW: ActRule(parking.REVIEW, skipped=_stands),
 }
+_SHOWN_IN_ODOO = MessageRule(shown_in_odoo, _found_refusal, brings_work=True, is_recorded=True)
 MESSAGES: Mapping[type, MessageRule[ContractState]] = {
     MilestoneReached: MessageRule(reported, _milestone_refusal, brings_work=True),
     MilestoneUnreached: MessageRule(reported, _milestone_refusal, brings_work=True),
-    MilestoneReachedInOdoo: MessageRule(shown_in_odoo, _found_refusal, brings_work=True),
-    MilestoneUnreachedInOdoo: MessageRule(shown_in_odoo, _found_refusal, brings_work=True),
+    MilestoneReachedInOdoo: _SHOWN_IN_ODOO,
+    MilestoneUnreachedInOdoo: _SHOWN_IN_ODOO,
     UsageReport: MessageRule(_usage, not_running, brings_work=True),
     ServiceCredit: MessageRule(_service_credit, _service_credit_refusal, brings_work=True),
     RetainageRelease: MessageRule(_release, _release_refusal, brings_work=True),

@@ -12,7 +12,15 @@ from contracts.agenda.actions import Action, Failed, Metric, Question
 from contracts.agenda.machine import ActRule, MessageRule
 from contracts.billing import account, keys
 from contracts.billing.periods import life
-from contracts.contract import amendments, endings, proposing, provisioning, reading, signing
+from contracts.contract import (
+    amendments,
+    endings,
+    proposing,
+    provisioning,
+    reading,
+    recording,
+    signing,
+)
 from contracts.contract.messages import CancelRequest
 from contracts.contract.state import DAY, ENDED, ContractStage, ContractState, Ending, has_ended
 from contracts.invoice.state import UNBILLED, InvoiceStage
@@ -20,7 +28,7 @@ from contracts.parking import Resolution, StepException
 
 CLOSE_OUT, CANCEL_ORDER, ARCHIVE_PROJECT = "close_out", "cancel_order", "archive_project"
 AFTER_CLOSE = parking.AFTER_CLOSE.name
-PARTS = (parking.CLOSE_OUT, parking.AUDIT, parking.ARCHIVE_PROJECT)
+PARTS = (parking.CLOSE_OUT, parking.CLOSING_RECORD, parking.ARCHIVE_PROJECT)
 """What the close-out does in one act: each part parks under its own name."""
 PART_NAMES = tuple(step.name for step in PARTS)
 _MOST_LATE_NEWS = 20
@@ -248,10 +256,19 @@ def cancelled(state: ContractState) -> ContractState:
 
 ACTS: Mapping[str, ActRule[ContractState]] = {
     CLOSE_OUT: ActRule(
-        parking.CLOSE_OUT, _closed_out, _closed_in_part, skipped=_part_left, parts=PARTS
+        parking.CLOSE_OUT,
+        _closed_out,
+        _closed_in_part,
+        skipped=_part_left,
+        parts=PARTS,
+        left=recording.order,
     ),
-    CANCEL_ORDER: ActRule(parking.CANCEL_ORDER, _taken_back, skipped=_part_left),
-    ARCHIVE_PROJECT: ActRule(parking.ARCHIVE_PROJECT, _taken_back, skipped=_part_left),
+    CANCEL_ORDER: ActRule(
+        parking.CANCEL_ORDER, _taken_back, skipped=_part_left, left=recording.order
+    ),
+    ARCHIVE_PROJECT: ActRule(
+        parking.ARCHIVE_PROJECT, _taken_back, skipped=_part_left, left=recording.project
+    ),
     AFTER_CLOSE: ActRule(parking.AFTER_CLOSE, skipped=_late_news_settled),
 }
 MESSAGES: Mapping[type, MessageRule[ContractState]] = {

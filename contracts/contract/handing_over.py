@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contracts import metrics, parking
 from contracts.agenda.actions import Action
 from contracts.agenda.machine import ActRule, MessageRule
-from contracts.contract import amendments
+from contracts.contract import amendments, recording
 from contracts.contract.answers import BurnRead, HandedOver
 from contracts.contract.messages import BurnRequest
 from contracts.contract.state import ContractState, not_running, percent_billed
@@ -98,7 +98,7 @@ def burn_in_words(state: ContractState) -> str:
 
 
 ACTS: Mapping[str, ActRule[ContractState]] = {
-    HAND_OVER: ActRule(parking.HAND_OVER, _facts, skipped=_left_as_it_is),
+    HAND_OVER: ActRule(parking.HAND_OVER, _facts, skipped=_left_as_it_is, left=recording.project),
     READ_BURN: ActRule(
         parking.READ_BURN,
         decided=_burn_read,
@@ -106,5 +106,5 @@ ACTS: Mapping[str, ActRule[ContractState]] = {
     ),
 }
 MESSAGES: Mapping[type, MessageRule[ContractState]] = {
-    BurnRequest: MessageRule(_burn_asked, _burn_refusal, brings_work=True)
+    BurnRequest: MessageRule(_burn_asked, _burn_refusal, brings_work=True, is_recorded=False)
 }

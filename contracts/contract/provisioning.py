@@ -9,7 +9,7 @@ from contracts import metrics, parking
 from contracts.agenda.actions import Action, Failed, Question, Wanted
 from contracts.agenda.machine import ActRule, MessageRule
 from contracts.billing import account
-from contracts.contract import derived, signing
+from contracts.contract import derived, recording, signing
 from contracts.contract.answers import Accepted, DealRead
 from contracts.contract.state import (
     ContractStage,
@@ -185,6 +185,7 @@ ACTS: Mapping[str, ActRule[ContractState]] = {
         decided=_provisioned,
         parts=(parking.CUSTOMER, parking.ORDER, parking.CONFIRM),
         refusal_tells=False,
+        left=recording.order,
     ),
 }
 MESSAGES: Mapping[type, MessageRule[ContractState]] = {}

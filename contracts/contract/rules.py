@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from contracts.agenda.actions import ClockRang, Wanted
 from contracts.agenda.machine import Agenda
+from contracts.audit.entries import MAX_ENTRY_BYTES
 from contracts.billing import account
 from contracts.contract import (
     amendments,
@@ -23,6 +24,7 @@ from contracts.contract import (
     proposing,
     provisioning,
     reading,
+    recording,
     signing,
     term,
     write_back,
@@ -184,6 +186,7 @@ def _at_most_bytes(state: ContractState) -> int:
         lines = sum(len(item.lines) + len(item.parts) for item in billing.invoices.values())
         rows = len(billing.hours) + len(billing.expenses) + sum(map(len, billing.usage.values()))
         parts += 500 * len(billing.invoices) + 300 * (lines + rows)
+    parts += MAX_ENTRY_BYTES * len(state.audit.pending)
     return 100_000 + 6 * _bytes_of(state.contract or state.contract_data) + parts
 
 
@@ -213,6 +216,7 @@ AGENDA: Agenda[ContractState] = Agenda(
     corrected=corrections.corrected,
     at_most_bytes=_at_most_bytes,
     answer=outcome,
+    audited=recording.AUDITED,
     missed=_missed,
 )
 

@@ -9,6 +9,7 @@ from datetime import date
 from contracts import parking
 from contracts.agenda.actions import Action, Failed, Question, Wanted
 from contracts.agenda.machine import ActRule, MessageRule
+from contracts.contract import recording
 from contracts.contract.messages import SignatureConfirmed, SignatureReported
 from contracts.contract.signature import SignedAttachment
 from contracts.contract.state import ENDED, UNSIGNED, ContractStage, ContractState
@@ -160,10 +161,15 @@ def _given_up(state: ContractState, _: StepException, resolution: Resolution) ->
 
 ACTS: Mapping[str, ActRule[ContractState]] = {
     SIGNATURE: ActRule(parking.SIGNATURE, skipped=_skipped, retried=_awaited),
-    ATTACH_SIGNED: ActRule(parking.ATTACH_SIGNED, _attached, skipped=_given_up),
+    ATTACH_SIGNED: ActRule(
+        parking.ATTACH_SIGNED,
+        _attached,
+        skipped=_given_up,
+        left=recording.signed_document,
+    ),
 }
 MESSAGES: Mapping[type, MessageRule[ContractState]] = {
     # A document that comes while the contract is being closed is attached first.
-    SignatureReported: MessageRule(_report, _report_refusal, brings_work=True),
+    SignatureReported: MessageRule(_report, _report_refusal, brings_work=True, is_recorded=True),
     SignatureConfirmed: MessageRule(_confirm, _confirm_refusal),
 }

@@ -13,7 +13,7 @@ from contracts.agenda.machine import ActRule, MessageRule
 from contracts.agenda.state import required
 from contracts.approvals import ApprovalKind, ApprovalRound, Subject, content_hash_of
 from contracts.dunning import Dispute, DunningHold, Promise
-from contracts.invoice import acts, approving, collecting, payments
+from contracts.invoice import acts, approving, collecting, payments, recording
 from contracts.invoice.messages import (
     CreditRequested,
     DisputeOpened,
@@ -393,6 +393,7 @@ ACTS: Mapping[str, ActRule[InvoiceState]] = {
         parking.WRITE_OFF,
         _wrote_off,
         skipped=_give_up,
+        left=recording.balance,
     )
 }
 MESSAGES: Mapping[type, MessageRule[InvoiceState]] = {

@@ -14,7 +14,7 @@ from contracts.agenda.machine import ActRule, MessageRule
 from contracts.agenda.state import required
 from contracts.approvals import ApprovalKind, ApprovalRound, Subject
 from contracts.billing.lines import InvoiceProposal
-from contracts.invoice import acts, approving, collecting, payments
+from contracts.invoice import acts, approving, collecting, payments, recording
 from contracts.invoice.answers import Draft
 from contracts.invoice.content import (
     MAILED_TO,
@@ -139,11 +139,11 @@ def _drafted(state: InvoiceState, action: Action, draft: Draft) -> InvoiceState:
     # What Odoo says by now is something nobody has approved.
     found = differences(before.content.undated, draft.content.undated)
     text = f"The draft says something else in Odoo ({in_words(found)}): approvals are void"
-    return state.replace(approval_round=None, changed_by_hand=True).noted(text)
+    return state.without_round().replace(changed_by_hand=True).noted(text)
 
 
 def _posted(state: InvoiceState, action: Action, balance: InvoiceBalance) -> InvoiceState:
-    state = payments.with_balance(state.replace(issued=True), balance)
+    state = payments.with_balance(state.replace(issued=True, superseded=()), balance)
     if state.draft is not None:
         # Its lines are Odoo's from now on; the state of an invoice that is collected stays small.
         content = state.draft.content.replace(lines=())
@@ -316,7 +316,7 @@ def corrected(state: InvoiceState, parked: StepException, resolution: Resolution
     if (proposal.content_hash, invoice_on) == before:
         return state
     requested_by = tuple(dict.fromkeys((*state.requested_by, resolution.by)))
-    state = state.replace(approval_round=None, changed_by_hand=True, requested_by=requested_by)
+    state = state.without_round().replace(changed_by_hand=True, requested_by=requested_by)
     return state.noted("The proposal changed: earlier approvals are void")
 
 
@@ -334,11 +334,17 @@ ACTS: Mapping[str, ActRule[InvoiceState]] = {
         _drafted,
         lambda state, *_: state.replace(draft_tried=True),
     ),
-    acts.POST: ActRule(parking.POST_INVOICE, _posted, retried=_retry_post),
-    acts.DISCARD: ActRule(parking.DISCARD, _discarded, skipped=_skip_discard),
+    acts.POST: ActRule(parking.POST_INVOICE, _posted, retried=_retry_post, left=recording.invoice),
+    acts.DISCARD: ActRule(
+        parking.DISCARD, _discarded, skipped=_skip_discard, left=recording.invoice
+    ),
     acts.PAYMENT_LINK: ActRule(done=_linked, failed=_not_linked),
     acts.DELIVER: ActRule(
-        parking.DELIVER, _delivered, skipped=_skip_delivery, retried=_retry_delivery
+        parking.DELIVER,
+        _delivered,
+        skipped=_skip_delivery,
+        retried=_retry_delivery,
+        left=recording.invoice,
     ),
 }
 MESSAGES: Mapping[type, MessageRule[InvoiceState]] = {}

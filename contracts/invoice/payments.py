@@ -10,7 +10,7 @@ from contracts import parking
 from contracts.agenda.actions import Action, Failed, Question, Wanted
 from contracts.agenda.machine import ActRule, MessageRule
 from contracts.agenda.state import required
-from contracts.invoice import acts, collecting
+from contracts.invoice import acts, collecting, recording
 from contracts.invoice.answers import Reconciled
 from contracts.invoice.messages import CreditApplied, InvoiceBalance, PaymentNotice, PaymentReceived
 from contracts.invoice.state import (
@@ -364,13 +364,15 @@ ACTS: Mapping[str, ActRule[InvoiceState]] = {
         _registered,
         skipped=_give_up,
         begun=_booking_begins,
+        left=recording.balance,
     ),
-    acts.TAKE_BACK: ActRule(parking.TAKE_BACK, _taken_back, skipped=_left),
+    acts.TAKE_BACK: ActRule(parking.TAKE_BACK, _taken_back, skipped=_left, left=recording.balance),
     acts.SETTLE_PAYMENT: ActRule(parking.SETTLE_PAYMENT, skipped=_settled),
     acts.RECONCILE: ActRule(
         parking.RECONCILE,
         _reconciled,
         skipped=lambda state, *_: state.replace(reconciled=True),
+        left=recording.balance,
     ),
 }
 MESSAGES: Mapping[type, MessageRule[InvoiceState]] = {

@@ -10,7 +10,7 @@ from contracts.agenda.actions import Action, Failed, Wanted
 from contracts.agenda.machine import ActRule, MessageRule
 from contracts.agenda.state import required
 from contracts.dunning import Act, DunningState
-from contracts.invoice import acts, collecting, payments
+from contracts.invoice import acts, collecting, payments, recording
 from contracts.invoice.messages import InvoiceBalance
 from contracts.invoice.state import InvoiceState, Reminder
 
@@ -166,7 +166,9 @@ def _skipped(state: InvoiceState, *_: Any) -> InvoiceState:
 
 ACTS: Mapping[str, ActRule[InvoiceState]] = {
     acts.BALANCE: ActRule(parking.BALANCE, _read, decided=_looked),
-    acts.REMIND: ActRule(parking.REMIND, _reminded, _not_reminded, skipped=_skipped),
+    acts.REMIND: ActRule(
+        parking.REMIND, _reminded, _not_reminded, skipped=_skipped, left=recording.balance
+    ),
     acts.TODO: ActRule(parking.REMIND, _reminded, skipped=_skipped),
 }
 MESSAGES: Mapping[type, MessageRule[InvoiceState]] = {}

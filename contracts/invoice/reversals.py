@@ -12,7 +12,7 @@ from contracts import parking
 from contracts.agenda.actions import Action
 from contracts.agenda.machine import ActRule, MessageRule
 from contracts.dunning import Dispute
-from contracts.invoice import acts, collecting, payments
+from contracts.invoice import acts, collecting, payments, recording
 from contracts.invoice.messages import InvoiceBalance, PaymentNotice, PaymentReported
 from contracts.invoice.state import GivenUp, InvoiceState, PaymentReversal, ReversalStage
 from contracts.parking import Resolution, StepException
@@ -271,7 +271,9 @@ def _in_hand(state: InvoiceState, item: PaymentReversal) -> bool:
 
 
 ACTS: Mapping[str, ActRule[InvoiceState]] = {
-    acts.REVERSE_PAYMENT: ActRule(parking.REVERSE_PAYMENT, _reversed, skipped=_give_up)
+    acts.REVERSE_PAYMENT: ActRule(
+        parking.REVERSE_PAYMENT, _reversed, skipped=_give_up, left=recording.balance
+    )
 }
 MESSAGES: Mapping[type, MessageRule[InvoiceState]] = {
     PaymentReported: MessageRule(_reported, _report_refusal)

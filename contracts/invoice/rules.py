@@ -20,6 +20,7 @@ from contracts.invoice import (
     collecting,
     issuing,
     payments,
+    recording,
     reminding,
     reporting,
     reversals,
@@ -158,6 +159,7 @@ AGENDA: Agenda[InvoiceState] = Agenda(
     messages={kind: rule for part in _PARTS for kind, rule in part.MESSAGES.items()},
     acts={kind: rule for part in _PARTS for kind, rule in part.ACTS.items()},
     answer=reporting.report,
+    audited=recording.AUDITED,
     correction_refusal=issuing.correction_refusal,
     corrected=issuing.corrected,
 )

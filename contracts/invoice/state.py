@@ -14,7 +14,7 @@ from pydantic import Field
 
 from contracts import parking
 from contracts.agenda.state import AgendaState
-from contracts.approvals import ApprovalRound
+from contracts.approvals import ApprovalRound, Subject
 from contracts.billing.lines import InvoiceKind, InvoiceProposal
 from contracts.calendar import BusinessCalendar
 from contracts.dunning import Dispute, DunningHold, DunningState, Promise
@@ -53,6 +53,7 @@ class InvoiceStage(StrEnum):
     SETTLED = "settled"
 
 
+MAX_SUPERSEDED = 3
 UNBILLED = frozenset({InvoiceStage.REJECTED})
 PENDING = frozenset({InvoiceStage.PROPOSED, InvoiceStage.AWAITING_APPROVAL})
 CLEARED = frozenset(
@@ -243,6 +244,8 @@ class InvoiceState(AgendaState):
     stage: InvoiceStage = InvoiceStage.PROPOSED
     policy: EntityPolicy | None = None
     approval_round: ApprovalRound | None = None
+    superseded: tuple[Subject, ...] = ()
+    """What was to be approved before it changed, the latest first, for those who saw it."""
     rejected_because: str = ""
     invoice_on: date | None = None
     amended: bool = False
@@ -355,6 +358,13 @@ class InvoiceState(AgendaState):
         found = self.current_round
         is_due = self.issued or self.stage is InvoiceStage.AWAITING_APPROVAL
         return found if found is not None and is_due and not found.is_decided else None
+
+    def without_round(self) -> Self:
+        """The state once what was to be approved is another: approvals are void."""
+        if self.approval_round is None:
+            return self
+        seen = (self.approval_round.subject, *self.superseded)[:MAX_SUPERSEDED]
+        return self.replace(approval_round=None, superseded=seen)
 
     def with_round(self, approval_round: ApprovalRound) -> Self:
         """The state with another current round."""

@@ -12,6 +12,7 @@ from contracts.invoice import issuing
 from contracts.invoice import rules as invoice_rules
 from contracts.invoice.state import InvoiceState
 from contracts.parking import Action, Resolution, StepException
+from contracts.problems import Problem
 
 _SOMEBODY = "somebody"
 
@@ -27,6 +28,22 @@ class Choice:
 def choices(state: ContractState | InvoiceState, exception: StepException) -> tuple[Choice, ...]:
     """What may be decided about an exception of a contract or an invoice as it is now."""
     return tuple(_choices(state, exception))
+
+
+def amendable(state: ContractState | InvoiceState, exception: StepException) -> tuple[Problem, ...]:
+    """What is wrong with it, field by field, as far as it may be corrected now."""
+    named = list(exception.problems)
+    if not named and exception.field:
+        whole = Problem(
+            code=exception.code,
+            field=exception.field,
+            value=exception.value,
+            expected=exception.message,
+        )
+        named = [whole]
+    first = {problem.field: problem for problem in reversed(named)}
+    found = (first[path] for path in dict.fromkeys(problem.field for problem in named))
+    return tuple(problem for problem in found if problem.field and _may_amend(state, problem.field))
 
 
 def _choices(state: ContractState | InvoiceState, exception: StepException) -> Iterator[Choice]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, StringConstraints, model_validator
+from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
 
 from gateways.secrets import Secret
 from gateways.settings import Section, secret_of
@@ -15,9 +15,41 @@ TokenName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@
 
 
 class RecordsSettings(Section):
-    """Where records are kept beside Temporal: a folder that all processes share."""
+    """Where records are kept beside Temporal: a folder that all processes share, or a bucket.
+
+    `bucket` is `s3://bucket/prefix`; `s3_endpoint` and `s3_region` are of an object store other
+    than Amazon's. With `lock` each record but those of keys, which must be destroyable, is locked
+    for `lock_days`: under `compliance` nobody can remove it before, under `governance` only who has
+    the right to.
+    """
 
     folder: Path | None = None
+    bucket: str | None = Field(None, pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\s]*)?$")
+    s3_endpoint: str | None = None
+    s3_region: str | None = Field(None, pattern=r"^[a-z0-9-]{1,64}$")
+    lock: Literal["governance", "compliance"] | None = None
+    lock_days: int = Field(default=3_653, ge=1, le=36_500)
+
+    @field_validator("s3_endpoint")
+    @classmethod
+    def _no_plain_http(cls, url: str | None) -> str | None:
+        from gateways.http import refuse_plain_http  # late: few configurations name an address
+
+        if url is not None:
+            refuse_plain_http(url)
+        return url
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if self.folder is not None and self.bucket is not None:
+            raise ValueError("either folder or bucket")
+        if self.lock is not None and self.bucket is None:
+            raise ValueError("lock with a bucket only: a folder cannot lock")
+        return self
+
+    @property
+    def is_configured(self) -> bool:
+        return self.folder is not None or self.bucket is not None
 
 
 class MasterSettings(Section):

@@ -10,6 +10,7 @@ import contextlib
 import os
 import secrets
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from gateways.record_store.protocol import (
@@ -63,8 +64,7 @@ class FolderStore:
     def names(self, prefix: str, *, after: str = "", limit: int = MAX_PAGE) -> list[str]:
         below = self._folder / checked_prefix(prefix)
         with _reached(prefix or "of the store"):
-            found = sorted(name for name in self._walk(below) if name > after)
-        return found[: min(limit, MAX_PAGE)]
+            return list(islice(self._walk(below, prefix, after), min(limit, MAX_PAGE)))
 
     def delete(self, name: str) -> bool:
         place = self._place(name)
@@ -79,12 +79,16 @@ class FolderStore:
     def _place(self, name: str) -> Path:
         return self._folder / f"{checked_name(name)}{_SUFFIX}"
 
-    def _walk(self, below: Path) -> Iterator[str]:
-        for folder, _, files in os.walk(below, onerror=_raise_unless_missing):
-            for file in files:
-                if file.endswith(_SUFFIX):
-                    path = Path(folder, file.removesuffix(_SUFFIX))
-                    yield path.relative_to(self._folder).as_posix()
+    def _walk(self, below: Path, prefix: str, after: str) -> Iterator[str]:
+        """The names in a folder behind `after`, in order; folders that end before it are not
+        opened."""
+        for place in _inside(below):
+            name = f"{prefix}{place}"
+            if not place.endswith("/"):
+                if name > after:
+                    yield name
+            elif name > after or after.startswith(name):
+                yield from self._walk(below / place, name, after)
 
     def _make_folder(self, folder: Path) -> None:
         """With every folder above it on the disk, too: a record in a lost folder is lost."""
@@ -104,10 +108,18 @@ def _reached(name: str) -> Iterator[None]:
         raise unavailable(name, error.strerror or type(error).__name__) from error
 
 
-def _raise_unless_missing(error: OSError) -> None:
-    """What cannot be listed may hold records: it must not look as if there were none."""
-    if not isinstance(error, FileNotFoundError):
-        raise error
+def _inside(folder: Path) -> list[str]:
+    """What is in a folder, in the order of names: folders end with a slash. One that cannot be
+    listed may hold records: it must not look as if there were none."""
+    try:
+        with os.scandir(folder) as found:
+            return sorted(
+                f"{item.name}/" if item.is_dir() else item.name.removesuffix(_SUFFIX)
+                for item in found
+                if item.is_dir() or item.name.endswith(_SUFFIX)
+            )
+    except FileNotFoundError:
+        return []
 
 
 def _write(path: Path, content: bytes) -> None:

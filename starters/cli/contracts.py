@@ -140,7 +140,7 @@ def statement(context: typer.Context, contract: Contract) -> None:
 
 
 @app.command()
-def audit(
+def close_out(
     context: typer.Context,
     contract: Contract,
     output: Annotated[
@@ -148,12 +148,12 @@ def audit(
         typer.Option("--output", "-o", metavar="FILE", help="Write it there, and show the checks."),
     ] = None,
 ) -> None:
-    """Print the contract's audit record as it is now, with Odoo's own figures, as JSON."""
+    """Print the contract's closing record as it would be now, with Odoo's own figures, as JSON."""
     session = session_of(context)
     from wiring import remotes  # late: Odoo's client comes with it
 
     with contextlib.closing(remotes.odoo(session.settings)) as odoo:
-        name, found = session.ask_contract(contract, lambda it: it.audit(odoo))
+        name, found = session.ask_contract(contract, lambda it: it.close_out(odoo))
     if output is None:
         print(found.text)
         return

@@ -27,6 +27,7 @@ class ExitCode(IntEnum):
     CONFIGURATION = 5
     DOES_NOT_REPLAY = 6
     OTHER_CONTENT = 7
+    NOT_WHOLE = 8
     DEFECT = 70
     NO_OUTPUT = 74
     CUT_SHORT = 75
@@ -41,6 +42,7 @@ EXIT_CODES: Mapping[ExitCode, str] = {
     ExitCode.CONFIGURATION: "configuration",
     ExitCode.DOES_NOT_REPLAY: "a worker that cannot replay open workflows",
     ExitCode.OTHER_CONTENT: "started before with other content",
+    ExitCode.NOT_WHOLE: "an audit record that is not whole",
     ExitCode.DEFECT: "a defect of c2c",
     ExitCode.NO_OUTPUT: "the output cannot be written",
     ExitCode.CUT_SHORT: "a worker that could not wait for its calls",

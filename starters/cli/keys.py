@@ -1,9 +1,10 @@
-"""`c2c keys`: the keys that Temporal's payloads are encrypted under."""
+"""`c2c keys`: the keys that Temporal's payloads are encrypted under, and those that sign."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,7 +21,7 @@ app = typer.Typer(no_args_is_help=True)
 
 @app.callback()
 def group() -> None:
-    """Keys of encryption: masters, and those of contracts."""
+    """Keys of encryption: masters, and those of contracts. Keys that sign decisions."""
 
 
 @app.command("list")
@@ -69,6 +70,30 @@ def new_master(context: typer.Context) -> None:
 
     made = make()
     session_of(context).show({"master": made}, made)
+
+
+@app.command("new-signing")
+def new_signing(
+    context: typer.Context,
+    private: Annotated[
+        Path, typer.Argument(help="A new file for the private key; only you may read it.")
+    ],
+    public: Annotated[
+        Path, typer.Argument(help="A JWK Set that the public key is added to; made if need be.")
+    ],
+) -> None:
+    """Make a key pair that signs decisions. A private key that is there is never overwritten."""
+    from gateways.identity.keys import new_pair  # late, as above
+    from starters.client.errors import Refused
+
+    try:
+        key_id = new_pair(private, public)
+    except FileExistsError:
+        raise Refused(f"{private} is there already: give the new key another name") from None
+    except OSError as error:
+        raise Refused(f"{error.filename or private} cannot be written: {error.strerror}") from None
+    words = f"Key {key_id}: {private} signs, {public} verifies."
+    session_of(context).show({"id": key_id, "private": private, "public": public}, words)
 
 
 @app.command()

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from contracts.problems import InvalidContract as InvalidContract
     from starters.client.approvals import Awaiting as Awaiting
     from starters.client.approvals import Outcome as Outcome
-    from starters.client.auditing import Audit as Audit
     from starters.client.c2c import C2C as C2C
     from starters.client.calls import Attempt as Attempt
     from starters.client.changing import ChangePreview as ChangePreview
+    from starters.client.closing import CloseOut as CloseOut
     from starters.client.contracts import ContractClient as ContractClient
     from starters.client.errors import NoAnswer as NoAnswer
     from starters.client.errors import NotFound as NotFound
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "contracts.problems": ("InvalidContract",),
     "starters.client.approvals": ("Awaiting", "Outcome"),
-    "starters.client.auditing": ("Audit",),
+    "starters.client.closing": ("CloseOut",),
     "starters.client.c2c": ("C2C",),
     "starters.client.calls": ("Attempt",),
     "starters.client.changing": ("ChangePreview",),

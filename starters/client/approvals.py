@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
 from temporalio.client import Client
 
 from contracts.approvals import ApprovalDecision, ApprovalKind, ApprovalRound, Decision
 from contracts.money import Money
-from starters.client import calls
-from starters.client.calls import Sign
+from contracts.views.cards import of_card
+from starters.client import calls, listing
+from starters.client.calls import Sign, Unreadable
 from starters.client.errors import NoAnswer, Refused
+from starters.client.names import CONTRACT_WORKFLOW, INVOICE_WORKFLOW
 from starters.client.protocol import DECIDE_APPROVAL, OPEN_APPROVALS, built
+from workflows.search_attributes import APPROVAL
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class Outcome:
     came in time; it may still be accepted."""
 
     workflow_id: str
-    before: ApprovalRound | None
+    before: ApprovalRound | None = None
     after: ApprovalRound | None = None
     problem: str = ""
     unanswered: bool = False
@@ -81,6 +85,75 @@ async def only_round(client: Client, workflow_id: str) -> ApprovalRound:
     return found[0]
 
 
+async def cards(
+    client: Client, where: str, limit: int, unreadable: Unreadable
+) -> tuple[list[Awaiting], bool]:
+    """The same as lists show it, of at most `limit` contracts and as many invoices, and whether
+    there are more: from their memos, so that no worker is needed. What cannot be read, as its key
+    was erased or is missing, goes to `unreadable`."""
+    kinds = (CONTRACT_WORKFLOW, INVOICE_WORKFLOW)
+    found = await asyncio.gather(*(listing.runs(client, kind, where, limit + 1) for kind in kinds))
+    shown = [item for runs in found for item in runs[:limit]]
+    items: list[Awaiting] = []
+    asked: list[str] = []
+    for run in shown:
+        try:
+            data = await run.memo_value(APPROVAL, None, type_hint=dict)
+            approval_round = of_card(data) if data else None
+        except Exception as error:
+            unreadable(run.id, error)
+            continue
+        if approval_round is not None:
+            items.append(Awaiting(run.id, approval_round))
+        elif data is not None:
+            asked.append(run.id)  # too large for a list
+    items += await calls.each(asked, lambda item: awaiting_in(client, item), unreadable)
+    return items, any(len(runs) > limit for runs in found)
+
+
+# --- decisions on many --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Ballot:
+    """A decision for one workflow; with the same `request_id` it counts once."""
+
+    workflow_id: str
+    decision: ApprovalDecision
+    request_id: str
+
+
+async def decide_all(
+    client: Client, ballots: Iterable[Ballot], *, sign: Sign | None = None
+) -> list[Outcome]:
+    """Send each of them; one that is refused or gives no answer does not stop the rest."""
+
+    async def one(ballot: Ballot) -> Outcome:
+        try:
+            after = await calls.update(
+                client,
+                ballot.workflow_id,
+                DECIDE_APPROVAL,
+                ballot.decision,
+                request_id=ballot.request_id,
+                sign=sign,
+            )
+        except calls.FAILURES as error:
+            unanswered = isinstance(error, NoAnswer)
+            return Outcome(ballot.workflow_id, problem=str(error), unanswered=unanswered)
+        return Outcome(ballot.workflow_id, after=after)
+
+    asked = list(ballots)
+    outcomes = await calls.at_once(map(one, asked))
+    if any(outcome.is_taken for outcome in outcomes):
+        # Workers are there and were busy, at a month end: now that the rest is through, once more.
+        late = [place for place, outcome in enumerate(outcomes) if outcome.unanswered]
+        again = await calls.at_once([one(asked[place]) for place in late])
+        for place, outcome in zip(late, again, strict=True):
+            outcomes[place] = outcome
+    return outcomes
+
+
 async def approve_all(
     client: Client,
     items: Iterable[Awaiting],
@@ -89,34 +162,21 @@ async def approve_all(
     comment: str = "",
     sign: Sign | None = None,
 ) -> list[Outcome]:
-    """Approve each of them; one that is refused or gives no answer does not stop the rest."""
-
-    async def one(item: Awaiting, request_id: str) -> Outcome:
-        before = item.approval_round
-        decision = decision_on(before, Decision.APPROVE, by, comment)
-        try:
-            after = await calls.update(
-                client,
-                item.workflow_id,
-                DECIDE_APPROVAL,
-                decision,
-                request_id=request_id,
-                sign=sign,
-            )
-        except calls.FAILURES as error:
-            unanswered = isinstance(error, NoAnswer)
-            return Outcome(item.workflow_id, before, problem=str(error), unanswered=unanswered)
-        return Outcome(item.workflow_id, before, after)
-
-    asked = [(item, str(uuid.uuid4())) for item in items]
-    outcomes = await calls.at_once([one(*each) for each in asked])
-    if any(outcome.is_taken for outcome in outcomes):
-        # Workers are there and were busy, at a month end: now that the rest is through, once more.
-        late = [place for place, outcome in enumerate(outcomes) if outcome.unanswered]
-        again = await calls.at_once([one(*asked[place]) for place in late])
-        for place, outcome in zip(late, again, strict=True):
-            outcomes[place] = outcome
-    return outcomes
+    """Approve each of them as it was read."""
+    seen = list(items)
+    ballots = [
+        Ballot(
+            item.workflow_id,
+            decision_on(item.approval_round, Decision.APPROVE, by, comment),
+            str(uuid.uuid4()),
+        )
+        for item in seen
+    ]
+    outcomes = await decide_all(client, ballots, sign=sign)
+    return [
+        replace(outcome, before=item.approval_round)
+        for item, outcome in zip(seen, outcomes, strict=True)
+    ]
 
 
 def decision_on(

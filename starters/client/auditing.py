@@ -1,47 +1,56 @@
-"""A contract's audit record as it would be now, and whether it would close: with Odoo's figures."""
+"""A contract's audit record, from the record store, with what running workflows know of its end."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from contracts import closeout
-from contracts.closeout import Check
-from contracts.contract.state import ContractState
-from contracts.odoo_totals import OrderTotals
-from starters.client.errors import Refused
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from contracts.audit.entries import Trail
+from contracts.audit.merkle import Head
+from contracts.identifiers import invoice_workflow_id
+from starters.client import calls, messages
+from starters.client.errors import NoAnswer, NotFound, Refused
+from starters.client.protocol import Query
 
 if TYPE_CHECKING:
-    from gateways.odoo import OdooClient
+    from gateways.audit.reading import ContractAudit, Reader
+
+_MOST_ASKED = 20
+"""Of a contract's invoices, those that are asked: the newest."""
+_UNKNOWN = (NotFound, NoAnswer, Refused, RPCError)
 
 
-@dataclass(frozen=True)
-class Audit:
-    """The record as JSON text, its SHA-256, and the close-out's checklist."""
-
-    text: str
-    sha256: str
-    checks: list[Check]
-
-    @property
-    def passes(self) -> bool:
-        return all(item.passes for item in self.checks)
+async def audit(client: Client, contract: str, reader: Reader, *, live: bool) -> ContractAudit:
+    """The record of a contract, by its workflow id, checked. Raises NotFound where there is
+    none."""
+    heads = await _heads(client, contract) if live else {}
+    found = await asyncio.to_thread(reader.contract, contract, heads)
+    if not found.chains:
+        raise NotFound(f"there is no audit record of {contract}")
+    return found
 
 
-async def audit(odoo: OdooClient, state: ContractState) -> Audit:
-    """Put the record together; nothing is written. Raises Refused for a contract without an order
-    in Odoo, GatewayError where Odoo does not answer."""
-    if state.contract is None or state.odoo.order_id is None:
-        raise Refused(f"{state.contract_id} has no order in Odoo: there is nothing to audit")
-    figures = await asyncio.to_thread(_figures, odoo, state, state.odoo.order_id)
-    settled = closeout.settlement(state)
-    text, sha256 = closeout.audit_record(settled, figures)
-    return Audit(text, sha256, closeout.checklist(settled, figures))
+async def _heads(client: Client, contract: str) -> dict[str, Head]:
+    """The ends that workflows know; none of those that Temporal has forgotten."""
+    state = await _state(client, contract, messages.CONTRACT)
+    if state is None:
+        return {}
+    ids = [invoice_workflow_id(contract, number) for number in sorted(state.invoices)]
+    newest = ids[-_MOST_ASKED:]
+    found = await asyncio.gather(*(_state(client, item, messages.INVOICE) for item in newest))
+    known = {item: _head(there.audit) for item, there in zip(newest, found, strict=True) if there}
+    return {contract: _head(state.audit), **known}
 
 
-def _figures(odoo: OdooClient, state: ContractState, order_id: int) -> OrderTotals:
-    # Late: Odoo's client comes with it, which nothing else here needs.
-    from activities.odoo.order_totals import order_totals
+async def _state(client: Client, workflow_id: str, query: Query[Any]) -> Any:
+    try:
+        return await calls.query(client, workflow_id, query)
+    except _UNKNOWN:
+        return None
 
-    return order_totals(odoo, order_id, state.odoo.order_line_ids)
+
+def _head(trail: Trail) -> Head:
+    return Head(seq=trail.seq, hash=trail.head)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from contracts.identifiers import is_invoice_workflow_id
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from contracts.contract.state import ContractStage
     from contracts.model import JsonObject
     from contracts.money import Money
-    from starters.client.approvals import Awaiting, Outcome
+    from starters.client.approvals import Awaiting, Ballot, Outcome
     from starters.client.calls import Sign, Unreadable
     from starters.client.contracts import ContractClient
     from starters.client.invoices import InvoiceClient
     from starters.client.listing import ContractRow
-    from starters.client.parked import ParkedSteps
+    from starters.client.parked import ParkedRow, ParkedSteps
     from starters.client.starting import Started
 
 _WAITS = f"ExecutionStatus = 'Running' AND {search_attributes.WAITING_ON.name}"
@@ -135,6 +135,16 @@ class C2C:
         )
         return ParkedSteps(found, more, events.count)
 
+    async def parked(
+        self, legal_entities: Sequence[str], *, limit: int = MAX_LISTED
+    ) -> Listed[ParkedRow]:
+        """What is parked in contracts and invoices of these legal entities, as lists show it: much
+        faster than `exceptions`, and without what may be decided."""
+        from starters.client import parked
+
+        where = listing.conditions(entities=legal_entities, also=_PARKED)
+        return await parked.rows(self.client, where, limit)
+
     # --- approvals ------------------------------------------------------------------------------
 
     async def approvals(
@@ -162,6 +172,23 @@ class C2C:
         )
         meant = [item for item in found if item.is_of(customer, up_to, kind)]
         return Listed(sorted(meant, key=approvals.by_age), more)
+
+    async def approval_cards(
+        self, *, legal_entities: Iterable[str], unreadable: Unreadable, limit: int = MAX_LISTED
+    ) -> Listed[Awaiting]:
+        """The same of these legal entities, fast and with no worker: the rounds are as lists show
+        them, without details, and a moment behind."""
+        from starters.client import approvals
+
+        where = listing.conditions(also=_MAY_AWAIT, entities=tuple(legal_entities))
+        found, more = await approvals.cards(self.client, where, limit, unreadable)
+        return Listed(sorted(found, key=approvals.by_age), more)
+
+    async def decide_all(self, ballots: Iterable[Ballot]) -> list[Outcome]:
+        """Send these decisions; one that is refused or gives no answer does not stop the rest."""
+        from starters.client import approvals
+
+        return await approvals.decide_all(self.client, ballots, sign=self.sign)
 
     async def approve_all(
         self, items: Iterable[Awaiting], *, by: str, comment: str = ""

@@ -21,6 +21,7 @@ from temporalio.client import (
 from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
+from contracts.actors import Sign as Sign
 from contracts.agenda import requests
 from starters.client.errors import NoAnswer, NotFound, Refused
 
@@ -32,10 +33,6 @@ M = TypeVar("M", bound=BaseModel)
 
 FAILURES = (Refused, NotFound, NoAnswer, RPCError)
 """What one workflow of many may answer with, and the others are asked all the same."""
-
-Sign = Callable[[str, str, BaseModel, str], str]
-"""Gives the signature of who sends a message: by the workflow's id, the name of the Update, the
-message and its request id. Raises Refused where they may not send it."""
 
 Unreadable = Callable[[str, Exception], None]
 """Receives the id of each workflow whose state a list could not get, and why."""

@@ -27,9 +27,10 @@ from starters.client.workflow import WorkflowClient
 
 if TYPE_CHECKING:
     from contracts.views.statement import Statement
+    from gateways.audit.reading import ContractAudit, Reader
     from gateways.odoo import OdooClient
-    from starters.client.auditing import Audit
     from starters.client.changing import ChangePreview
+    from starters.client.closing import CloseOut
 
 RECORDS_AT_ONCE = 2_000
 """How many usage records one message carries: well below what Temporal takes."""
@@ -71,15 +72,25 @@ class ContractClient(WorkflowClient[ContractState]):
             raise Refused(f"{state.contract_id} is not validated yet: there is nothing to state")
         return statement(state)
 
-    async def audit(self, odoo: OdooClient) -> Audit:
-        """Its audit record as it would be now, with Odoo's own figures; nothing is written.
+    async def close_out(self, odoo: OdooClient) -> CloseOut:
+        """Its closing record as it would be now, with Odoo's own figures; nothing is written.
 
         Refused for a contract without an order in Odoo. Raises GatewayError where Odoo does not
         answer.
         """
+        from starters.client import closing
+
+        return await closing.close_out(odoo, await self.state())
+
+    async def audit(self, reader: Reader, *, live: bool = True) -> ContractAudit:
+        """Its audit record with that of its invoices, checked; also of a contract that Temporal has
+        forgotten. With `live` the record is held against what running workflows know of its end.
+
+        Raises NotFound where there is none, and GatewayError where the store does not answer.
+        """
         from starters.client import auditing
 
-        return await auditing.audit(odoo, await self.state())
+        return await auditing.audit(self._client, self.workflow_id, reader, live=live)
 
     # --- the signature --------------------------------------------------------------------------
 

@@ -44,7 +44,7 @@ class Away(Exception):
 @dataclass(frozen=True)
 class EventRow:
     """An event as lists show it, a moment behind its workflow. `needs_person`: it is listed with
-    the exceptions."""
+    the exceptions. `legal_entity` is empty where it is not known yet whose it is."""
 
     id: str
     source: str
@@ -57,6 +57,7 @@ class EventRow:
     touched: tuple[str, ...]
     attempts: int
     needs_person: bool
+    legal_entity: str = ""
 
 
 async def receive(client: Client, event: InboundEvent, *, within_seconds: float) -> bool:
@@ -165,6 +166,7 @@ async def _row(item: WorkflowExecution) -> EventRow:
         touched=tuple(delivery.get("touched", ())),
         attempts=memo.get("attempts", 0),
         needs_person=memo.get("needs_person", False),
+        legal_entity=item.typed_search_attributes.get(search_attributes.LEGAL_ENTITY) or "",
     )
 
 

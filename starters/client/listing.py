@@ -53,21 +53,35 @@ class ContractRow:
     value: Money | None
     due: Money | None
     started_at: datetime
+    customer_key: str = ""
 
 
-def conditions(*, entity: str = "", waiting_on: str = "", also: str = "", **stages: str) -> str:
+def conditions(
+    *,
+    entity: str = "",
+    entities: Sequence[str] | None = None,
+    waiting_on: str = "",
+    also: str = "",
+    **stages: str,
+) -> str:
     """A visibility condition; what is empty does not narrow. Raises BadReference.
 
-    `stages` are named as their search attributes are; `also` is a condition of the caller's own.
+    `entities` are all legal entities that may be seen: without one nothing is found. `stages` are
+    named as their search attributes are; `also` is a condition of the caller's own.
     """
-    if entity and not KEY.match(entity):
-        raise BadReference(f"{entity!r} cannot be a legal entity")
+    for name in (entity, *(entities or ())):
+        if name and not KEY.match(name):
+            raise BadReference(f"{name!r} cannot be a legal entity")
     wanted = {**stages, search_attributes.WAITING_ON.name: waiting_on}
     for name, value in wanted.items():
         if value and not _WORD.match(value):
             raise BadReference(f"{name} is a word such as exception, not {value!r}")
     wanted[search_attributes.LEGAL_ENTITY.name] = entity
     terms = [f"{name} = '{value}'" for name, value in wanted.items() if value]
+    if entities is not None:
+        # No list takes an empty one; no legal entity has this name.
+        names = ", ".join(f"'{name}'" for name in entities) or "'*'"
+        terms.append(f"{search_attributes.LEGAL_ENTITY.name} IN ({names})")
     return " AND ".join([f"({also})", *terms] if also else terms)
 
 
@@ -75,7 +89,7 @@ async def contract_rows(
     client: Client, *, where: str = "", limit: int = MAX_LISTED
 ) -> list[ContractRow]:
     """The contracts found, newest first; `where` is a visibility condition."""
-    found = await _runs(client, CONTRACT_WORKFLOW, where, limit)
+    found = await runs(client, CONTRACT_WORKFLOW, where, limit)
     due = await _amounts_due(client, found)
     return [await contract_row(item, due.get(item.id, 0.0)) for item in found]
 
@@ -84,22 +98,68 @@ async def workflow_ids(client: Client, where: str, limit: int) -> tuple[list[str
     """Ids of the contracts and the invoices that fulfil a visibility condition, at most `limit` of
     each, the newest; and whether there are more."""
     kinds = (CONTRACT_WORKFLOW, INVOICE_WORKFLOW)
-    found = [await _runs(client, kind, where, limit + 1) for kind in kinds]
-    ids = [item.id for runs in found for item in runs[:limit]]
-    return ids, any(len(runs) > limit for runs in found)
+    found = [await runs(client, kind, where, limit + 1) for kind in kinds]
+    ids = [item.id for some in found for item in some[:limit]]
+    return ids, any(len(some) > limit for some in found)
 
 
-async def _runs(
+async def runs(
     client: Client, workflow_type: str, where: str, limit: int
 ) -> list[WorkflowExecution]:
-    # Each run of a continued workflow is listed; the newest stands for all.
-    wanted = [f"WorkflowType = '{workflow_type}'", "ExecutionStatus != 'ContinuedAsNew'"]
-    query = " AND ".join([*wanted, where] if where else wanted)
+    """The newest run of each workflow that fulfils a visibility condition."""
+    query = _query(workflow_type, where)
     found: dict[str, WorkflowExecution] = {}
     async for item in client.list_workflows(query, limit=limit):
         # Visibility lags: between two runs both may be listed as the newest for a moment.
         found.setdefault(item.id, item)
     return list(found.values())
+
+
+@dataclass(frozen=True)
+class ContractPage:
+    """A page of contracts, and what the next one is asked with; empty on the last."""
+
+    rows: list[ContractRow]
+    following: bytes = b""
+
+
+async def contract_page(
+    client: Client, *, where: str = "", following: bytes = b"", size: int = 50
+) -> ContractPage:
+    """One page of contracts, newest first. `following` is what the page before gave."""
+    listed = client.list_workflows(
+        _query(CONTRACT_WORKFLOW, where), page_size=size, next_page_token=following or None
+    )
+    await listed.fetch_next_page()
+    # Visibility lags: between two runs both may be listed as the newest for a moment.
+    found = list({item.id: item for item in reversed(listed.current_page or [])}.values())[::-1]
+    due = await _amounts_due(client, found)
+    rows = [await contract_row(item, due.get(item.id, 0.0)) for item in found]
+    return ContractPage(rows, listed.next_page_token or b"")
+
+
+async def count_contracts(client: Client, where: str = "") -> int:
+    """How many contracts fulfil a visibility condition."""
+    return (await client.count_workflows(_query(CONTRACT_WORKFLOW, where))).count
+
+
+async def next_actions(client: Client, entity: str, contract_id: str) -> dict[str, datetime]:
+    """When something next happens by itself to the invoices of a contract, by workflow id."""
+    contract = search_attributes.CONTRACT_ID.name
+    where = f"{conditions(entity=entity)} AND {contract} = '{contract_id}'"
+    running = f"{where} AND ExecutionStatus = 'Running'"
+    found = {}
+    for item in await runs(client, INVOICE_WORKFLOW, running, MAX_LISTED):
+        at = item.typed_search_attributes.get(search_attributes.NEXT_ACTION_AT)
+        if at is not None:
+            found[item.id] = at
+    return found
+
+
+def _query(workflow_type: str, where: str) -> str:
+    # Each run of a continued workflow is listed; the newest stands for all.
+    wanted = [f"WorkflowType = '{workflow_type}'", "ExecutionStatus != 'ContinuedAsNew'"]
+    return " AND ".join([*wanted, where] if where else wanted)
 
 
 async def _amounts_due(client: Client, contracts: Sequence[WorkflowExecution]) -> dict[str, float]:
@@ -138,6 +198,7 @@ async def contract_row(item: WorkflowExecution, due: float) -> ContractRow:
         value=_money(item, known.get(search_attributes.CONTRACT_VALUE)),
         due=_money(item, due),
         started_at=item.start_time,
+        customer_key=_text(item, search_attributes.CUSTOMER),
     )
 
 

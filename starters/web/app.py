@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from temporalio.client import Client
@@ -22,10 +22,14 @@ from gateways.webhooks.schemes import NotVerified, SignedRequest
 from starters.client.events import Away, receive
 from starters.web import codec as codec_routes
 from starters.web.codec import CodecServer
-from starters.web.limits import RateLimit, read_body
+from starters.web.limits import BodyLimit, RateLimit, read_body
 from starters.web.middleware import Around
+from starters.web.pages import errors
+from starters.web.pages.modules import add_pages
+from starters.web.pages.workbench import Workbench
 from starters.web.problems import HttpProblem, add_handlers, documented
 from starters.web.senders import Sender
+from starters.web.visitors import Visits
 from wiring.settings import WebSettings
 
 RETRY_AFTER_SECONDS = 30
@@ -61,9 +65,12 @@ def application(
     connect: Callable[[], Any],
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     codec: CodecServer | None = None,
+    workbench: Workbench | None = None,
+    visits: Visits | None = None,
+    login: APIRouter | None = None,
 ) -> FastAPI:
     """The gateway; `connect` is a coroutine function that gives the client of Temporal. Without
-    encryption there is no codec server."""
+    encryption there is no codec server; without `visits`, who say who asks, there are no pages."""
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -80,8 +87,18 @@ def application(
         responses=documented(500),
     )
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    app.add_middleware(
+        BodyLimit, max_bytes=settings.max_body_bytes, read_elsewhere=("/webhooks/", "/codec/")
+    )
     app.add_middleware(Around, tls=settings.tls_in_front)
-    add_handlers(app)
+    if workbench is not None and visits is not None:
+        app.state.visits = visits
+        add_handlers(app, errors.shown)
+        add_pages(app, workbench)
+        if login is not None:
+            app.include_router(login)
+    else:
+        add_handlers(app)
     door = Door(settings, senders, now)
     if codec is not None:
         app.include_router(codec_routes.router(codec, settings.requests_per_minute))

@@ -15,13 +15,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request, Response
 from google.protobuf import json_format
 from temporalio.api.common.v1 import Payload, Payloads
 
-from contracts.addresses import is_loopback
 from contracts.identifiers import contract_scope
 from gateways.encryption.keys import SHARED
 from gateways.encryption.settings import CodecSettings
@@ -30,6 +28,7 @@ from gateways.record_store.protocol import RecordStore
 from gateways.secrets import Secret
 from starters.web.limits import RateLimit, read_body
 from starters.web.problems import HttpProblem, documented
+from starters.web.this_machine import comes_from_here, is_local
 from wiring.codec import SealingCodec
 from wiring.sealed import key_ids
 from wiring.settings import WebSettings
@@ -40,8 +39,6 @@ MAX_PAYLOADS = 1_000
 _CONTRACT_HEADER = "x-contract"
 _ALLOWED_HEADERS = "Authorization, Authorization-Extras, Content-Type, X-Namespace, X-Contract"
 _THIS_MACHINE = "this machine"
-_OF_PROXIES = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
-"""Headers of a proxy in front, stated or not: behind it everybody asks from this machine."""
 _BODY = {
     "requestBody": {
         "required": True,
@@ -83,10 +80,7 @@ class CodecServer:
             raise HttpProblem(403, "this page may not ask", why="origin is not configured")
         if self.tokens:
             return self._owner(request.headers.get("authorization", ""))
-        client = request.client.host if request.client else ""
-        # The host, too: a name of somebody else's may lead a browser to this machine.
-        is_here = is_loopback(client) and is_loopback(_host(request))
-        if not (self.is_local and is_here) or any(name in request.headers for name in _OF_PROXIES):
+        if not (self.is_local and comes_from_here(request)):
             raise HttpProblem(
                 403, "without encryption.codec.tokens only this machine may ask", why="no token"
             )
@@ -147,7 +141,7 @@ def server(
         records=records,
         origins=frozenset(settings.origins),
         tokens={name: item.secret for name, item in settings.tokens.items()},
-        is_local=is_loopback(web.host) and not web.tls_in_front and not web.proxies,
+        is_local=is_local(web),
     )
 
 
@@ -233,8 +227,3 @@ def _cors(request: Request, served: CodecServer) -> dict[str, str]:
         "Access-Control-Allow-Credentials": "true",
         "Vary": "Origin",
     }
-
-
-def _host(request: Request) -> str:
-    """The host that the request names, without its port."""
-    return urlsplit(f"//{request.headers.get('host', '')}").hostname or ""

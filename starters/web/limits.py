@@ -8,7 +8,9 @@ import time
 from limits import RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from starters.web.problems import HttpProblem
 
@@ -29,6 +31,38 @@ class RateLimit:
         window = await self._limiter.get_window_stats(self._item, sender, address)
         wait = max(1, round(window.reset_time - time.time()))
         raise HttpProblem(429, "too many requests", headers={"Retry-After": str(wait)})
+
+
+class BodyLimit:
+    """Bounds the bodies of all requests but those whose routes read them by `read_body`: it is
+    counted as it arrives, whoever reads it."""
+
+    def __init__(self, app: ASGIApp, *, max_bytes: int, read_elsewhere: tuple[str, ...]) -> None:
+        self._app, self._max_bytes, self._read_elsewhere = app, max_bytes, read_elsewhere
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].startswith(self._read_elsewhere):
+            await self._app(scope, receive, send)
+            return
+        size, is_whole = 0, False
+        ends = asyncio.get_running_loop().time() + BODY_SECONDS
+
+        async def receiving() -> Message:
+            nonlocal size, is_whole
+            if is_whole:  # What follows is that the client has gone.
+                return await receive()
+            try:
+                async with asyncio.timeout_at(ends):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408, headers={"Connection": "close"}) from None
+            size += len(message.get("body", b""))
+            is_whole = not message.get("more_body", False)
+            if size > self._max_bytes:
+                raise HTTPException(413, headers={"Connection": "close"})
+            return message
+
+        await self._app(scope, receiving, send)
 
 
 async def read_body(request: Request, max_bytes: int) -> bytes:

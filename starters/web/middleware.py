@@ -1,4 +1,4 @@
-"""Around every request: security headers, and one line in the log without a secret."""
+"""Around every request: security headers, cookies, and one line in the log without a secret."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TLS_HEADER = "max-age=63072000"
 
 
 class Around:
-    """Adds the headers, and logs what became of each request.
+    """Adds the headers and whatever cookies the request's state holds, and logs what became of it.
 
     A path is logged as its route's pattern, with the sender's name: addresses may hold secrets.
     """
@@ -50,6 +50,8 @@ class Around:
                 headers = MutableHeaders(scope=message)
                 for name, value in self._headers.items():
                     headers.setdefault(name, value)
+                for cookie in state.get("cookies", {}).values():
+                    headers.append("Set-Cookie", cookie)
             await send(message)
 
         try:

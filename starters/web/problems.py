@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
 
 from contracts.problems import Problem
 
@@ -67,21 +68,28 @@ def title_of(status: int) -> str:
         return "Invalid signature"
 
 
-def add_handlers(app: FastAPI) -> None:
-    """Answer whatever fails in the application with a problem document."""
+Shown = Callable[[Request, HttpProblem], Awaitable[Response]]
+
+
+async def as_document(_: Request, failed: HttpProblem) -> Response:
+    return response(failed)
+
+
+def add_handlers(app: FastAPI, shown: Shown = as_document) -> None:
+    """Answer whatever fails in the application: with a problem document, or as `shown` decides."""
 
     @app.exception_handler(HttpProblem)
-    async def known(request: Request, error: HttpProblem) -> JSONResponse:
+    async def known(request: Request, error: HttpProblem) -> Response:
         request.state.why = error.why
-        return response(error)
+        return await shown(request, error)
 
     @app.exception_handler(HTTPException)
-    async def http(request: Request, error: HTTPException) -> JSONResponse:
-        return response(HttpProblem(error.status_code, headers=error.headers))
+    async def http(request: Request, error: HTTPException) -> Response:
+        return await shown(request, HttpProblem(error.status_code, headers=error.headers))
 
     @app.exception_handler(RequestValidationError)
-    async def unreadable(request: Request, error: RequestValidationError) -> JSONResponse:
-        return response(HttpProblem(422, "the address cannot be read"))
+    async def unreadable(request: Request, error: RequestValidationError) -> Response:
+        return await shown(request, HttpProblem(422, "the address cannot be read"))
 
     @app.exception_handler(Exception)
     async def defect(request: Request, error: Exception) -> JSONResponse:

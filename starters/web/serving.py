@@ -5,17 +5,23 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+from collections.abc import Callable
 
 import uvicorn
 
 from contracts.addresses import is_loopback
+from starters.client.calls import Sign
 from starters.web import codec
 from starters.web.app import application
 from starters.web.codec import CodecServer
+from starters.web.login.wiring import signing_in
 from starters.web.middleware import LOGGER, JsonLines
+from starters.web.pages.workbench import Workbench
 from starters.web.senders import senders
+from starters.web.signing import Signing
+from starters.web.visitors import Visitor
 from wiring import client as temporal
-from wiring import encryption
+from wiring import encryption, identity
 from wiring.codec import SealingCodec
 from wiring.settings import ConfigurationError, Settings, WebSettings
 
@@ -31,8 +37,15 @@ async def serve(settings: Settings) -> None:
     """
     web = settings.web
     check_address(web)
+    login = signing_in(settings)
     app = application(
-        web, senders(settings), lambda: temporal.connect(lazy=True), codec=codec_server(settings)
+        web,
+        senders(settings),
+        lambda: temporal.connect(lazy=True),
+        codec=codec_server(settings),
+        workbench=Workbench.of(settings, signing=signing(settings)),
+        visits=login.identity,
+        login=login.routes,
     )
     _log_as_json()
     server = uvicorn.Server(
@@ -64,6 +77,14 @@ def codec_server(settings: Settings) -> CodecServer | None:
         return None
     keys, records = encryption.key_ring(settings), encryption.record_store(settings)
     return codec.server(SealingCodec(keys), records, settings.encryption.codec, settings.web)
+
+
+def signing(settings: Settings) -> Callable[[Visitor], Sign] | None:
+    """Gives what signs for a visitor; None without a key. Raises ConfigurationError where there
+    must be one, or it cannot be read."""
+    identity.check(settings.identity, temporal.address())
+    signer = identity.signer(settings.identity)
+    return Signing(signer).of if signer else None
 
 
 def check_address(web: WebSettings) -> None:

@@ -27,7 +27,8 @@ ENTITY = "entity"
 class Visitor:
     """Whoever is signed in: a person, or a system. `person` is the name that approval rules have,
     `name` the one that pages show; `roles` are by legal entity, or `EVERYWHERE`. `csrf` is the
-    token that forms must send; none for those who come with a token of their own."""
+    token that forms must send; none for those who come with a token of their own. `banner` is
+    what every page says of how they signed in, where it proves nothing."""
 
     issuer: str
     subject: str
@@ -36,6 +37,7 @@ class Visitor:
     roles: Mapping[str, frozenset[Role]]
     is_machine: bool = False
     csrf: str = ""
+    banner: str = ""
 
     def roles_in(self, entity: str) -> frozenset[Role]:
         """The roles for one legal entity."""

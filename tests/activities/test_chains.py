@@ -182,11 +182,11 @@ def test_it_closes_all_the_same_where_a_person_lets_it_and_repeats_nothing(
 ) -> None:
     made = firm.confirmed(single())
     request = CloseOutRequest(
-        settled=settlement(_state(made)), left=_left("audit", "archive_project")
+        settled=settlement(_state(made)), left=_left("closing_record", "archive_project")
     )
     closing.close_out(request)
     stands = firm.everything(made.contract)
-    assert [row["name"] for row in stands["files"]] == [f"{made.contract.contract_id}-audit.json"]
+    assert [row["name"] for row in stands["files"]] == [f"{made.contract.contract_id}-closing.json"]
     assert not stands["projects"][0]["active"]
     closing.close_out(request)
     assert firm.everything(made.contract) == stands
@@ -201,11 +201,11 @@ def test_a_step_that_fails_tells_what_is_left(
         raise BusinessRefusal("not_today", "Odoo does not take it")
 
     request = CloseOutRequest(
-        settled=settlement(_state(made)), left=_left("audit", "archive_project")
+        settled=settlement(_state(made)), left=_left("closing_record", "archive_project")
     )
     with monkeypatch.context() as patch:
         patch.setattr(closing_steps, "archive", refused)
         failure = failed(lambda: closing.close_out(request))
     assert (failure.step, failure.done) == ("archive_project", _left("archive_project"))
-    assert request.left == _left("audit", "archive_project")
+    assert request.left == _left("closing_record", "archive_project")
     assert len(firm.everything(made.contract)["files"]) == 1

@@ -8,7 +8,7 @@ from typing import NoReturn
 import pytest
 
 from activities import events
-from activities.events import RefreshRequest, SignatureRequest
+from activities.events import EventActivities, RefreshRequest, SignatureRequest
 from contracts.agenda.machine import BUSY
 from contracts.contract.messages import SignatureReported
 from contracts.events import EventOutcome
@@ -32,9 +32,12 @@ async def test_what_a_contract_has_no_time_for_just_now_is_told_again(
     )
     report = SignatureReported(system="docusign", envelope=envelope)
     contract = "contract/northwind/C-1"
+    deliveries = EventActivities()
     told = [
-        await events.report_signature(SignatureRequest(contract=contract, report=report, id="1")),
-        await events.refresh_contract(RefreshRequest(contract=contract, by="hubspot", id="1")),
+        await deliveries.report_signature(
+            SignatureRequest(contract=contract, report=report, id="1")
+        ),
+        await deliveries.refresh_contract(RefreshRequest(contract=contract, by="hubspot", id="1")),
     ]
     for item in told:
         assert item.delivery is not None

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from activities.odoo import milestones
-from activities.odoo.chatter import AuditRecord, Notification, attach_audit
+from activities.odoo.chatter import ClosingRecord, Notification, attach_closing_record
 from activities.odoo.milestones import MilestoneMark
 from activities.odoo.order_rows import changed_lines
 from activities.odoo.orders import DeliveredRequest, OrderChange
@@ -221,7 +221,7 @@ def test_a_change_that_does_not_come_to_the_fixed_price_is_refused(firm: Firm) -
     assert refusal.detail.value == "999.00 EUR"
 
 
-# --- suspension, notes, the audit record ------------------------------------------------------
+# --- suspension, notes, the closing record ------------------------------------------------------
 
 
 def test_work_stops_and_goes_on_visibly_in_the_project(firm: Firm) -> None:
@@ -277,13 +277,13 @@ def test_a_note_without_people_is_only_noted(firm: Firm) -> None:
     assert subjects.count("Change order 1") == 1
 
 
-def test_the_audit_record_is_attached_once(firm: Firm) -> None:
+def test_the_closing_record_is_attached_once(firm: Firm) -> None:
     made = firm.confirmed(single())
 
     def attach(content: str) -> None:
-        attach_audit(
+        attach_closing_record(
             firm.client,
-            AuditRecord(
+            ClosingRecord(
                 legal_entity=made.contract.legal_entity,
                 contract_id=made.contract.contract_id,
                 order_id=made.order,

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from activities.odoo import tasks
-from activities.odoo.chatter import AuditRecord, attach_audit
+from activities.odoo.chatter import ClosingRecord, attach_closing_record
 from activities.odoo.milestones import MilestoneMark
 from activities.odoo.orders import DeliveredRequest, OrderChange
 from activities.odoo.payments import PaymentRequest
@@ -294,19 +294,20 @@ def write_off(firm: Firm) -> None:
     assert firm.balance(invoice).written_off == eur("1.00")
 
 
-def audit_record(firm: Firm) -> None:
+def closing_record(firm: Firm) -> None:
     made = firm.confirmed(single())
-    record = AuditRecord(
+    record = ClosingRecord(
         legal_entity=made.contract.legal_entity,
         contract_id=made.contract.contract_id,
         order_id=made.order,
-        file_name="audit.json",
+        file_name="closing.json",
         content="{}",
         sha256="44",
         text="Closed",
     )
     _rounds(
-        lambda: attach_audit(firm.client, record), lambda: firm.everything(made.contract)["files"]
+        lambda: attach_closing_record(firm.client, record),
+        lambda: firm.everything(made.contract)["files"],
     )
 
 
@@ -342,7 +343,7 @@ WRITTEN_BY_US: dict[str, Owned] = {
     "draft_invoice.date": lambda firm: draft_invoice(firm, invoice_date="2026-02-01"),
     "credit_note.lines": credit_note_lines,
     "write_off": write_off,
-    "audit_record": audit_record,
+    "closing_record": closing_record,
     "invoice.number": issued_invoice,
     "invoice.due_on": issued_invoice,
     "invoice.balance": issued_invoice,

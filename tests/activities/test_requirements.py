@@ -24,9 +24,9 @@ from activities.odoo.analytics_invoices import OdooPostedInvoices, invoice_dates
 from activities.odoo.analytics_work import OdooWork
 from activities.odoo.burn import BurnReading, PortfolioRequest
 from activities.odoo.chatter import (
-    AuditRecord,
+    ClosingRecord,
     Notification,
-    attach_audit,
+    attach_closing_record,
     attach_signed,
     find_file,
 )
@@ -46,6 +46,7 @@ from activities.odoo.payouts import (
 )
 from activities.odoo.payroll import approved_time
 from activities.odoo.projects import ProjectArchive, ProjectStatusRequest, set_up_project
+from activities.odoo.questions import OdooQuestions
 from activities.odoo.requirements import BY_MODULE
 from activities.odoo.reversals import OdooReversals, ReversalRequest
 from activities.odoo.time_lines import OdooTimeLines
@@ -136,11 +137,19 @@ def _lines(module: str, model: str, *names: Iterable[str]) -> Iterator[str]:
 
 
 def _export(firm: Firm) -> None:
-    """What the analytics export reads, of all that the others have made."""
+    """What the analytics export, receivables and questions read, of all that the others have
+    made."""
     made = firm.confirmed(mixed())
     company, entity, day = made.company, made.contract.legal_entity, date(2099, 1, 1)
     posted = OdooPostedInvoices(firm.client, company, entity, day)
     pages = [item for page in posted.pages() for item in page]
+    assert [item for page in posted.pages(date(2000, 1, 1)) for item in page]
+    firm.create_milestones(made)
+    [last, *_] = firm.odoo.search_read("project.milestone", [], ["id"], order="id desc", limit=1)
+    firm.odoo.write("project.milestone", [last["id"]], {"deadline": date(2026, 1, 31)})
+    questions = OdooQuestions(firm.client, company, entity)
+    assert [item.due_on for item in questions.late_milestones(day)]
+    questions.unbilled_time(APPROVED_FIELD)
     posted.look_up_delays({item.payer for item in pages})
     invoice_dates(firm.client, {1}, day)
     work = OdooWork(firm.client, company, entity, day)
@@ -178,9 +187,9 @@ def _provision(firm: Firm) -> None:
             text="An approval is due",
         )
     )
-    attach_audit(
+    attach_closing_record(
         firm.client,
-        AuditRecord(
+        ClosingRecord(
             **keys, order_id=made.order, file_name="a.json", content="{}", sha256="0", text="Closed"
         ),
     )

@@ -168,14 +168,14 @@ def invoiced(world: World, workflow_id: str, currency: str = "EUR") -> Money:
     return Money(sum(amounts), currency)
 
 
-def audit_record(world: World, state: ContractState) -> dict[str, Any]:
-    """The audit record that is attached to the contract's order in Odoo."""
+def closing_record(world: World, state: ContractState) -> dict[str, Any]:
+    """The closing record that is attached to the contract's order in Odoo."""
     [row] = world.admin.search_read(
         "ir.attachment",
         [("res_model", "=", "sale.order"), ("res_id", "=", state.odoo.order_id)],
         ["name", "datas"],
     )
-    assert row["name"] == f"{state.contract_id}-audit.json"
+    assert row["name"] == f"{state.contract_id}-closing.json"
     record: dict[str, Any] = json.loads(base64.b64decode(row["datas"]))
     return record
 

@@ -1,5 +1,5 @@
 """What ends: completion, early termination, cancellation, expiry and renewal. Every ending leaves
-Odoo, the books and the audit record in agreement."""
+Odoo, the books and the closing record in agreement."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from tests.e2e.telling import (
     HELD,
     SAM,
     TRAINING,
-    audit_record,
     cared_for,
+    closing_record,
     hourly,
     invoiced,
     invoices,
@@ -72,9 +72,9 @@ async def collected(world: World, workflow_id: str) -> None:
 # --- completion -----------------------------------------------------------------------------
 
 
-async def test_close_out_is_a_checklist_and_leaves_an_audit_record(world: World) -> None:
+async def test_close_out_is_a_checklist_and_leaves_a_closing_record(world: World) -> None:
     """All milestones reached or cancelled, sum of invoices less credits = contract value as
-    amended, nothing open, audit record exported (Odoo chatter and a file), project archived."""
+    amended, nothing open, closing record exported (Odoo chatter and a file), project archived."""
     workflow_id = await world.active(single())
     await world.reach(workflow_id, "all")
     await world.issue(workflow_id, 1)
@@ -82,7 +82,7 @@ async def test_close_out_is_a_checklist_and_leaves_an_audit_record(world: World)
     state = await world.stage(workflow_id, ContractStage.CLOSED)
     assert state.ending is Ending.COMPLETED
     assert not project(world, state)["active"]
-    record = audit_record(world, state)
+    record = closing_record(world, state)
     assert record["ending"] == "completed"
     assert record["money"]["invoiced"] == record["money"]["value"] == "1000.00 EUR"
     assert record["odoo"]["total"] == "1000.00 EUR"
@@ -92,7 +92,7 @@ async def test_close_out_is_a_checklist_and_leaves_an_audit_record(world: World)
         [("model", "=", "sale.order"), ("res_id", "=", state.odoo.order_id)],
         ["subject", "body"],
     )
-    [closing] = [row for row in told if "audit.json" in str(row["subject"])]
+    [closing] = [row for row in told if "closing.json" in str(row["subject"])]
     assert "Invoiced 1000.00 EUR, credited 0.00 EUR" in closing["body"]
 
 
@@ -143,7 +143,7 @@ async def test_the_customer_ends_early_pays_the_fee_and_the_retainage_is_forfeit
     assert (state.ending, state.exceptions) == (Ending.TERMINATED, ())
     assert noted(state, "Retainage of 300.00 EUR is forfeited")
     assert invoiced(world, workflow_id) == eur("3200.00")
-    record = audit_record(world, state)
+    record = closing_record(world, state)
     assert record["ending"] == "terminated"
     assert record["money"]["value"] == "3200.00 EUR"
     assert [row["what"] for row in record["unbilled"]] == ["retainage"]

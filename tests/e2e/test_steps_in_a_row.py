@@ -14,7 +14,7 @@ from activities.odoo import closing, milestones, orders, projects, provisioning
 from contracts.contract.state import ContractStage, ContractState
 from contracts.parking import Action
 from starters.client import Refused
-from tests.e2e.telling import audit_record, order_lines, project
+from tests.e2e.telling import closing_record, order_lines, project
 from tests.world import World, contract_data, odoo_order, single
 
 SET_UP_PROJECT, CREATE_ORDER = projects.set_up_project, orders.create_order
@@ -139,7 +139,7 @@ async def settled(world: World) -> str:
 def closing_notes(world: World, state: ContractState) -> list[str]:
     about = [("model", "=", "sale.order"), ("res_id", "=", state.odoo.order_id)]
     rows = world.admin.search_read("mail.message", about, ["subject"])
-    return [row["subject"] for row in rows if "audit.json" in str(row["subject"])]
+    return [row["subject"] for row in rows if "closing.json" in str(row["subject"])]
 
 
 async def test_a_person_lets_a_contract_close_although_it_does_not_add_up(world: World) -> None:
@@ -157,7 +157,7 @@ async def test_a_person_lets_a_contract_close_although_it_does_not_add_up(world:
     assert closing_notes(world, before) == []
     await world.resolve(workflow_id, Action.SKIP, reason="agreed with the customer")
     state = await world.stage(workflow_id, ContractStage.CLOSED)
-    assert audit_record(world, state)["odoo"]["total"] == "2000.00 EUR"
+    assert closing_record(world, state)["odoo"]["total"] == "2000.00 EUR"
     assert not project(world, state)["active"]
 
 
@@ -184,17 +184,17 @@ async def test_a_project_that_cannot_be_archived_is_left_where_a_person_says_so(
         await world.resolve(workflow_id, Action.SKIP, reason=WHY)
         state = await world.stage(workflow_id, ContractStage.CLOSED)
     assert project(world, state)["active"]
-    assert audit_record(world, state)["ending"] == "completed"
+    assert closing_record(world, state)["ending"] == "completed"
 
 
 async def test_a_record_that_cannot_be_attached_is_left_out_where_a_person_says_so(
     world: World,
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        refusing(patch, closing, "attach_audit")
+        refusing(patch, closing, "attach_closing_record")
         workflow_id = await settled(world)
         parked = await world.parked(workflow_id)
-        assert (parked.step, parked.allowed) == ("audit", (Action.RETRY, Action.SKIP))
+        assert (parked.step, parked.allowed) == ("closing_record", (Action.RETRY, Action.SKIP))
         with pytest.raises(Refused, match="skip needs a reason"):
             await world.resolve(workflow_id, Action.SKIP)
         await world.resolve(workflow_id, Action.SKIP, reason=WHY)

@@ -58,6 +58,8 @@ def test_the_wheel_holds_the_product_and_the_sandbox_and_nothing_else(wheel: Pat
     assert {name for name in top_level if not name.endswith(".dist-info")} == SHIPPED
     assert SHIPPED & {"faultlab", "benchmarks", "tests"} == set()
     data = {"sandbox/c2c.toml", "sandbox/odoo/schema.json", "sandbox/odoo/countries.json"}
+    pages = "starters/web/pages"
+    data |= {f"{pages}/templates/layout.html", f"{pages}/static/c2c.css", f"{pages}/static/htmx.js"}
     assert data <= set(names)
 
 

@@ -28,6 +28,7 @@ LEFT_OUT = frozenset(
         "has_parked",
         "clock",
         "answers",
+        "audit",
     }
 )
 """Fields that people see and no rule asks for; the clock counts once, for the whole world."""

@@ -203,8 +203,8 @@ def _refusals(action: Action) -> Iterator[Failed]:
     for code in _REFUSED.get(action.kind, ("not_today",)):
         yield odoo.refused(code)
     if action.kind == endings.CLOSE_OUT:
-        facts = {"steps": ["audit", "archive_project"]}
-        yield odoo.refused("audit_refused", part="audit", facts=facts)
+        facts = {"steps": ["closing_record", "archive_project"]}
+        yield odoo.refused("closing_record_refused", part="closing_record", facts=facts)
 
 
 def _provisioned_in_part(world: World, name: str, who: int, action: Action) -> Iterator[Move]:

@@ -73,6 +73,7 @@ from tests.explore.examples import AMPLE, SMALL, large, small
 from tests.explore.messages import Sent, everything
 from tests.explore.moves import Answer, Kill, Move, Renewal, Rings
 from tests.explore.world import CONTRACT, Mail, World, performed, refusal, told, wake_of
+from tests.recorded import written
 from workflows.contract import ContractWorkflow
 from workflows.invoice import InvoiceWorkflow
 
@@ -242,6 +243,7 @@ class Run:
         for command in commands:
             self._note(command, now)
         self.tape.append((activation, _as_bytes(commands)))
+        self.record(now)
         return commands
 
     def _note(self, command: WorkflowCommand, now: datetime) -> None:
@@ -254,6 +256,17 @@ class Run:
             self.is_over = True
         elif _name_of(command):
             self._begun.append(command)
+
+    def record(self, now: datetime) -> None:
+        """What it begins to write of its audit record is written at once, as in the world."""
+        while found := [item for item in self._begun if _name_of(item) == "write_entries"]:
+            [command] = found
+            self._begun.remove(command)
+            job = WorkflowActivationJob()
+            job.resolve_activity.seq = command.schedule_activity.seq
+            answer = _CONVERTER.to_payload(written(self.state).value)
+            job.resolve_activity.result.completed.result.CopyFrom(answer)
+            self.activate(now, job)
 
     def matched(self, actions: Mapping[str, Action], names: Mapping[str, str]) -> None:
         """Find the commands by which new acts were begun."""

@@ -611,9 +611,9 @@ def test_a_suspended_project_says_so(odoo: OdooClient) -> None:
     assert status() == "on_track"
 
 
-def test_an_audit_record_is_attached_once_and_noted(odoo: OdooClient) -> None:
+def test_a_closing_record_is_attached_once_and_noted(odoo: OdooClient) -> None:
     made = engagement(odoo, "BUILD")
-    row: JsonObject = {"id": xid("audit"), "name": "audit.json", "mimetype": "application/json"}
+    row: JsonObject = {"id": xid("closing"), "name": "closing.json", "mimetype": "application/json"}
     row |= {"res_model": "sale.order", "res_id": made.order}
     first = row | {"datas": base64.b64encode(b'{"a": 1}').decode()}
     [attachment] = odoo.load("ir.attachment", [first], create_once=True)

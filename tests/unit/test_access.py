@@ -12,10 +12,10 @@ from contracts.parking import Action, Responsible, StepException
 from starters.client import bank, messages
 from starters.client.protocol import Update
 
-V, P, F, C, O, A = Role  # noqa: E741
+V, P, F, C, O, A, S = Role  # noqa: E741
 MAY = {
     Permission.READ: {V, P, F, C, O, A},
-    Permission.REPORT: {P},
+    Permission.REPORT: {P, S},
     Permission.CHANGE: {P},
     Permission.DECIDE: {P, F, C},
     Permission.COLLECT: {F, C},

@@ -42,7 +42,9 @@ NOT_SHIPPED = {"faultlab", "benchmarks", "tests"}
 
 def modules(package: str) -> list[Path]:
     place = ROOT / package
-    return [place] if place.suffix else sorted(place.rglob("*.py"))
+    if place.suffix:
+        return [place]
+    return sorted(path for path in place.rglob("*.py") if "node_modules" not in path.parts)
 
 
 def statements(tree: ast.AST) -> Iterator[ast.AST]:

@@ -1,4 +1,4 @@
-"""`c2c contract` for changes, holds, credits and ends, its statement and audit, and `c2c usage`."""
+"""`c2c contract` for changes, holds, credits and ends, its statement, close-out; `c2c usage`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from contracts.handover import Burn, ServiceBurn
 from contracts.money import Money
 from starters.cli import session
 from starters.cli.errors import ExitCode
-from starters.client import Audit, Refused, auditing, changing, contracts
+from starters.client import CloseOut, Refused, changing, closing, contracts
 from tests.unit import examples
 from tests.unit.command import CONTRACT, Calls, Invoke
 from tests.unit.engagements import active, example, managed, mixed
@@ -407,7 +407,7 @@ def test_statement(calls: Calls, c2c: Invoke) -> None:
     assert c2c(*line).exit_code == ExitCode.REFUSED
 
 
-# --- the audit record ---------------------------------------------------------------------------
+# --- the closing record -------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -425,39 +425,39 @@ def audited(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> Calls:
     monkeypatch.setattr("wiring.settings.load_settings", lambda: object())
     monkeypatch.setattr(remotes, "odoo", lambda _settings: Odoo())
     calls.answer("contract", mixed())
-    calls.answer("audit", Audit('{"contract": 1}', "ab" * 32, checks), auditing)
+    calls.answer("close_out", CloseOut('{"contract": 1}', "ab" * 32, checks), closing)
     return calls
 
 
-def test_audit_prints_the_record_itself(audited: Calls, c2c: Invoke) -> None:
-    assert c2c("contract", "audit", REF).stdout == '{"contract": 1}\n'
+def test_close_out_prints_the_record_itself(audited: Calls, c2c: Invoke) -> None:
+    assert c2c("contract", "close-out", REF).stdout == '{"contract": 1}\n'
     assert audited.last[0] == "close"
 
 
-def test_audit_writes_a_file_and_shows_the_checks(
+def test_close_out_writes_a_file_and_shows_the_checks(
     audited: Calls, c2c: Invoke, tmp_path: Path
 ) -> None:
-    file = tmp_path / "audit.json"
-    result = c2c("contract", "audit", REF, "-o", str(file))
+    file = tmp_path / "closing.json"
+    result = c2c("contract", "close-out", REF, "-o", str(file))
     assert result.exit_code == 0, result.output
     assert json.loads(file.read_text()) == {"contract": 1}
     assert "INV/1 has 5.00 EUR open" in result.stdout
     assert "ab" * 32 in result.stdout
-    document = json.loads(c2c("contract", "audit", REF, "-o", str(file), "--json").stdout)
+    document = json.loads(c2c("contract", "close-out", REF, "-o", str(file), "--json").stdout)
     assert document["passes"] is False
-    result = c2c("contract", "audit", REF, "-o", str(tmp_path / "no" / "file"))
+    result = c2c("contract", "close-out", REF, "-o", str(tmp_path / "no" / "file"))
     assert result.exit_code == ExitCode.USAGE
     assert "cannot be written" in result.stderr
 
 
-def test_audit_needs_the_configuration(calls: Calls, c2c: Invoke) -> None:
+def test_close_out_needs_the_configuration(calls: Calls, c2c: Invoke) -> None:
     calls.answer("contract", mixed())
-    assert c2c("contract", "audit", REF).exit_code == ExitCode.CONFIGURATION
+    assert c2c("contract", "close-out", REF).exit_code == ExitCode.CONFIGURATION
 
 
-async def test_there_is_nothing_to_audit_without_an_order() -> None:
+async def test_there_is_nothing_to_close_without_an_order() -> None:
     with pytest.raises(Refused, match="no order in Odoo"):
-        await auditing.audit(object(), examples.contract_state())  # type: ignore[arg-type]
+        await closing.close_out(object(), examples.contract_state())  # type: ignore[arg-type]
 
 
 class Books:
@@ -477,10 +477,10 @@ class Books:
         return []
 
 
-async def test_the_audit_compares_with_odoos_own_figures() -> None:
+async def test_the_close_out_compares_with_odoos_own_figures() -> None:
     state = mixed()
     state = state.replace(odoo=state.odoo.model_copy(update={"project_id": 7}))
-    found = await auditing.audit(Books(), state)  # type: ignore[arg-type]
+    found = await closing.close_out(Books(), state)  # type: ignore[arg-type]
     record = json.loads(found.text)
     assert record["odoo"]["total"] == "40000.00 EUR"
     assert len(record["invoices"]) == len(mixed().invoices)

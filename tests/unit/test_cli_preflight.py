@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from activities.odoo.requirements import NEEDS
+from contracts.figures import FiguresRequest
 from contracts.problems import Problem
 from contracts.sweeps import ConnectorSweep
 from gateways.connectors import Group
@@ -21,6 +22,7 @@ from starters import preflight, schedules
 from starters.findings import Finding, Verdict
 from wiring.settings import Settings, load_settings
 from workflows.burn_sweep import BurnSweepWorkflow
+from workflows.figures import FiguresWorkflow
 from workflows.sweeps import CrmSweepWorkflow, OdooSweepWorkflow
 from workflows.timesheet_sweep import TimesheetSweepWorkflow
 
@@ -290,9 +292,16 @@ def test_sweeps_follow_the_configuration(settings: Settings) -> None:
     assert [item.id for item in schedules.sweeps(settings)] == [
         "c2c-odoo-sweep",
         "c2c-burn-sweep",
+        *(f"c2c-figures-{name}" for name in settings.entities),
     ]
     crm = {"odoo-crm": OPPORTUNITIES, "emea": PORTAL, "uk": {**PORTAL, "legal_entity": UK}}
     found = schedules.sweeps(load_settings(crm=crm))
+    figures = [item for item in found if item.workflow == FiguresWorkflow.__name__]
+    assert [item.argument for item in figures] == [
+        FiguresRequest(legal_entity=name, time_zone=entity.time_zone)
+        for name, entity in load_settings(crm=crm).entities.items()
+    ]
+    found = [item for item in found if item not in figures]
     assert [(item.id, item.workflow) for item in found] == [
         ("c2c-odoo-sweep", OdooSweepWorkflow.__name__),
         ("c2c-burn-sweep", BurnSweepWorkflow.__name__),
@@ -315,7 +324,7 @@ def test_sweeps_follow_the_configuration(settings: Settings) -> None:
 def test_each_sweep_that_an_outage_kept_from_starting_is_made_up_for(settings: Settings) -> None:
     """The last time that was missed lies within its interval. One that is soon due again ends by
     itself; a daily one waits for a remote that is away for hours."""
-    odoo, burn = schedules.sweeps(settings)
+    odoo, burn, *_ = schedules.sweeps(settings)
     assert (odoo.every, odoo.catch_up) == (timedelta(minutes=1), timedelta(minutes=1))
     assert (burn.every, burn.catch_up) == (timedelta(days=1), timedelta(days=1))
     assert (odoo.ends_within, burn.ends_within) == (timedelta(minutes=30), timedelta(days=1))

@@ -306,7 +306,9 @@ def test_the_page_names_every_field_of_a_plan_and_no_other() -> None:
 
 
 def test_the_page_names_every_field_of_a_change_order_and_no_other() -> None:
-    assert sorted(documented("Change orders")) == sorted(ChangeOrder.model_fields)
+    # Who has signed it is added on the way.
+    written = ChangeOrder.model_fields.keys() - {"actor"}
+    assert sorted(documented("Change orders")) == sorted(written)
 
 
 @pytest.mark.parametrize("place", ["title", "customer.name", "milestones.0.name", "requested_by"])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from activities import events
-from activities.events import UpdateRequest, update_contract
+from activities.events import EventActivities, UpdateRequest
 from contracts.events import ContractUpdate, Delivery, EventOutcome, ForContract
 
 TASK = ForContract(
@@ -37,7 +37,7 @@ async def test_what_a_contract_refuses_is_sent_once_more_before_it_counts(
     asked: list[str] = []
     left = list(stages)
 
-    async def update(contract: str, name: str, message: Any, update_id: str, result: Any) -> None:
+    async def update(sent: Any, update_id: str, result: Any) -> None:
         asked.append(update_id)
         if len(asked) <= refusals:
             raise events._Refused("there is no milestone m1")
@@ -47,5 +47,7 @@ async def test_what_a_contract_refuses_is_sent_once_more_before_it_counts(
 
     monkeypatch.setattr(events, "_update", update)
     monkeypatch.setattr(events, "_refusal", refusal)
-    found = await update_contract(UpdateRequest(task=TASK, id="e/1"))
+    found = await EventActivities().update_contract(
+        UpdateRequest(task=TASK, sender="events", id="e/1")
+    )
     assert (found.outcome, asked, left) == (outcome, sent, [])

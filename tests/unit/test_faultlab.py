@@ -63,7 +63,7 @@ def evidence(*moves: Move, **more: Any) -> Evidence:
         "orders": {WORKFLOW: 1},
         "projects": {"Roll-out (scenario-1)": 1},
         "customers": {customer_name(1): 1},
-        "audits": {"scenario-1-audit.json": 1},
+        "closings": {"scenario-1-closing.json": 1},
         "payments": {},
     }
     return Evidence(moves=by_origin, **(values | more))
@@ -107,7 +107,7 @@ def test_one_of_each_is_right() -> None:
         ("customers", {customer_name(1): 2}),
         ("orders", {WORKFLOW: 2}),
         ("projects", {"Roll-out (scenario-1)": 2}),
-        ("audits", {"scenario-1-audit.json": 2}),
+        ("closings", {"scenario-1-closing.json": 2}),
         ("documents", {"Roll-out (scenario-1)": 2}),
         ("handovers", {"Roll-out (scenario-1)": 2}),
     ],

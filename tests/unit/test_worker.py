@@ -31,6 +31,7 @@ def test_only_odoos_queues_get_the_many_activities_that_share_calls() -> None:
         "timesheets": 5,
         "payments": 20,
         "bank": 5,
+        "records": 20,
         "odoo-master": 100,
         "odoo-finance": 100,
         "odoo-mail": 50,

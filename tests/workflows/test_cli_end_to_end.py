@@ -335,9 +335,9 @@ async def test_what_changes_on_the_way(c2c: Cli, tmp_path: Path) -> None:
     await c2c(*end, (today - timedelta(days=1)).isoformat(), code=ExitCode.REFUSED)
     await c2c(*end, today.isoformat(), "--agreed")
     assert f"Ends early on {today}" in await c2c("contract", "show", name)
-    file = tmp_path / "audit.json"
-    audit = await c2c.json("contract", "audit", name, "-o", str(file))
-    assert not audit["passes"]
+    file = tmp_path / "closing.json"
+    found = await c2c.json("contract", "close-out", name, "-o", str(file))
+    assert not found["passes"]
     assert json.loads(file.read_text())["odoo"]["total"] == "1500.00 EUR"
 
 

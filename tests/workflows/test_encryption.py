@@ -21,6 +21,7 @@ import uvicorn
 from temporalio.client import Client, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 
+from contracts.audit.anchors import AnchorDue
 from contracts.contract.state import ContractStage
 from contracts.invoice.state import InvoiceStage
 from contracts.model import JsonObject
@@ -39,13 +40,16 @@ from tests import sealed as sealing
 from tests.sealed import NAMESPACE, Sealed
 from tests.servers import SandboxServer
 from tests.webhooks import gateway_over
-from tests.world import World, single
+from tests.world import ANA, World, single, unique
+from wiring import audit
 from wiring.codec import SealingCodec
 from wiring.logs import FORMAT, Redacting
 from wiring.sealed import is_sealed
 from wiring.settings import Settings, WebSettings
 from workers import worker
 from workers.replays import replayed
+from workflows import task_queues
+from workflows.audit_anchor import AuditAnchorWorkflow
 
 MARK = "zyx"
 """Each marked text is this and what it stands for, so that a leak says which it is."""
@@ -229,6 +233,52 @@ async def test_a_history_that_began_in_clear_goes_on_and_replays(
 
     converter = (await sealed.another_client()).data_converter
     assert [item.failure async for item in replayed(histories(), converter)] == [""]
+
+
+# --- the audit record ---------------------------------------------------------------------------
+
+
+async def test_the_audit_record_is_sealed_whole_and_says_who_decided(
+    sealed: Sealed, world: World, closed: str
+) -> None:
+    reader = audit.reader(sealed.settings)
+    found = await world.c2c.contract(closed).audit(reader)
+    assert found.is_whole
+    contract, invoice = found.chains
+    assert (contract.of, invoice.of) == (closed, f"{closed}/invoice/1")
+    people = {item.entry.actor.person for item in invoice.entries if item.entry}
+    assert people >= {ANA, "zyxclerk@northwind.example"}
+    whats = [item.record.what for item in invoice.entries]
+    assert (whats[0], whats[-1]) == ("started", "ended")
+    assert {"approval_decision", "post_invoice", "deliver", "dispute_opened"} <= set(whats)
+    posted = next(item for item in invoice.entries if item.record.what == "post_invoice")
+    assert posted.record.remote_id.startswith("account.move ")
+    stored = b"".join(file.read_bytes() for file in sealed.records.rglob("*.record")).lower()
+    # Whole words: what is sealed is Base64, in which any three letters come by chance.
+    for word in ("zyxclerk", "zyxname", "zyxdispute", "zyxresolved", "zyxamended", ANA):
+        assert word.encode() not in stored
+    # A closed contract is read from the store alone.
+    assert (await world.c2c.contract(closed).audit(reader, live=False)).chains == found.chains
+
+
+async def test_an_anchor_is_made_and_noted_in_odoo(
+    sealed: Sealed, world: World, closed: str
+) -> None:
+    anchored = await world.client.execute_workflow(
+        AuditAnchorWorkflow.run,
+        AnchorDue(legal_entity="northwind", time_zone="Europe/Brussels"),
+        id=unique("anchor"),
+        task_queue=task_queues.CONTRACTS,
+    )
+    assert (anchored.number, anchored.broken) == (1, ())
+    notes = world.admin.search_read(
+        "mail.message",
+        [("model", "=", "res.partner"), ("subject", "like", "Audit anchor")],
+        ["subject"],
+    )
+    assert [row["subject"] for row in notes] == [f"Audit anchor 1: {anchored.root}"]
+    found = await world.c2c.contract(closed).audit(audit.reader(sealed.settings))
+    assert (found.anchors, found.problems, found.is_whole) == (1, (), True)
 
 
 # --- the codec server and Temporal's own command ------------------------------------------------

@@ -21,6 +21,8 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, Worker
 
 with workflow.unsafe.imports_passed_through():
     from activities.failures import BusinessRefusal, FailureInterceptor
+    from activities.proofs import Proofs
+    from contracts.actors import NOBODY_SIGNS
     from contracts.agenda.actions import Action, Event, SignalReceived
     from contracts.parking import Action as Choice
     from contracts.parking import Resolution, StepException
@@ -31,6 +33,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.shell import Core, Shell
 
 ROOT = Path(__file__).parents[2]
+VERIFIES = Proofs(NOBODY_SIGNS).verify_signatures
 
 
 @activity.defn
@@ -109,6 +112,7 @@ async def client(server: WorkflowEnvironment) -> AsyncIterator[Client]:
             server.client,
             task_queue=task_queues.CONTRACTS,
             workflows=[ToyWorkflow],
+            activities=[VERIFIES],
             # Outside the sandbox, which would load the modules anew, and unpatched.
             workflow_runner=UnsandboxedWorkflowRunner(),
         ),
@@ -260,7 +264,13 @@ async def test_a_workflow_task_takes_a_bounded_number_of_steps_and_loses_nothing
         await handle.signal("errand_added", Errand(name=f"e{number}"))
     await handle.signal("errand_added", Errand(name="last"))
     runner = UnsandboxedWorkflowRunner()
-    async with Worker(client, task_queue=queue, workflows=[ToyWorkflow], workflow_runner=runner):
+    async with Worker(
+        client,
+        task_queue=queue,
+        workflows=[ToyWorkflow],
+        activities=[VERIFIES],
+        workflow_runner=runner,
+    ):
         ended = await handle.result()
     assert sorted(ended.done) == sorted([*(f"e{number}" for number in range(count)), "last"])
     begun: Counter[int] = Counter(

@@ -12,6 +12,7 @@ from typing import Any, get_type_hints
 import pytest
 from temporalio import workflow
 
+from contracts.access import UPDATE_OF_SIGNAL
 from starters.client import ContractClient, InvoiceClient, messages
 from starters.client.protocol import Query, Update
 from starters.client.workflow import WorkflowClient
@@ -20,23 +21,6 @@ from workflows.invoice import InvoiceWorkflow
 
 SIDES = [(ContractWorkflow, ContractClient), (InvoiceWorkflow, InvoiceClient)]
 BOTH_SIDES = pytest.mark.parametrize(("side", "client"), SIDES, ids=["contract", "invoice"])
-
-SIGNAL_OF_UPDATE = {
-    "milestone_reached": "reach_milestone",
-    "usage_reported": "record_usage",
-    "cancel_requested": "request_cancel",
-    "burn_requested": "read_burn",
-    "payment_received": "record_payment",
-    "dispute_opened": "open_dispute",
-    "dispute_resolved": "resolve_dispute",
-    "payment_promised": "promise_payment",
-    "dunning_hold": "change_dunning_hold",
-    "write_off_asked": "ask_write_off",
-    "approval_decided": "decide_approval",
-    "exception_resolved": "resolve_exception",
-    "signature_reported": "report_signature",
-}
-"""Signals that carry the message of an Update: the client sends the Update, which is answered."""
 
 BETWEEN_WORKFLOWS = {
     "milestone_reached_in_odoo",
@@ -47,6 +31,7 @@ BETWEEN_WORKFLOWS = {
     "balance_changed",
     "payment_reported",
     "credit_applied",
+    "contract_dunning_hold",
     "contract_renewed",
     "renew_run",
 }
@@ -125,13 +110,14 @@ def test_a_client_sends_nothing_that_its_workflow_does_not_take(side: type, clie
 
 
 def test_every_signal_carries_the_message_of_an_update_or_is_between_workflows() -> None:
+    """The client sends the Update, which is answered."""
     signals = {name for side, _ in SIDES for name in definition(side).signals} - {None}
-    assert signals == SIGNAL_OF_UPDATE.keys() | BETWEEN_WORKFLOWS
+    assert signals == UPDATE_OF_SIGNAL.keys() | BETWEEN_WORKFLOWS
 
 
 @BOTH_SIDES
 def test_a_signal_takes_what_its_update_takes(side: type, client: type) -> None:
-    for signal, update in SIGNAL_OF_UPDATE.items():
+    for signal, update in UPDATE_OF_SIGNAL.items():
         if signal in definition(side).signals:
             hints = get_type_hints(inspect.unwrap(getattr(side, signal)))
             [taken] = [hint for name, hint in hints.items() if name != "return"]

@@ -26,6 +26,7 @@ from contracts.agenda.actions import (
 )
 from contracts.agenda.machine import Outcome
 from contracts.approvals import ApprovalDecision, Decision
+from contracts.audit.entries import Entry
 from contracts.billing import account
 from contracts.billing.account import Read, ReadKind
 from contracts.billing.expenses import Expense
@@ -64,6 +65,7 @@ from contracts.parking import Action as Choice
 from contracts.parking import Resolution, StepException
 from contracts.problems import InvalidContract
 from contracts.validation import validate
+from tests.recorded import at_once
 from tests.unit.examples import policy
 
 PIA, OLGA, SAM, ANA, BOB = (
@@ -161,6 +163,7 @@ class Played:
         self.acts: dict[str, Action] = {}
         self.requests: dict[str, Any] = {}
         self.begun: list[str] = []
+        self.recorded: tuple[Entry, ...] = ()
         self.held_back = set(held_back)
         self.fates: dict[str, list[Failed]] = {}
         self.crm: list[ContractStatus] = []
@@ -196,12 +199,21 @@ class Played:
             action = rules.AGENDA.next_action(self.state)
             self.seconds += time.process_time() - began
             if action is not None:
-                self._begin(action)
+                if not self._record(action):
+                    self._begin(action)
                 continue
             ready = next((k for k, a in self.acts.items() if a.kind not in self.held_back), None)
             if ready is None:
                 return
             self.finish(ready)
+
+    def _record(self, action: Action) -> bool:
+        recorded = at_once(rules.AGENDA, self.state, action, self.now)
+        if recorded is None:
+            return False
+        self.recorded += self.state.audit.pending
+        self.state = recorded
+        return True
 
     def _begin(self, action: Action) -> None:
         self.tell(Began(action))

@@ -60,7 +60,7 @@ def test_a_close_out_of_a_thousand_invoices_asks_with_a_fraction_of_the_state(
     request = CloseOutRequest(settled=settled, left=CloseOutLeft(steps=["close_out"]))
     assert len(request.model_dump_json()) < 250_000
     figures = OrderTotals(order_id=5, state="sale", total=settled.ordered)
-    text, _ = closeout.audit_record(settled, figures)
+    text, _ = closeout.closing_record(settled, figures)
     assert '"INV/1000"' in text
 
 

@@ -1,0 +1,1 @@
+"""The audit record in the record store: written, read, checked, anchored."""

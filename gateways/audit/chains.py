@@ -1,0 +1,202 @@
+"""Chains of records in a store: appended to, read, opened.
+
+What names people is sealed under the contract's key, where there are keys. Sealed twice, the same
+differs. So where a record is there already, it is opened, and compared with what was to be written:
+an attempt that comes again finds what an earlier one wrote, however far that came.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from contracts.audit import records
+from contracts.audit.entries import Entry, Written
+from contracts.audit.merkle import Head
+from contracts.audit.records import Record, Sealed, Verdict
+from contracts.identifiers import contract_scope
+from gateways import errors
+from gateways.encryption.keys import KeyRing
+from gateways.encryption.sealing import seal, unseal
+from gateways.errors import GatewayError
+from gateways.record_store.protocol import MAX_PAGE, RecordStore
+
+SYSTEM = "audit"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A record, and its entry; without one, `sealed` says why that cannot be read."""
+
+    record: Record
+    entry: Entry | None = None
+    sealed: str = ""
+
+
+class Chains:
+    """The chains of a record store. Without a `ring` nothing new is sealed, and nothing opened.
+
+    All raise GatewayError: `audit_differs`, and those of the store and of keys.
+    """
+
+    def __init__(self, store: RecordStore, ring: KeyRing | None, *, seals: bool = True) -> None:
+        self.store = store
+        self._ring, self._seals = ring, seals
+
+    # --- writing --------------------------------------------------------------------------------
+
+    def write(
+        self, of: str, seq: int, head: str, entries: Sequence[Entry], *, rejoins: bool = False
+    ) -> Written:
+        """Append entries behind the record of this number and hash; with `rejoins` behind the one
+        that is the last in the store. What was written before is found again.
+
+        Raises GatewayError `audit_differs` where the store has something else there.
+        """
+        left = list(entries)
+        if rejoins:
+            seq, head = self._end(of)
+            left = left[self._found_at_end(of, seq, entries) :]
+        for entry in left:
+            seq += 1
+            head = self._appended(of, seq, head, entry)
+        return Written(count=len(entries), seq=seq, head=head)
+
+    def _appended(self, of: str, seq: int, prev: str, entry: Entry) -> str:
+        """The hash of the record, written now or before."""
+        name = records.record_name(of, seq)
+        record = records.appended(of, seq, prev, entry, self._sealed(of, entry))
+        try:
+            self.store.create(name, record.content)
+        except GatewayError as error:
+            if error.code != "record_differs":
+                raise
+            there = self._read(of, seq)
+            if there is None or not self._is(there, of, seq, entry) or there.prev != prev:
+                raise _differs(of, seq) from None
+            return there.hash
+        return record.hash
+
+    def _is(self, record: Record, of: str, seq: int, entry: Entry) -> bool:
+        """Whether a record is that of an entry."""
+        is_whole = records.hash_of(record) == record.hash
+        return is_whole and (record.of, record.seq) == (of, seq) and self.opened(record) == entry
+
+    def _end(self, of: str) -> tuple[int, str]:
+        """The number and the hash of a chain's last record."""
+        *_, last = (0, *self._numbers(of))
+        record = self._read(of, last) if last else None
+        return last, record.hash if record else ""
+
+    def _found_at_end(self, of: str, last: int, entries: Sequence[Entry]) -> int:
+        """How many of the entries, from the first, an earlier attempt has written last."""
+        most = min(len(entries), last)
+        first = last - most + 1
+        there = [self._read(of, seq) for seq in range(first, last + 1)]
+        for count in range(most, 0, -1):
+            newest = there[most - count :]
+            pairs = zip(newest, entries[:count], range(last - count + 1, last + 1), strict=True)
+            if all(record and self._is(record, of, seq, entry) for record, entry, seq in pairs):
+                return count
+        return 0
+
+    def _sealed(self, of: str, entry: Entry) -> Sealed:
+        private = records.private_part(entry)
+        if self._ring is None or not self._seals:
+            return Sealed(private=private.decode())
+        key = self._ring.key_for(contract_scope(of))
+        algorithm, content = seal(key, private)
+        return Sealed(
+            private=base64.b64encode(content).decode(), key_id=key.id, algorithm=algorithm
+        )
+
+    # --- reading --------------------------------------------------------------------------------
+
+    def opened(self, record: Record) -> Entry:
+        """The entry of a record. Raises GatewayError where its key cannot be had."""
+        private = record.private.encode()
+        if record.key_id:
+            if self._ring is None:
+                text = f"Entry {record.seq} of {record.of} is sealed, and no master is configured."
+                raise errors.credentials(SYSTEM, "key_unavailable", text)
+            content = base64.b64decode(record.private)
+            private = unseal(self._ring.key(record.key_id), record.algorithm, content)
+        return records.entry_of(record, private)
+
+    def stored(self, of: str) -> Iterator[tuple[int, bytes | None]]:
+        """The records of a chain as they are stored, by their numbers."""
+        for seq in self._numbers(of):
+            yield seq, self.store.read(records.record_name(of, seq))
+
+    def entries(self, of: str) -> Iterator[Stored]:
+        """The entries of a chain, as far as they can be read."""
+        for seq, content in self.stored(of):
+            record = records.read(content or b"")
+            if record is not None:
+                yield self._shown(record)
+            else:
+                unreadable = Record(seq=seq, of=of, at="", what="unreadable")
+                yield Stored(unreadable, sealed="the record was changed")
+
+    def _shown(self, record: Record) -> Stored:
+        try:
+            return Stored(record, self.opened(record))
+        except (GatewayError, ValueError) as error:
+            return Stored(record, sealed=getattr(error, "message", str(error)))
+
+    def chains(self, prefix: str) -> Iterator[tuple[str, list[int]]]:
+        """Every chain below a prefix, and the numbers of its records."""
+        places = filter(None, map(records.place_of, self._names(prefix)))
+        for of, group in groupby(places, lambda place: place[0]):
+            yield of, [seq for _, seq in group]
+
+    def check(self, of: str, known: Mapping[int, str]) -> Verdict:
+        """Whether a chain is whole; `known` are hashes of records by their numbers."""
+        return records.check(of, self.stored(of), known)
+
+    def grown(self, prefix: str, heads: Mapping[str, Head]) -> Iterator[tuple[str, Head | Verdict]]:
+        """The ends of the chains that are longer than known, or what is wrong with what is new."""
+        for of, numbers in self.chains(prefix):
+            head = heads.get(of, records.BEGINNING)
+            if numbers[-1] > head.seq:
+                verdict = records.check(of, self._after(of, head, numbers), behind=head)
+                yield (
+                    of,
+                    (Head(seq=verdict.seq, hash=verdict.head) if verdict.is_whole else verdict),
+                )
+
+    def _after(
+        self, of: str, head: Head, numbers: Iterable[int]
+    ) -> Iterator[tuple[int, bytes | None]]:
+        for seq in numbers:
+            if seq > head.seq:
+                yield seq, self.store.read(records.record_name(of, seq))
+
+    def _read(self, of: str, seq: int) -> Record | None:
+        return records.read(self.store.read(records.record_name(of, seq)) or b"")
+
+    def _numbers(self, of: str) -> Iterator[int]:
+        for name in self._names(records.chain_prefix(of)):
+            place = records.place_of(name)
+            if place is not None:
+                yield place[1]
+
+    def _names(self, prefix: str) -> Iterator[str]:
+        after = ""
+        while True:
+            page = self.store.names(prefix, after=after, limit=MAX_PAGE)
+            yield from page
+            if len(page) < MAX_PAGE:
+                return
+            after = page[-1]
+
+
+def _differs(of: str, seq: int) -> GatewayError:
+    text = (
+        f"Entry {seq} of the audit record of {of} is another one in the store than this workflow "
+        "writes: somebody has changed it, or the workflow was reset or started anew. See "
+        "c2c audit verify."
+    )
+    return errors.business(SYSTEM, "audit_differs", text, field="entry", value=str(seq))

@@ -1,0 +1,130 @@
+"""The audit record as people and programs read it: entries, and whether all is whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from contracts.audit.anchors import Anchor
+from contracts.audit.anchors import read as anchor_of
+from contracts.audit.merkle import Head
+from contracts.audit.records import Verdict, contract_prefix, entity_prefix
+from contracts.identifiers import legal_entity_of
+from gateways.audit import anchoring, timestamps
+from gateways.audit.anchoring import Checked
+from gateways.audit.chains import Chains, Stored
+from gateways.encryption.keys import Erasure, KeyRing
+from gateways.errors import GatewayError
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The chain of a contract or an invoice, by its workflow id: whether it is whole, and its
+    entries as far as they can be read."""
+
+    of: str
+    verdict: Verdict
+    entries: tuple[Stored, ...]
+
+
+@dataclass(frozen=True)
+class ContractAudit:
+    """The audit record of a contract and its invoices. `anchors` is how many there are of the legal
+    entity, `anchored_at` when the last one was made, `problems` what is wrong with them. `erasure`
+    is there where the contract's keys are destroyed: then no names can be read."""
+
+    contract: str
+    chains: tuple[Chain, ...]
+    anchors: int = 0
+    anchored_at: str = ""
+    problems: tuple[str, ...] = ()
+    erasure: Erasure | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        return not self.problems and all(item.verdict.is_whole for item in self.chains)
+
+
+class Reader:
+    """Reads and checks the record. `keys` are those that anchors are signed by; without any,
+    signatures are not checked. With `roots` time stamps are. All raise GatewayError."""
+
+    def __init__(
+        self,
+        chains: Chains,
+        ring: KeyRing | None,
+        keys: Mapping[str, Ed25519PublicKey],
+        roots: Path | None = None,
+    ) -> None:
+        self._chains, self._ring, self._keys, self._roots = chains, ring, keys, roots
+
+    def contract(self, contract: str, live: Mapping[str, Head] | None = None) -> ContractAudit:
+        """The record of a contract, by its workflow id. `live` are the ends of chains as running
+        workflows know them."""
+        found = self.anchors(legal_entity_of(contract))
+        known = _of_contract(contract, found.heads)
+        for of, head in (live or {}).items():
+            if head.seq:
+                known.setdefault(of, {})[head.seq] = head.hash
+        names = {of for of, _ in self._chains.chains(contract_prefix(contract))} | known.keys()
+        chains = [
+            Chain(of, self._chains.check(of, known.get(of, {})), tuple(self._chains.entries(of)))
+            for of in sorted(names, key=_by_number)
+        ]
+        return ContractAudit(
+            contract,
+            tuple(chains),
+            found.count,
+            found.last_at,
+            tuple(found.problems),
+            self._ring.erasure(contract) if self._ring else None,
+        )
+
+    def every(self, legal_entity: str, found: Checked) -> Iterator[Verdict]:
+        """Whether each chain of a legal entity is whole, one by one; also those that only an anchor
+        knows of."""
+        seen = set()
+        for of, _ in self._chains.chains(entity_prefix(legal_entity)):
+            seen.add(of)
+            yield self._chains.check(of, found.heads.get(of, {}))
+        for of in sorted(found.heads.keys() - seen):
+            yield self._chains.check(of, found.heads[of])
+
+    def anchors(self, legal_entity: str) -> Checked:
+        """What the anchors of a legal entity say, and what is wrong with them."""
+        store = self._chains.store
+        found = anchoring.checked(store, legal_entity, self._keys)
+        if self._roots is not None:
+            for _, content in anchoring.stored(store, legal_entity):
+                anchor = anchor_of(content)
+                if anchor is None:
+                    break
+                found.problems += self._stamp_problems(anchor, self._roots)
+        return found
+
+    def _stamp_problems(self, anchor: Anchor, roots: Path) -> list[str]:
+        """A day on which the authority did not answer leaves an anchor without a stamp."""
+        try:
+            timestamps.stamp_of(self._chains.store, anchor, roots)
+        except GatewayError as error:
+            return [error.message]
+        return []
+
+
+def _of_contract(
+    contract: str, heads: Mapping[str, Mapping[int, str]]
+) -> dict[str, dict[int, str]]:
+    """What anchors know of a contract and its invoices."""
+    below = f"{contract}/"
+    return {
+        of: dict(known) for of, known in heads.items() if of == contract or of.startswith(below)
+    }
+
+
+def _by_number(of: str) -> tuple[str, int]:
+    """The contract first, then its invoices by their numbers."""
+    contract, _, number = of.partition("/invoice/")
+    return contract, int(number) if number.isdecimal() else 0

@@ -1,0 +1,73 @@
+"""People to choose from on one machine, where no provider is configured: those whom the approval
+rules name, and one for each role that they do not give."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from contracts.access import EVERYWHERE, Role
+from contracts.approval_rules import ApprovalRules
+from contracts.approvals import ApprovalKind
+from contracts.policy import LegalEntity
+
+ISSUER = "c2c:personas"
+"""Of whoever was chosen, and has proven nothing."""
+BANNER = "For trials on this machine: nobody has signed in, you chose who you are."
+OTHERS = (Role.VIEWER, Role.OPERATOR, Role.ADMIN)
+"""Roles that decide nothing, so that no approval rule names who has them."""
+
+
+@dataclass
+class Persona:
+    """Somebody to try the application as. `groups` are those of the rules, for people to read."""
+
+    person: str
+    name: str
+    roles: dict[str, frozenset[Role]] = field(default_factory=dict)
+    groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def about(self) -> list[str]:
+        """What they are, a line for each legal entity."""
+        return [
+            f"{'everywhere' if entity == EVERYWHERE else entity}: "
+            + ", ".join([*sorted(role.words for role in roles), *self._group_words(entity)])
+            for entity, roles in self.roles.items()
+        ]
+
+    def _group_words(self, entity: str) -> list[str]:
+        return [f"approves as {group}" for group in self.groups.get(entity, ())]
+
+
+def personas(entities: Mapping[str, LegalEntity]) -> dict[str, Persona]:
+    """All of them, by the name that rules have."""
+    found: dict[str, Persona] = {}
+    for entity, policy in entities.items():
+        for group, people in policy.approval.groups.items():
+            role = _role_of(group, policy.approval)
+            for person in people:
+                one = found.setdefault(person, Persona(person, _name(person)))
+                one.roles[entity] = one.roles.get(entity, frozenset()) | {role}
+                one.groups[entity] = (*one.groups.get(entity, ()), group)
+    for role in OTHERS:
+        person = f"{role}@c2c.example"
+        found[person] = Persona(person, role.words.capitalize(), {EVERYWHERE: frozenset({role})})
+    return found
+
+
+def _role_of(group: str, rules: ApprovalRules) -> Role:
+    """The role that fits a group: who decides on change orders alone is of delivery, whom others
+    escalate to is a controller."""
+    if group == rules.escalation_group:
+        return Role.CONTROLLER
+    tiers = [tier for tier in rules.tiers if group in tier.groups]
+    if tiers and all(set(tier.kinds) == {ApprovalKind.CHANGE_ORDER} for tier in tiers):
+        return Role.PROJECT_MANAGER
+    return Role.FINANCE
+
+
+def _name(person: str) -> str:
+    """An e-mail address as a name: of `ana.silva@firm.example`, Ana Silva."""
+    words = person.partition("@")[0].replace("_", ".").replace("-", ".").split(".")
+    return " ".join(word.capitalize() for word in words if word) or person

@@ -1,0 +1,120 @@
+"""The page of an inbound event: what became of it, delivering it again, letting nothing come of it."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from contracts import access
+from contracts.access import EVERYWHERE, Permission
+from contracts.events import EventRecord, ForContract, ForDeal
+from contracts.identifiers import KEY, legal_entity_of
+from contracts.problems import InvalidContract
+from starters.client import NotFound, Refused, events
+from starters.client.references import short
+from starters.web.pages.asking import CONFIRMED, asked, confirming, id_of, new_id
+from starters.web.pages.forms import posted, text
+from starters.web.pages.shell import Outcome, PageModule, answered, page
+from starters.web.pages.workbench import c2c_of
+from starters.web.problems import HttpProblem
+from starters.web.visitors import Present, Visitor, needs
+
+_DISMISS_ABOUT = "Nothing comes of the event any more, whatever it says."
+
+routes = APIRouter()
+
+
+def event_path(event_id: str) -> str:
+    """The address of an event."""
+    source, _, key = event_id.partition("/")
+    return f"/events/{quote(source, safe='')}/{quote(key, safe='/')}"
+
+
+@routes.get("/events/{source}/{key:path}", dependencies=[needs(Permission.READ)])
+async def event(source: str, key: str, request: Request, visitor: Present) -> Response:
+    """An event."""
+    record = await _record(request, visitor, source, key)
+    return await _drawn(request, visitor, source, key, record)
+
+
+@routes.post("/events/{source}/{key:path}", dependencies=[needs(Permission.MEND_EVENTS)])
+async def decide(source: str, key: str, request: Request, visitor: Present) -> Response:
+    """Deliver an event again, or dismiss it."""
+    form, reference = await posted(request), f"{source}/{key}"
+    id_of(form)
+    record = await _record(request, visitor, source, key)
+    if not visitor.may(Permission.MEND_EVENTS, entity_of(record) or EVERYWHERE):
+        raise HttpProblem(403, access.refusal((), Permission.MEND_EVENTS) or "")
+    client, action = c2c_of(request, visitor).client, text(form, "action")
+    if action == "again":
+        await asked(events.deliver_again(client, reference), reference)
+        return answered(request, "/exceptions", Outcome(f"{reference} is delivered again."))
+    if action != "dismiss":
+        raise HttpProblem(400, "the actions are again and dismiss")
+    if not record.is_open:
+        return answered(request, "/exceptions", Outcome(f"{reference} is done with."))
+    if text(form, "reason") and not text(form, CONFIRMED):
+        return await confirming(
+            request,
+            form,
+            reference,
+            title="Dismiss",
+            about=_DISMISS_ABOUT,
+            back=event_path(reference),
+        )
+    try:
+        await events.dismiss(client, reference, by=visitor.person, reason=text(form, "reason"))
+    except (Refused, InvalidContract, NotFound) as error:
+        return await _drawn(request, visitor, source, key, record, str(error))
+    return answered(request, "/exceptions", Outcome(f"{reference} is dismissed."))
+
+
+PAGES = PageModule(routes)
+
+
+async def _record(request: Request, visitor: Visitor, source: str, key: str) -> EventRecord:
+    """Raises HttpProblem for what is not there, or is not for this visitor to see."""
+    missing = HttpProblem(404, "there is no such event")
+    if not KEY.match(source) or not key:
+        raise missing
+    reference = f"{source}/{key}"
+    record = await asked(events.show(c2c_of(request, visitor).client, reference), reference)
+    if not visitor.may(Permission.READ, entity_of(record) or EVERYWHERE):
+        raise missing
+    return record
+
+
+def entity_of(record: EventRecord) -> str:
+    """Whose event it is; empty where that is not known."""
+    match record.event.task:
+        case ForContract():
+            return legal_entity_of(record.event.task.contract)
+        case ForDeal():
+            return record.event.task.legal_entity
+    touched = [legal_entity_of(item) for item in record.delivery.touched]
+    return touched[0] if touched else ""
+
+
+async def _drawn(
+    request: Request,
+    visitor: Visitor,
+    source: str,
+    key: str,
+    record: EventRecord,
+    refusal: str = "",
+) -> Response:
+    entity = entity_of(record) or EVERYWHERE
+    return await page(
+        request,
+        "event.html",
+        status=409 if refusal else 200,
+        title=f"{record.event.kind} of {source}",
+        record=record,
+        touched=[(short(item), item) for item in record.delivery.touched],
+        action_path=event_path(f"{source}/{key}"),
+        may_not=access.refusal(visitor.roles_in(entity), Permission.MEND_EVENTS) or "",
+        refusal=refusal,
+        new_id=new_id,
+    )

@@ -1,0 +1,199 @@
+"""Figures over time: a plot of each with its table, and the same as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+
+from fastapi import APIRouter, Request
+from markupsafe import Markup
+from starlette.responses import Response
+from temporalio.service import RPCError
+
+from contracts.access import Permission
+from contracts.figures import BY_KEY, FIGURES, Figure, Line, Series, Unit
+from contracts.money import Money
+from starters.client.errors import NotFound
+from starters.figures import series
+from starters.web.pages.plots import Drawn, plot
+from starters.web.pages.shell import Link, PageModule, page
+from starters.web.pages.workbench import chosen_entities
+from starters.web.problems import HttpProblem
+from starters.web.visitors import Present, Visitor, needs
+
+DAYS = 90
+MOST_DAYS = 800
+
+routes = APIRouter()
+PAGES = PageModule(routes, (Link("Figures", "/figures"),))
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A figure in one currency, or of none: its plot and its lines, and what it was last."""
+
+    figure: Figure
+    currency: str
+    lines: tuple[Line, ...]
+    plot: Markup
+
+    @property
+    def last(self) -> list[tuple[str, str]]:
+        """What each line was on the last day."""
+        return [
+            (line.label if len(self.lines) > 1 else "", value(self.figure, line, -1))
+            for line in self.lines
+        ]
+
+
+@routes.get("/figures", dependencies=[needs(Permission.READ)])
+async def figures(request: Request, visitor: Present) -> Response:
+    """All figures of one legal entity."""
+    entity, days = _entity(request, visitor), _days(request)
+    found, problem = await _series(request, entity)
+    narrowed = _since(found, days)
+    shown = [item for figure in FIGURES for item in _shown(narrowed, figure)]
+    missing = [figure for figure in FIGURES if not any(item.figure is figure for item in shown)]
+    return await page(
+        request,
+        "figures.html",
+        entity=entity,
+        days=days,
+        series=narrowed,
+        shown=_numbered(narrowed, shown),
+        missing=missing,
+        problem=problem,
+        chosen=entity,
+    )
+
+
+@routes.get("/figures/{key}.csv", dependencies=[needs(Permission.READ)])
+async def as_csv(request: Request, visitor: Present, key: str) -> Response:
+    """A figure as a file: a row for each day and line. Amounts have their currency beside them."""
+    figure, entity = _figure(key), _entity(request, visitor)
+    found, problem = await _series(request, entity)
+    if problem:
+        raise HttpProblem(503, problem, headers={"Retry-After": "30"})
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\r\n")
+    rows.writerow(("entity", "day", "figure", "part", "currency", "value"))
+    narrowed = _since(found, _days(request))
+    for currency in narrowed.currencies(figure):
+        for line in narrowed.lines(figure, currency):
+            part = line.label if len(figure.parts) > 1 else ""
+            for day, number in zip(narrowed.days, line.values, strict=True):
+                if number is not None:
+                    rows.writerow((entity, day, figure.key, part, currency, f"{number:f}"))
+    name = f"{entity}-{figure.key}.csv"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(text.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+@routes.get("/figures/{key}", dependencies=[needs(Permission.READ)])
+async def one(request: Request, visitor: Present, key: str) -> Response:
+    """One figure: a plot for each currency, and the table of it."""
+    figure, entity, days = _figure(key), _entity(request, visitor), _days(request)
+    found, problem = await _series(request, entity)
+    narrowed = _since(found, days)
+    shown = list(_shown(narrowed, figure))
+    return await page(
+        request,
+        "figure.html",
+        figure=figure,
+        entity=entity,
+        days=days,
+        series=narrowed,
+        shown=_numbered(narrowed, shown),
+        rows=list(_rows(narrowed, shown)),
+        problem=problem,
+        chosen=entity,
+    )
+
+
+def value(figure: Figure, line: Line, place: int) -> str:
+    """A number as people read it: `12.5 days`, `97 %`, `1,200.00 EUR`; a dash where there is
+    none."""
+    number = line.values[place]
+    if number is None:
+        return "–"
+    if figure.unit is Unit.MONEY:
+        return f"{Money.rounded(number, line.currency).amount:,f}\u00a0{line.currency}"
+    if figure.unit is Unit.SHARE:
+        return f"{_plain(number * 100)}\u00a0%"
+    return f"{_plain(number)}\u00a0days"
+
+
+def _plain(number: Decimal) -> str:
+    text = f"{number.quantize(Decimal('0.1')):,f}"
+    return text.removesuffix(".0")
+
+
+def _shown(found: Series, figure: Figure) -> Iterator[Shown]:
+    for currency in found.currencies(figure):
+        lines = tuple(found.lines(figure, currency))
+        if lines:
+            yield Shown(figure, currency, lines, Markup(""))
+
+
+def _numbered(found: Series, shown: list[Shown]) -> list[Shown]:
+    """The same with their plots, which are told apart by their numbers."""
+    return [
+        Shown(item.figure, item.currency, item.lines, _plot(found, item, number))
+        for number, item in enumerate(shown)
+    ]
+
+
+def _plot(found: Series, item: Shown, number: int) -> Markup:
+    title = f"{item.figure.title}{f', {item.currency}' if item.currency else ''} by day"
+    lines = [Drawn(line.label, line.values) for line in item.lines]
+    return plot(title, found.days, lines, number)
+
+
+def _rows(found: Series, shown: list[Shown]) -> Iterator[tuple[date, list[str]]]:
+    """The table, the latest day first: a cell for each line."""
+    for place in reversed(range(len(found.days))):
+        cells = [value(item.figure, line, place) for item in shown for line in item.lines]
+        yield found.days[place], cells
+
+
+def _since(found: Series, days: int) -> Series:
+    return found.since(found.days[-1] - timedelta(days=days - 1)) if found.days else found
+
+
+def _figure(key: str) -> Figure:
+    figure = BY_KEY.get(key)
+    if figure is None:
+        raise HttpProblem(404, f"the figures are {', '.join(BY_KEY)}")
+    return figure
+
+
+def _entity(request: Request, visitor: Visitor) -> str:
+    """The legal entity of the figures: the one in the address, or else the visitor's first; those
+    of several are never added. Raises HttpProblem."""
+    entities = chosen_entities(request, visitor)
+    if not entities:
+        raise HttpProblem(404, "there is no legal entity that you may read")
+    return entities[0]
+
+
+def _days(request: Request) -> int:
+    text = request.query_params.get("days", "")
+    if not text:
+        return DAYS
+    if not (text.isascii() and text.isdigit() and len(text) <= 4 and int(text)):
+        raise HttpProblem(422, f"days is a number up to {MOST_DAYS}")
+    return min(int(text), MOST_DAYS)
+
+
+async def _series(request: Request, entity: str) -> tuple[Series, str]:
+    """The series, or why there is none."""
+    try:
+        return await series(request.app.state.temporal, entity), ""
+    except NotFound as error:
+        return Series(), str(error)
+    except RPCError as error:
+        return Series(), f"Temporal does not answer: {error}"

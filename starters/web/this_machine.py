@@ -1,0 +1,34 @@
+"""Whether a request comes from this machine itself, and nothing in between hides from where."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from fastapi import Request
+
+from contracts.addresses import is_loopback
+from wiring.settings import WebSettings
+
+_OF_PROXIES = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+"""Headers of a proxy in front, stated or not: behind it everybody asks from this machine."""
+
+
+def is_local(web: WebSettings) -> bool:
+    """Whether nothing but this machine reaches the application."""
+    return is_loopback(web.host) and not web.tls_in_front and not web.proxies
+
+
+def comes_from_here(request: Request) -> bool:
+    """Whether the request was made on this machine. By its host, too: a name of somebody else's may
+    lead a browser here."""
+    client = request.client.host if request.client else ""
+    is_here = is_loopback(client) and is_loopback(host_of(request))
+    return is_here and not any(name in request.headers for name in _OF_PROXIES)
+
+
+def host_of(request: Request) -> str:
+    """The host that the request names, without its port."""
+    try:
+        return urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    except ValueError:
+        return ""
