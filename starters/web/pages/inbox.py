@@ -21,7 +21,7 @@ from starters.client.approvals import Ballot
 from starters.client.protocol import built
 from starters.client.references import BadReference, Entities, any_id, short
 from starters.web.forms import ONCE, form_of, new_id, text, texts
-from starters.web.pages.awaiting import Filters, Row, decidable, page_of, waiting_for
+from starters.web.pages.awaiting import Filters, Row, decidable, waiting_for
 from starters.web.pages.rendering import address
 from starters.web.pages.shell import (
     Link,
