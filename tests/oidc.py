@@ -73,7 +73,7 @@ class Judge:
         xsrf = page.partition('name="xsrf" value="')[2].partition('"')[0]
         confirm = {"xsrf": xsrf, "logout": "yes"}
         answer = browser.post(f"{self.issuer}/session/end/confirm", data=confirm)
-        return answer.headers.get("location", "")
+        return str(answer.headers.get("location", ""))
 
 
 @contextlib.contextmanager

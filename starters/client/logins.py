@@ -78,7 +78,7 @@ class Logins:
     # --- the file -------------------------------------------------------------------------------
 
     def _get(self, address: str) -> Login | None:
-        kept = self._read().get(_key(address))
+        kept: Any = self._read().get(_key(address))
         try:
             client, tokens = kept["client"], kept["tokens"]
             scopes = tuple(map(str, client.pop("scopes")))

@@ -1,4 +1,4 @@
-"""`c2c login`: tokens of the provider that an application knows people by, and how they are renewed.
+"""`c2c login`: tokens of the provider that an application knows people by, and their renewal.
 
 A public client (RFC 8252): the browser comes back to a port of this machine, or a code is typed in
 elsewhere (RFC 8628). Nothing here is verified but what protects the way: the application verifies
@@ -222,7 +222,7 @@ class _Listener(HTTPServer):
             self.timeout = max(0.1, ends - time.monotonic())
             self.given = None
             self.handle_request()
-            given = self.given or {}
+            given: dict[str, str] = self.given or {}
             if hmac.compare_digest(given.get("state", "").encode(), state.encode()):
                 return given
         raise SignedOut("nobody signed in in time")

@@ -7,7 +7,6 @@ import json
 import re
 import stat
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -120,10 +119,10 @@ def confirm(judge: Judge, address: str, code: str) -> None:
 
 
 @pytest.fixture
-def kept(judge: Judge, client: PublicClient, logins: Logins) -> Iterator[Login]:
+def kept(judge: Judge, client: PublicClient, logins: Logins) -> Login:
     found = Login(client, client.by_browser(Person(judge)))
     logins.keep(ADDRESS, found)
-    yield found
+    return found
 
 
 def ending(login: Login) -> Login:
