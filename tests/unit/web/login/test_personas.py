@@ -149,7 +149,7 @@ async def test_a_copied_cookie_ends_with_the_signing_out(site: Site) -> None:
         {"sec_fetch_site": "same-site"},
         {"sec_fetch_site": "none"},
         {"origin": "https://elsewhere.example"},
-        {"origin": "null"},
+        {"origin": "null", "sec_fetch_site": "cross-site"},
         {"origin": "http://127.0.0.1:8401"},
     ],
 )
@@ -169,6 +169,11 @@ async def test_a_form_needs_the_token_of_its_person(site: Site) -> None:
     await choose(site, VIEWER)
     for wrong in ({"csrf": of_ana}, {"csrf": ""}, {}):
         assert (await site.post("/try", wrong)).status_code == 403
+    hidden = await site.post("/try", {"csrf": (await site.who())["csrf"]}, origin="null")
+    assert hidden.status_code == 200, "what hides its address is known by Sec-Fetch-Site"
+    unknown = {"csrf": (await site.who())["csrf"]}
+    alone = await site.http.post("/try", data=unknown, headers={"origin": "null"})
+    assert alone.status_code == 403
     silent = await site.http.post("/try", data={"csrf": (await site.who())["csrf"]})
     assert silent.status_code == 403, "neither Origin nor Sec-Fetch-Site"
 
