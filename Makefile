@@ -37,7 +37,7 @@ $(JUDGES): tests/judges/package.json tests/judges/package-lock.json
 	@if command -v npm >/dev/null; then \
 	    npm ci --prefix tests/judges --no-audit --no-fund --loglevel error && touch $@; \
 	else \
-	    echo "Node 20 with npm is needed by tests/unit/crm (npm not found)"; \
+	    echo "Node 20 with npm is needed by tests/unit/crm, tests/unit/web and others (npm not found)"; \
 	fi
 
 demo: $(STAMP) ## seven contracts from signature to cash (ODOO=real: on a real Odoo 19; KEEP=1: stay up)
