@@ -326,6 +326,8 @@ async def test_a_signal_keeps_its_place_while_it_is_verified_and_the_run_waits_f
         signalled = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
         assert (await events(first)).count(signalled) == 5
         await handle.signal("errand_added", Errand(name="last"))
+        skip = Resolution(action=Choice.SKIP, by="olga", step="ask:c", reason="not needed")
+        await handle.execute_update(ToyWorkflow.resolve_exception, skip)
         assert (await handle.result()).done == ("a", "d", "last")
     replayer = Replayer(
         workflows=[ToyWorkflow], workflow_runner=runner, data_converter=pydantic_data_converter
