@@ -292,7 +292,8 @@ def _docusign(sandbox: Sandbox) -> dict[str, object]:
 
 
 def _gateway_configuration(folder: Path, url: str, ui: str) -> dict[str, str]:
-    """Where the gateway listens, what its pages link to, and one sender of events, with a secret that the folder keeps."""
+    """Where the gateway listens, what its pages link to, and one sender of events, with a secret
+    that the folder keeps."""
     secret = webhook_secret(folder)
     if not secret.exists():
         key = base64.b64encode(secrets.token_bytes(24)).decode()
