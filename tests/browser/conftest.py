@@ -30,7 +30,9 @@ WIDTHS = {"wide": 1200, "narrow": 390}
 SCHEMES = ("light", "dark")
 SCREENSHOTS = os.environ.get("SCREENSHOTS", "")
 """A folder for pictures of what is looked at; none are made without it."""
+PIA = "pia@northwind.example"
 VISITORS = {
+    PIA: visitor(PIA, northwind=Role.PROJECT_MANAGER),
     ANA: visitor(ANA, northwind=Role.FINANCE),
     BOB: visitor(BOB, northwind=Role.FINANCE),
     CLEO: visitor(CLEO, northwind=Role.CONTROLLER),
