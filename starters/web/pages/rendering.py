@@ -75,6 +75,12 @@ def cut(text: object, letters: int = CUT) -> str:
     return shown if len(shown) <= letters else shown[: letters - 1].rstrip() + "…"
 
 
+def near(text: object, person: str) -> str:
+    """A text in which people of the same domain as this person are named without it."""
+    _, at, domain = person.partition("@")
+    return str(text).replace(f"@{domain}", "") if at and domain else str(text)
+
+
 def prefix(content_hash: str) -> str:
     """What people see of a content hash."""
     return content_hash[:HASH_PREFIX]
@@ -104,7 +110,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    filters = (money, day, moment, age, cut, prefix, short, place_of)
+    filters = (money, day, moment, age, cut, near, prefix, short, place_of)
     environment.filters.update({item.__name__: item for item in filters})
     environment.globals.update(static=static.address, address=address)
     return environment
