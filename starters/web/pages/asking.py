@@ -10,7 +10,6 @@ import re
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import TypeVar
-from urllib.parse import quote
 
 from fastapi import Request
 from starlette.datastructures import FormData
@@ -135,13 +134,3 @@ async def confirming(
         back=back or rendering.place_of(workflow_id),
         again=Again.of(request, form),
     )
-
-
-def step_path(step: str) -> str:
-    """A step's key as one part of an address: it may have slashes of its own."""
-    return quote(step.replace("~", "~0").replace("/", "~1"), safe="")
-
-
-def step_of(part: str) -> str:
-    """The key of a step from its part of an address."""
-    return part.replace("~1", "/").replace("~0", "~")

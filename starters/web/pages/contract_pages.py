@@ -20,6 +20,7 @@ from contracts.access import Permission
 from contracts.agenda.state import AgendaState
 from contracts.contract.state import ContractState
 from contracts.invoice.state import CLEARED, UNBILLED, InvoiceState
+from contracts.page_addresses import exception_path
 from contracts.problems import InvalidContract, Problem
 from contracts.views.overview import contract_overview, invoice_overview
 from starters.client import C2C, Attempt, ChangePreview, NoAnswer, NotFound, Refused, calls, listing
@@ -35,7 +36,6 @@ from starters.web.pages.asking import (
     contract_ref,
     id_of,
     invoice_ref,
-    step_path,
     unanswered,
 )
 from starters.web.pages.message_forms import MAX_LETTERS, fields, message
@@ -192,13 +192,6 @@ def _common(
         "place": request.url.path.partition("/actions/")[0],
         "exception_path": exception_path,
     }
-
-
-def exception_path(workflow_id: str, step: str) -> str:
-    """The address of a parked step."""
-    _, entity, contract, *invoice = workflow_id.split("/")
-    number = f"/{invoice[1]}" if invoice else ""
-    return f"/exceptions/{entity}/{contract}{number}/{step_path(step)}"
 
 
 def _currency(state: ContractState | InvoiceState) -> str:

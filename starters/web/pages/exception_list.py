@@ -21,6 +21,7 @@ from contracts import access
 from contracts.access import EVERYWHERE, TO_RESOLVE, Permission
 from contracts.exception_codes import BY_CODE
 from contracts.identifiers import legal_entity_of
+from contracts.page_addresses import exception_path
 from contracts.parking import Action, Responsible
 from contracts.views.parked import ParkedCard, seen
 from starters.client import C2C, NoAnswer, NotFound, Refused, bank, calls, events
@@ -32,7 +33,6 @@ from starters.web.forms import form_of, new_id
 from starters.web.pages.asking import asked, id_of
 from starters.web.pages.bank_pages import file_path
 from starters.web.pages.contract_list import shown_entities
-from starters.web.pages.contract_pages import exception_path
 from starters.web.pages.event_pages import event_path
 from starters.web.pages.shell import Link, Outcome, OutcomeLine, PageModule, answered, page
 from starters.web.pages.workbench import c2c_of, workbench_of

@@ -15,6 +15,7 @@ from contracts.access import TO_RESOLVE, Permission
 from contracts.contract.state import ContractState
 from contracts.exception_codes import BY_CODE
 from contracts.invoice.state import InvoiceState
+from contracts.page_addresses import exception_path, step_of
 from contracts.parking import Action, StepException
 from contracts.problems import InvalidContract, Problem
 from contracts.views.choices import amendable, choices
@@ -30,10 +31,9 @@ from starters.web.pages.asking import (
     contract_ref,
     id_of,
     invoice_ref,
-    step_of,
     unanswered,
 )
-from starters.web.pages.contract_pages import exception_path, news_since
+from starters.web.pages.contract_pages import news_since
 from starters.web.pages.message_forms import corrected
 from starters.web.pages.shell import Outcome, PageModule, answered, page
 from starters.web.pages.workbench import c2c_of, workbench_of

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from contracts.access import Permission, refusal
 from contracts.approvals import ApprovalDecision, ApprovalKind, Decision
 from contracts.identifiers import is_invoice_workflow_id
+from contracts.page_addresses import approval_path
 from contracts.problems import InvalidContract
 from contracts.views.approval import Change, changes
 from starters.client import calls
@@ -20,7 +21,7 @@ from starters.client.approvals import Ballot
 from starters.client.protocol import built
 from starters.client.references import BadReference, Entities, any_id, short
 from starters.web.forms import ONCE, form_of, new_id, text, texts
-from starters.web.pages.awaiting import Filters, Row, decidable, page_of, waiting_for
+from starters.web.pages.awaiting import Filters, Row, decidable, waiting_for
 from starters.web.pages.rendering import address
 from starters.web.pages.shell import (
     Link,
@@ -82,7 +83,7 @@ async def decide(request: Request, visitor: Present) -> Response:
         if decided.is_taken:
             done += 1
         else:
-            href = page_of(ballot.workflow_id, ballot.decision.content_hash)
+            href = approval_path(ballot.workflow_id, ballot.decision.content_hash)
             lines.append(OutcomeLine(f"{short(ballot.workflow_id)}: {decided.problem}", href))
     counts_of(request).forget(visitor)
     return answered(request, _back(form), _told(verb, done, lines))

@@ -15,12 +15,12 @@ from contracts.contract.state import ContractStage
 from contracts.events import Delivery, EventOutcome, EventRecord, ForContract, InboundEvent
 from contracts.model import JsonObject
 from contracts.money import Money
+from contracts.page_addresses import step_of, step_part
 from contracts.parking import Action, Step
 from contracts.problems import Problem
 from contracts.views.parked import cards
 from starters.client import NoAnswer, Refused, events
 from starters.web.forms import ONCE
-from starters.web.pages.asking import step_of, step_path
 from tests.unit.command import Calls
 from tests.unit.examples import NOON, contract_data, contract_state, invoice_state, parked
 from tests.unit.web.pages.conftest import CORA, FINN, OLE, PIA, SUE, VIC, Desk, Lists
@@ -311,8 +311,8 @@ async def test_a_refusal_is_shown_on_the_page(desk: Desk, calls: Calls) -> None:
 def test_a_steps_key_survives_its_address(step: str) -> None:
     from urllib.parse import unquote
 
-    assert "/" not in step_path(step)
-    assert step_of(unquote(step_path(step))) == step
+    assert "/" not in step_part(step)
+    assert step_of(unquote(step_part(step))) == step
 
 
 # --- files of a bank, inbound events ------------------------------------------------------------
