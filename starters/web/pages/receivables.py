@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from contracts.views.details import agreements
 from starters.client.errors import NoAnswer, NotFound, Refused
 from starters.client.invoices import InvoiceClient
 from starters.client.references import BadReference
-from starters.receivables import receivables
+from starters.receivables import Receivables, receivables
 from starters.web.pages.shell import Link, Outcome, PageModule, answered, counts_of, page
 from starters.web.pages.workbench import books_of, c2c_of, chosen_entities, workbench_of
 from starters.web.problems import HttpProblem
@@ -153,32 +154,33 @@ async def listed(request: Request, visitor: Present) -> Response:
     entities = chosen_entities(request, visitor)
     books = books_of(request)
     found = await receivables(request.app.state.temporal, books, entities, asked.day)
+    # Of tens of thousands of parts it takes a moment, in which others are to be served.
+    shown = await asyncio.to_thread(_shown_list, found, asked)
+    zone = workbench_of(request).zone(entities[0]) if len(entities) == 1 else "UTC"
+    return await page(
+        request, "receivables.html", found=found, asked=asked, buckets=BUCKETS, zone=zone, **shown
+    )
+
+
+def _shown_list(found: Receivables, asked: _Asked) -> dict[str, Any]:
+    """The aging, the sums and a page of the list."""
     named = chosen(found.rows, customer=asked.customer)
     of_standing = chosen(named, standing=asked.standing)
     rows = chosen(of_standing, bucket=asked.bucket, currency=asked.currency)
     first = (asked.page - 1) * PAGE_ROWS
-    standings = by_standing(named)
-    shown = [
-        (item, sums)
-        for item, sums in standings.items()
-        if found.shows_agreements or item not in _AGREED
-    ]
-    return await page(
-        request,
-        "receivables.html",
-        found=found,
-        asked=asked,
-        several=len(entities) > 1,
-        buckets=BUCKETS,
-        aging=aging(of_standing),
-        standings=shown,
-        rows=rows[first : first + PAGE_ROWS],
-        sums=[line.total for line in aging(rows)],
-        count=len(rows),
-        first=first,
-        pages=-(-len(rows) // PAGE_ROWS),
-        zone=workbench_of(request).zone(entities[0]) if len(entities) == 1 else "UTC",
-    )
+    return {
+        "aging": aging(of_standing),
+        "standings": [
+            (item, sums)
+            for item, sums in by_standing(named).items()
+            if found.shows_agreements or item not in _AGREED
+        ],
+        "rows": rows[first : first + PAGE_ROWS],
+        "sums": [line.total for line in aging(rows)],
+        "count": len(rows),
+        "first": first,
+        "pages": -(-len(rows) // PAGE_ROWS),
+    }
 
 
 @dataclass(frozen=True)
