@@ -20,6 +20,7 @@ from playwright.async_api import Browser, Page, async_playwright
 from contracts.access import Role
 from contracts.changes import ChangeOrder
 from contracts.model import JsonObject
+from starters.books import Books
 from starters.web.app import application
 from starters.web.pages.workbench import Workbench
 from tests.visitors import PERSON, FakeVisits, visitor
@@ -58,7 +59,11 @@ async def site(world: World, sandbox_settings: Settings) -> AsyncIterator[str]:
         WebSettings(),
         {},
         connect,
-        workbench=Workbench(sandbox_settings.entities, "https://odoo.example"),
+        workbench=Workbench(
+            sandbox_settings.entities,
+            "https://odoo.example",
+            books=Books.of(sandbox_settings),
+        ),
         visits=FakeVisits(VISITORS),
     )
     with socket.socket() as free:
