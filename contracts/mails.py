@@ -85,10 +85,12 @@ class Parked(NamedTuple):
 
 
 def has_address(person: str) -> bool:
-    """Whether a person of the rules can be mailed: the name is an address."""
+    """Whether a person of the rules can be mailed: the name is an address, of ASCII as most mail
+    servers want it."""
     name, at, host = person.partition("@")
     is_one = bool(name and at and host) and "@" not in host
-    return is_one and person.isprintable() and not set(person) & set(' ,;<>"()')
+    is_plain = person.isascii() and person.isprintable()
+    return is_one and is_plain and not set(person) & set(' ,;<>"()')
 
 
 def digests(

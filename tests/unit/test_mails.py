@@ -131,7 +131,12 @@ def test_exceptions_go_to_the_owners_of_their_responsible_in_their_legal_entity(
     ("person", "is_one"),
     [
         *((ANA, True), ("ana", False), ("ana@", False), ("@firm", False), ("a b@firm", False)),
-        *(("a@b, c@d", False), ("ana\n@firm", False), ("ana@firm@firm", False)),
+        *(
+            ("a@b, c@d", False),
+            ("ana\n@firm", False),
+            ("ana@firm@firm", False),
+            ("änne@firm", False),
+        ),
     ],
 )
 def test_a_person_is_mailed_who_is_named_by_an_address(person: str, is_one: bool) -> None:
@@ -193,6 +198,7 @@ def mail_settings(**changes: Any) -> MailSettings:
         {"password": "x"},
         {"user": "c2c", "password": "x", "password_file": "x"},
         {"from_address": "c2c"},
+        {"from_address": "büro@northwind.example"},
         {"time_zone": "Mars/Olympus"},
         {"digest_at": "07:00:01"},
         {"owners": {"northwind": {"nobody": [ANA]}}},
