@@ -25,6 +25,7 @@ from contracts.mails import (
     digests,
     escalation,
     has_address,
+    subject_of,
     text_of,
 )
 from contracts.parking import POST_INVOICE, Responsible, StepException
@@ -149,8 +150,8 @@ def test_a_person_is_mailed_who_is_named_by_an_address(person: str, is_one: bool
 def test_a_digest_says_what_waits_since_when_with_links_and_names_no_customer() -> None:
     old = a_round(date(2026, 4, 20))
     [mail, other] = sent(a_round(), old, steps=(a_step(),), finance=(ANA,))
-    assert other.subject == "2026-05-04: 2 approvals for you"
-    assert mail.subject == "2026-05-04: 2 approvals and 1 exception for you"
+    assert subject_of(other) == "2026-05-04: 2 approvals for you"
+    assert subject_of(mail) == "2026-05-04: 2 approvals and 1 exception for you"
     assert text_of(mail, "https://c2c.northwind.example/") == (
         "Waiting for your approval\n\n"
         "- Invoice of 1200.00 EUR, northwind/C-1001/3, asked for on 2026-04-20\n"
@@ -167,14 +168,14 @@ def test_a_digest_says_what_waits_since_when_with_links_and_names_no_customer() 
 def test_an_escalation_goes_to_those_who_may_decide_from_now_on() -> None:
     mails = escalation(CONTRACT, a_round(escalated=True), DAY).mails
     assert to(mails) == [ANA, BOB, CLEO]
-    assert mails[0].subject == "Escalated: invoice of 1200.00 EUR awaits approval"
+    assert subject_of(mails[0]) == "Escalated: invoice of 1200.00 EUR awaits approval"
     assert "Harbour" not in mails[0].model_dump_json()
 
 
 def test_mails_are_bounded() -> None:
     [mail] = sent(steps=(a_step(),) * (MAX_LINES + 7), finance=(ANA,))
-    [section] = mail.sections
-    assert (len(section.lines), section.more) == (MAX_LINES, 7)
+    assert (len(mail.exceptions), mail.more_exceptions) == (MAX_LINES, 7)
+    assert subject_of(mail) == f"2026-05-04: {MAX_LINES + 7} exceptions for you"
     assert "- 7 more\n  https://x/exceptions\n" in text_of(mail, "https://x")
     many = tuple(f"p{number}@northwind.example" for number in range(MAX_MAILS + 3))
     owners = {"northwind": {Responsible.FINANCE: many}}
