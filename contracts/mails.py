@@ -21,7 +21,7 @@ from contracts.money import Money
 from contracts.page_addresses import approval_path, exception_path, reference
 from contracts.parking import STEPS, Responsible, StepException
 
-MAX_LINES = 25
+MAX_LINES = 15
 """In one section of a mail; the rest is counted."""
 MAX_MAILS = 200
 """To so many people, so that a day's digests are below what the engine keeps of one result."""

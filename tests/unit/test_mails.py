@@ -183,6 +183,22 @@ def test_mails_are_bounded() -> None:
     assert (len(found.mails), found.left_out) == (MAX_MAILS, 3)
 
 
+def test_the_largest_day_is_below_what_the_engine_keeps_of_one_result() -> None:
+    everybody = tuple(f"person-{number}@northwind.example" for number in range(MAX_MAILS))
+    of_all = {"required": (RequiredApproval(group="all", people=everybody),)}
+    rounds = (a_round(requirement=of_all),) * (MAX_LINES + 1)
+    owners = {"northwind": {Responsible.FINANCE: everybody}}
+    found = digests(
+        DAY,
+        NOW,
+        [OpenApproval(INVOICE, item) for item in rounds],
+        [Parked(INVOICE, a_step())] * (MAX_LINES + 1),
+        owners,
+    )
+    assert len(found.mails) == MAX_MAILS
+    assert len(found.model_dump_json()) < 1_500_000
+
+
 # --- configuration ------------------------------------------------------------------------------
 
 
