@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 FAULT_SEEDS := $(or $(SEEDS),10000)
 
-.PHONY: help demo dev test test-fast bench explore faults campaign wheel lint format docs lock histories clean
+.PHONY: help demo dev test test-fast browser bench explore faults fuzz-api campaign wheel lint format docs lock histories clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,12 +55,18 @@ test: $(STAMP) $(JUDGES) ## everything, the real Odoo included (minutes more the
 test-fast: $(STAMP) $(JUDGES) ## what is quick and needs no Odoo: domain, gateways, workflows on the stand-in, replay
 	@python -m pytest $(PARALLEL) -m "not real and not long" tests/workflows tests/connectors tests/activities tests/replay tests/unit
 
+browser: $(STAMP) ## the pages in Chromium, with axe (needs Debian's chromium; SCREENSHOTS=folder: pictures of them)
+	@SCREENSHOTS=$(SCREENSHOTS) python -m pytest tests/browser
+
 bench: $(STAMP) ## what the product is measured by (ONLY=name: that one; QUICK=1: small sizes, minutes)
 	@python -m sandbox.real_odoo prepare
 	@python -m benchmarks $(ONLY) $(if $(QUICK),--quick) --json .run/bench.json --chart .run/bench.png
 
 explore: $(STAMP) ## every way of small contracts, random ways of large ones (TRANSITIONS=n: how far, SEED=k: elsewhere)
 	@python -m tests.explore $(if $(TRANSITIONS),--transitions $(TRANSITIONS)) $(if $(SEED),--seed $(SEED))
+
+fuzz-api: $(STAMP) ## /api/v1 against its OpenAPI document (EXAMPLES=n: requests for each operation)
+	@C2C_API_EXAMPLES=$(or $(EXAMPLES),200) python -m pytest -q tests/unit/web/test_api_document.py
 
 faults: $(STAMP) ## contracts through kills, cuts and restarts (SEEDS=n: how many; a tenth on a real Odoo)
 	@python -m sandbox.real_odoo prepare

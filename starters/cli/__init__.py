@@ -19,7 +19,7 @@ from typer.core import TyperGroup
 from starters.cli import added, commands
 from starters.cli.errors import EXIT_CODES, ExitCode, Failure, explain, in_plain_words
 from starters.cli.output import Output, OutputFailed, end_as_a_pipe, writable
-from starters.cli.session import ENTITY_VARIABLE, Session, session_of
+from starters.cli.session import API_VARIABLE, ENTITY_VARIABLE, Session, session_of
 from wiring.process_exit import end
 
 __all__ = ["app", "main"]
@@ -29,7 +29,7 @@ _DISTRIBUTION = "contract-to-cash"
 _WRONG_USAGE: Any = typer.BadParameter.__mro__[1]
 """Typer's own error for a command line it cannot parse; it exports only this kind of it."""
 _FLAGS = ("--json", "--no-color")
-_WITH_VALUE = "--entity"
+_WITH_VALUE = ("--entity", "--api")
 _OBJECTS_A_COLLECTION = 200_000
 """What a command imports makes up to 120,000 objects that all stay: to look through them again and
 again for garbage takes a tenth of its time. 700 is Python's own."""
@@ -76,7 +76,7 @@ def _usage_told(*, as_json: bool, color: bool) -> Iterator[None]:
         error.message = in_plain_words(error.message)
         if not as_json:
             raise
-        session = Session(as_json=True, color=color, entity=None)
+        session = Session(as_json=True, color=color, entity=None, api="")
         told = error.format_message().strip()
         told = "Missing command." if told.startswith("Usage:") else told  # people get the help
         _end(session, Failure(ExitCode.USAGE, told), error)
@@ -97,9 +97,9 @@ def _globals_first(args: list[str]) -> list[str]:
         if arg == "--":
             rest += [arg, *remaining]
             break
-        if arg in _FLAGS or arg.startswith(f"{_WITH_VALUE}="):
+        if arg in _FLAGS or arg.startswith(tuple(f"{name}=" for name in _WITH_VALUE)):
             first.append(arg)
-        elif arg == _WITH_VALUE and remaining:
+        elif arg in _WITH_VALUE and remaining:
             first += [arg, remaining.pop(0)]
         else:
             rest.append(arg)
@@ -155,12 +155,22 @@ def root(
             "only one configured.",
         ),
     ] = None,
+    api: Annotated[
+        str,
+        typer.Option(
+            "--api",
+            metavar="URL",
+            envvar=API_VARIABLE,
+            help="The address of the application (c2c serve), asked instead of Temporal as whoever "
+            "has signed in: see c2c login.",
+        ),
+    ] = "",
     show_version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_version, help="Show the version.")
     ] = False,
 ) -> None:
     """The global options, for every command."""
-    context.obj = Session(as_json=as_json, color=not no_color, entity=entity)
+    context.obj = Session(as_json=as_json, color=not no_color, entity=entity, api=api)
     context.call_on_close(context.obj.close)
 
 

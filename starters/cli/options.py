@@ -10,6 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
+from starters.cli.errors import UsageError
+from starters.cli.session import session_of
+from starters.client.errors import Refused
+
 PERSON_VARIABLE = "C2C_BY"
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -71,13 +75,32 @@ ContractOrInvoice = Annotated[
     str, typer.Argument(metavar="REF", help="A contract (C-1001) or an invoice (C-1001/1).")
 ]
 Milestone = Annotated[str, typer.Argument(metavar="MILESTONE", help="The milestone's key.")]
+
+
+def _sender(context: typer.Context, given: str) -> str:
+    """Who says so: over the API whoever is signed in, and nobody else."""
+    session = session_of(context)
+    if not session.api:
+        if not given:
+            raise UsageError(f"Missing option '--by' ({PERSON_VARIABLE} does the same).")
+        return given
+    person = session.person
+    if given and given.strip().lower() != person:
+        raise Refused(f"you are signed in as {person}, and cannot speak for {given}")
+    return person
+
+
 By = Annotated[
     str,
     typer.Option(
         "--by",
         metavar="PERSON",
         envvar=PERSON_VARIABLE,
-        help="Who says so, as the approval rules name people: usually an e-mail address.",
+        default_factory=str,
+        show_default=False,
+        callback=_sender,
+        help="Who says so, as the approval rules name people: usually an e-mail address. Over the "
+        "API it is whoever is signed in.",
     ),
 ]
 Reason = Annotated[str, typer.Option("--reason", metavar="WORDS", help="Why, for the record.")]

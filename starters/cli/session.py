@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -10,7 +11,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from datetime import date
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
 
 import typer
 
@@ -24,24 +25,29 @@ if TYPE_CHECKING:
     from starters.cli.errors import Failure
     from starters.cli.tables import View
     from starters.client import C2C, ContractClient, InvoiceClient
+    from starters.client.api import ApiC2C
     from wiring.settings import Settings
 
 T = TypeVar("T")
 
 ENTITY_VARIABLE = "C2C_ENTITY"
+API_VARIABLE = "C2C_API"
 
 
 class Session:
     """What the commands share; made once from the global options."""
 
-    def __init__(self, *, as_json: bool, color: bool, entity: str | None) -> None:
+    def __init__(self, *, as_json: bool, color: bool, entity: str | None, api: str = "") -> None:
         self.as_json = as_json
+        self.api = api
+        """The address of the application that is asked instead of Temporal; empty: Temporal is."""
         self.entity = entity
         self.color = color and not os.environ.get("NO_COLOR")
         """Whether a terminal gets colours; who sets NO_COLOR wants no bold either."""
         self.place = ""
         """Where Temporal was found: its address and namespace."""
         self._c2c: C2C | None = None
+        self._closing = contextlib.ExitStack()
 
     # --- what is read when needed ---------------------------------------------------------------
 
@@ -101,7 +107,7 @@ class Session:
         entity = settings.entities.get(legal_entity) if settings else None
         return entity.time_zone if entity else "UTC"
 
-    # --- Temporal -------------------------------------------------------------------------------
+    # --- Temporal, or the application -----------------------------------------------------------
 
     def ask_contract(
         self,
@@ -137,18 +143,42 @@ class Session:
         return short(workflow_id), answer
 
     def run(self, work: Callable[[C2C], Awaitable[T]]) -> T:
-        """Do the work on Temporal, which is connected to once."""
+        """Do the work on Temporal, or over the application's API, which is connected to once."""
         return self.runner.run(self._done(work))
 
     async def _done(self, work: Callable[[C2C], Awaitable[T]]) -> T:
+        if self._c2c is None:
+            self._c2c = self._over_api() if self.api else await self._on_temporal()
+        return await work(self._c2c)
+
+    async def _on_temporal(self) -> C2C:
         from starters.client import C2C
         from wiring import client as temporal
 
-        if self._c2c is None:
-            client = await temporal.connect()
-            self.place = temporal.place_of(client)
-            self._c2c = C2C(client, self.entities)
-        return await work(self._c2c)
+        client = await temporal.connect()
+        self.place = temporal.place_of(client)
+        return C2C(client, self.entities)
+
+    def _over_api(self) -> ApiC2C:
+        from starters.client.api import Api, ApiC2C
+        from starters.client.credentials import access_token
+
+        try:
+            api = Api(self.api, lambda: access_token(self.api))
+        except ValueError as error:
+            raise BadReference(f"--api: {error}") from None
+        self.place = api.address
+        self._closing.callback(api.close)
+        return ApiC2C(api, self.entities)
+
+    @cached_property
+    def person(self) -> str:
+        """Whoever is signed in at the application. Raises SignedOut, Unreachable."""
+
+        async def ask(c2c: C2C) -> str:
+            return (await cast("ApiC2C", c2c).me()).person
+
+        return self.run(ask)
 
     @cached_property
     def runner(self) -> asyncio.Runner:
@@ -158,6 +188,7 @@ class Session:
         return asyncio.Runner()
 
     def close(self) -> None:
+        self._closing.close()
         if "runner" in vars(self):
             self.runner.close()
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from starters.client.approvals import Awaiting as Awaiting
     from starters.client.approvals import Outcome as Outcome
     from starters.client.c2c import C2C as C2C
-    from starters.client.calls import Attempt as Attempt
     from starters.client.changing import ChangePreview as ChangePreview
     from starters.client.closing import CloseOut as CloseOut
+    from starters.client.connection import Attempt as Attempt
     from starters.client.contracts import ContractClient as ContractClient
     from starters.client.errors import NoAnswer as NoAnswer
     from starters.client.errors import NotFound as NotFound
@@ -40,7 +40,7 @@ _MODULES = {
     "starters.client.approvals": ("Awaiting", "Outcome"),
     "starters.client.closing": ("CloseOut",),
     "starters.client.c2c": ("C2C",),
-    "starters.client.calls": ("Attempt",),
+    "starters.client.connection": ("Attempt",),
     "starters.client.changing": ("ChangePreview",),
     "starters.client.contracts": ("ContractClient",),
     "starters.client.errors": ("NoAnswer", "NotFound", "Refused"),

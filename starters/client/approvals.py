@@ -15,6 +15,7 @@ from contracts.money import Money
 from contracts.views.cards import of_card
 from starters.client import calls, listing
 from starters.client.calls import Sign, Unreadable
+from starters.client.connection import Connection
 from starters.client.errors import NoAnswer, Refused
 from starters.client.names import CONTRACT_WORKFLOW, INVOICE_WORKFLOW
 from starters.client.protocol import DECIDE_APPROVAL, OPEN_APPROVALS, built
@@ -70,13 +71,13 @@ def by_age(item: Awaiting) -> tuple[date, str, int]:
     return item.approval_round.requirement.asked_on, contract, int(number or 0)
 
 
-async def awaiting_in(client: Client, workflow_id: str) -> list[Awaiting]:
+async def awaiting_in(client: Connection, workflow_id: str) -> list[Awaiting]:
     """What awaits approval in one invoice or contract. Raises NotFound, NoAnswer."""
     rounds = await calls.query(client, workflow_id, OPEN_APPROVALS)
     return [Awaiting(workflow_id, item) for item in rounds]
 
 
-async def only_round(client: Client, workflow_id: str) -> ApprovalRound:
+async def only_round(client: Connection, workflow_id: str) -> ApprovalRound:
     """The one thing that awaits approval there. Raises Refused for none or several."""
     found = await calls.query(client, workflow_id, OPEN_APPROVALS)
     if len(found) != 1:
@@ -124,7 +125,7 @@ class Ballot:
 
 
 async def decide_all(
-    client: Client, ballots: Iterable[Ballot], *, sign: Sign | None = None
+    client: Connection, ballots: Iterable[Ballot], *, sign: Sign | None = None
 ) -> list[Outcome]:
     """Send each of them; one that is refused or gives no answer does not stop the rest."""
 
@@ -155,7 +156,7 @@ async def decide_all(
 
 
 async def approve_all(
-    client: Client,
+    client: Connection,
     items: Iterable[Awaiting],
     *,
     by: str,

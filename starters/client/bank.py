@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from temporalio.client import Client
 from temporalio.common import WorkflowIDReusePolicy
@@ -24,6 +25,7 @@ from contracts.bank.file import (
 from contracts.identifiers import BANK_PREFIX, KEY
 from starters.client import calls
 from starters.client.calls import Sign, Unreadable
+from starters.client.connection import Connection
 from starters.client.errors import NotFound
 from starters.client.names import BANK_FILE_WORKFLOW, MAX_LISTED
 from starters.client.parked import ParkedStep
@@ -34,6 +36,7 @@ from workflows import options, search_attributes, task_queues
 BANK_FILE = Query("bank_file", BankFileView)
 SETTLE_LINE = Update("settle_line", Settlement, str)
 DECIDE_FILE = Update("decide_file", FileDecided, str)
+OF_FILES: tuple[Update[Any, Any], ...] = (SETTLE_LINE, DECIDE_FILE)
 
 _HASH = re.compile(r"[0-9a-f]{4,64}")
 _WHOLE_HASH = 64
@@ -77,7 +80,7 @@ async def start(client: Client, file: FileRef) -> bool:
     return True
 
 
-async def show(client: Client, workflow_id: str) -> BankFileView:
+async def show(client: Connection, workflow_id: str) -> BankFileView:
     """A file and all of its lines that wait. Raises NotFound, NoAnswer, Refused."""
     found = await calls.query(client, workflow_id, BANK_FILE)
     while found.more:
@@ -95,11 +98,15 @@ async def files(
     *,
     only_open: bool = False,
     legal_entity: str = "",
+    where: str = "",
     limit: int = MAX_LISTED,
     unreadable: Unreadable | None = None,
 ) -> list[BankFileView]:
-    """Files, the newest first, each with the first of its lines that wait."""
-    ids = await _ids(client, only_open=only_open, legal_entity=legal_entity, limit=limit)
+    """Files, the newest first, each with the first of its lines that wait. `where` is a further
+    condition in Temporal's list filter."""
+    ids = await _ids(
+        client, only_open=only_open, legal_entity=legal_entity, where=where, limit=limit
+    )
 
     async def ask(workflow_id: str) -> list[BankFileView]:
         return [await calls.query(client, workflow_id, BANK_FILE)]
@@ -125,10 +132,15 @@ async def lines(
 
 
 async def parked(
-    client: Client, *, limit: int = MAX_LISTED, unreadable: Unreadable | None = None
+    client: Client,
+    *,
+    where: str = "",
+    limit: int = MAX_LISTED,
+    unreadable: Unreadable | None = None,
 ) -> list[ParkedStep]:
     """What waits for people in bank files, as it is listed with the parked steps of contracts."""
-    ids = await _ids(client, where=_WAITS, limit=limit)
+    wanted = f"{_WAITS} AND {where}" if where else _WAITS
+    ids = await _ids(client, where=wanted, limit=limit)
 
     async def ask(workflow_id: str) -> list[ParkedStep]:
         found = await show(client, workflow_id)
@@ -141,7 +153,7 @@ async def parked(
 
 
 async def settle(
-    client: Client,
+    client: Connection,
     workflow_id: str,
     asked: Settlement,
     request_id: str | None = None,
@@ -155,7 +167,7 @@ async def settle(
 
 
 async def decide(
-    client: Client,
+    client: Connection,
     workflow_id: str,
     decision: FileDecision,
     *,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from contracts.identifiers import is_invoice_workflow_id
 from starters.client import calls, listing, references
+from starters.client.connection import temporal_of
 from starters.client.listing import Listed
 from starters.client.names import EVENT_WORKFLOW, MAX_LISTED
 from starters.client.references import NO_ENTITIES, Entities
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from contracts.money import Money
     from starters.client.approvals import Awaiting, Ballot, Outcome
     from starters.client.calls import Sign, Unreadable
+    from starters.client.connection import Connection
     from starters.client.contracts import ContractClient
     from starters.client.invoices import InvoiceClient
     from starters.client.listing import ContractRow
@@ -34,7 +36,8 @@ _MAY_AWAIT = f"{_WAITS} IN ('approval', 'exception', 'credentials')"
 
 
 class C2C:
-    """Contracts and invoices on a Temporal client, which needs the pydantic data converter.
+    """Contracts and invoices on a Temporal client, which needs the pydantic data converter. Over
+    the HTTP API of an application they are those of `starters.client.api`.
 
     References are `northwind/C-1001` and `northwind/C-1001/1`, or workflow ids. With `entities`
     also `C-1001` and `C-1001/1`, of the legal entity that is meant there. A text that names
@@ -45,11 +48,16 @@ class C2C:
     # contracts and invoices.
 
     def __init__(
-        self, client: Client, entities: Entities = NO_ENTITIES, *, sign: Sign | None = None
+        self, connection: Connection, entities: Entities = NO_ENTITIES, *, sign: Sign | None = None
     ) -> None:
-        self.client = client
+        self.connection = connection
         self.sign = sign
         self._entities = entities
+
+    @property
+    def client(self) -> Client:
+        """Temporal's. Raises OnlyOnTemporal over the API."""
+        return temporal_of(self.connection)
 
     # --- one contract, one invoice --------------------------------------------------------------
 
@@ -58,14 +66,14 @@ class C2C:
         from starters.client.contracts import ContractClient
 
         workflow_id = references.contract_id(reference, self._entities)
-        return ContractClient(self.client, workflow_id, sign=self.sign)
+        return ContractClient(self.connection, workflow_id, sign=self.sign)
 
     def invoice(self, reference: str) -> InvoiceClient:
         """An invoice or a credit note; whether there is one shows once it is asked."""
         from starters.client.invoices import InvoiceClient
 
         workflow_id = references.invoice_id(reference, self._entities)
-        return InvoiceClient(self.client, workflow_id, sign=self.sign)
+        return InvoiceClient(self.connection, workflow_id, sign=self.sign)
 
     def contract_or_invoice(self, reference: str) -> ContractClient | InvoiceClient:
         """Either of them; `A/1` is invoice 1 of contract A, unless A is a legal entity."""
@@ -114,21 +122,23 @@ class C2C:
         return await listing.contract_rows(self.client, where=narrowed, limit=limit)
 
     async def exceptions(
-        self, *, limit: int = MAX_LISTED, unreadable: Unreadable | None = None
+        self, *, where: str = "", limit: int = MAX_LISTED, unreadable: Unreadable | None = None
     ) -> ParkedSteps:
         """Every parked step, oldest first, of at most `limit` contracts, as many invoices and as
         many bank files, whose lines are steps too.
 
-        With `unreadable` one workflow that gives no answer does not hide the others.
+        `where` narrows them by a condition in Temporal's list filter. With `unreadable` one
+        workflow that gives no answer does not hide the others.
         """
         from starters.client import bank
         from starters.client.parked import ParkedSteps
 
-        ids, more = await listing.workflow_ids(self.client, _PARKED, limit)
+        waits = f"{_PARKED} AND {where}" if where else _PARKED
+        ids, more = await listing.workflow_ids(self.client, waits, limit)
         found = await calls.each(
             ids, lambda item: self.contract_or_invoice(item).parked(), unreadable
         )
-        found += await bank.parked(self.client, limit=limit, unreadable=unreadable)
+        found += await bank.parked(self.client, where=where, limit=limit, unreadable=unreadable)
         found.sort(key=lambda item: item.exception.since)
         events = await self.client.count_workflows(
             f"WorkflowType = '{EVENT_WORKFLOW}' AND {_PARKED}"
@@ -154,19 +164,22 @@ class C2C:
         up_to: Money | None = None,
         kind: ApprovalKind | None = None,
         legal_entity: str = "",
+        where: str = "",
         limit: int = MAX_LISTED,
         unreadable: Unreadable | None = None,
     ) -> Listed[Awaiting]:
         """What awaits approval, the longest waiting first; what is left empty does not narrow.
 
         `customer` is a key or a name, whatever its case. `up_to` is without tax; amounts in
-        another currency are not meant. Of contracts and of invoices at most `limit` are looked at.
-        With `unreadable` one workflow that gives no answer does not hide the others.
+        another currency are not meant. `where` is a further condition in Temporal's list filter.
+        Of contracts and of invoices at most `limit` are looked at. With `unreadable` one workflow
+        that gives no answer does not hide the others.
         """
         from starters.client import approvals
 
-        where = listing.conditions(entity=legal_entity, also=_MAY_AWAIT)
-        ids, more = await listing.workflow_ids(self.client, where, limit)
+        waits = f"{_MAY_AWAIT} AND {where}" if where else _MAY_AWAIT
+        wanted = listing.conditions(entity=legal_entity, also=waits)
+        ids, more = await listing.workflow_ids(self.client, wanted, limit)
         found = await calls.each(
             ids, lambda item: approvals.awaiting_in(self.client, item), unreadable
         )
@@ -188,7 +201,7 @@ class C2C:
         """Send these decisions; one that is refused or gives no answer does not stop the rest."""
         from starters.client import approvals
 
-        return await approvals.decide_all(self.client, ballots, sign=self.sign)
+        return await approvals.decide_all(self.connection, ballots, sign=self.sign)
 
     async def approve_all(
         self, items: Iterable[Awaiting], *, by: str, comment: str = ""
@@ -200,5 +213,5 @@ class C2C:
         from starters.client import approvals
 
         return await approvals.approve_all(
-            self.client, items, by=by, comment=comment, sign=self.sign
+            self.connection, items, by=by, comment=comment, sign=self.sign
         )

@@ -6,8 +6,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
@@ -23,6 +22,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from contracts.actors import Sign as Sign
 from contracts.agenda import requests
+from starters.client.connection import Attempt, Connection, Remote
 from starters.client.errors import NoAnswer, NotFound, Refused
 
 if TYPE_CHECKING:
@@ -52,20 +52,10 @@ _AT_ONCE = 20
 _POLL_SECONDS = 0.05
 
 
-@dataclass(frozen=True)
-class Attempt:
-    """An activity that failed and is tried again by itself: in which workflow, how often it was
-    tried, why it failed last, and when it is next (aware; None while it runs)."""
-
-    workflow_id: str
-    activity: str
-    attempt: int
-    failure: str
-    next_at: datetime | None
-
-
-async def trying(client: Client, ids: Sequence[str]) -> list[Attempt]:
+async def trying(client: Connection, ids: Sequence[str]) -> list[Attempt]:
     """What these workflows try again at the moment."""
+    if isinstance(client, Remote):
+        return await each(ids, client.trying, unreadable=lambda *_: None)
     return await each(ids, lambda item: _attempts(client, item), unreadable=lambda *_: None)
 
 
@@ -85,8 +75,12 @@ async def _attempts(client: Client, workflow_id: str) -> list[Attempt]:
     return found
 
 
-async def query(client: Client, workflow_id: str, question: Query[T], argument: object = None) -> T:
+async def query(
+    client: Connection, workflow_id: str, question: Query[T], argument: object = None
+) -> T:
     """Ask a workflow, with an argument if it takes one. Raises Refused, NotFound, NoAnswer."""
+    if isinstance(client, Remote):
+        return await client.query(workflow_id, question, argument)
     handle: WorkflowHandle[Any, Any] = client.get_workflow_handle(workflow_id)
     for wait in (*_BETWEEN_RUNS, None):
         try:
@@ -109,7 +103,7 @@ async def query(client: Client, workflow_id: str, question: Query[T], argument: 
 
 
 async def update(
-    client: Client,
+    client: Connection,
     workflow_id: str,
     message: Update[M, T],
     argument: M,
@@ -121,8 +115,10 @@ async def update(
     counts once and gets the first answer (with another message it is Refused); left out, it has
     one of its own. `sign` says who sends it. Raises Refused, NotFound, NoAnswer, which says the id
     to send it again with."""
-    handle: WorkflowHandle[Any, Any] = client.get_workflow_handle(workflow_id)
     request_id = request_id or str(uuid.uuid4())
+    if isinstance(client, Remote):
+        return await client.update(workflow_id, message, argument, request_id)
+    handle: WorkflowHandle[Any, Any] = client.get_workflow_handle(workflow_id)
     if sign is not None:
         token = sign(workflow_id, message.name, argument, request_id)
         argument = argument.model_copy(update={"actor": token})
@@ -141,6 +137,22 @@ async def update(
         raise _no_answer(workflow_id, request_id) from error
     except RPCError as error:
         raise _explained(error, workflow_id, request_id) from error
+
+
+async def signal(
+    client: Client, workflow_id: str, name: str, message: BaseModel, *, sign: Sign
+) -> None:
+    """Send a workflow a Signal with which somebody decides, signed. What it is refused for is in
+    the workflow's journal alone: an Update tells it to whoever sent it. Raises NotFound, Refused
+    where the workflow has ended, NoAnswer."""
+    token = sign(workflow_id, name, message, str(uuid.uuid4()))
+    handle: WorkflowHandle[Any, Any] = client.get_workflow_handle(workflow_id)
+    try:
+        await handle.signal(
+            name, message.model_copy(update={"actor": token}), rpc_timeout=_ANSWER_WITHIN
+        )
+    except RPCError as error:
+        raise _explained(error, workflow_id) from error
 
 
 async def until(

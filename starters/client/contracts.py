@@ -19,7 +19,7 @@ from contracts.model import JsonObject
 from contracts.money import Money
 from contracts.parking import StepException
 from starters.client import calls, messages
-from starters.client.calls import Attempt
+from starters.client.connection import Attempt, temporal_of
 from starters.client.errors import Refused
 from starters.client.invoices import InvoiceClient
 from starters.client.protocol import built
@@ -90,7 +90,7 @@ class ContractClient(WorkflowClient[ContractState]):
         """
         from starters.client import auditing
 
-        return await auditing.audit(self._client, self.workflow_id, reader, live=live)
+        return await auditing.audit(temporal_of(self._client), self.workflow_id, reader, live=live)
 
     # --- the signature --------------------------------------------------------------------------
 

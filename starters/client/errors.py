@@ -4,6 +4,12 @@
     NotFound    there is no such contract or invoice
     NoAnswer    no worker answered in time; what was asked may still be carried out
 
+Over the HTTP API of an application also
+
+    SignedOut       nobody is signed in there, or no longer
+    Unreachable     the application does not answer
+    OnlyOnTemporal  the application has no address for it
+
 Besides these a call raises `contracts.problems.InvalidContract` for what cannot even be sent,
 `BadReference` for a text that names nothing, and Temporal's `RPCError` where the server fails.
 """
@@ -26,3 +32,15 @@ class NoAnswer(Exception):
     def __init__(self, message: str, request_id: str = "") -> None:
         super().__init__(message)
         self.request_id = request_id
+
+
+class SignedOut(Exception):
+    """The application does not know who asks; the message says how to sign in."""
+
+
+class Unreachable(Exception):
+    """The application does not answer."""
+
+
+class OnlyOnTemporal(Exception):
+    """This needs Temporal itself; the application has no address for it."""

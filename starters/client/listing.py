@@ -107,9 +107,8 @@ async def runs(
     client: Client, workflow_type: str, where: str, limit: int
 ) -> list[WorkflowExecution]:
     """The newest run of each workflow that fulfils a visibility condition."""
-    query = _query(workflow_type, where)
     found: dict[str, WorkflowExecution] = {}
-    async for item in client.list_workflows(query, limit=limit):
+    async for item in client.list_workflows(_query(workflow_type, where), limit=limit):
         # Visibility lags: between two runs both may be listed as the newest for a moment.
         found.setdefault(item.id, item)
     return list(found.values())

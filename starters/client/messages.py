@@ -6,6 +6,8 @@ holds this list against the workflows: each name, what is sent with it, what it 
 
 from __future__ import annotations
 
+from typing import Any
+
 from contracts.analytics.contract import ContractFacts
 from contracts.changes import ChangeOrder
 from contracts.contract.messages import (
@@ -70,3 +72,33 @@ INVOICE = Query("invoice", InvoiceState)
 
 # Contracts and invoices have this alike, and those of `protocol`.
 RESOLVE_EXCEPTION = Update("resolve_exception", Resolution, StepException)
+
+OF_BOTH: tuple[Update[Any, Any], ...] = (DECIDE_APPROVAL, RESOLVE_EXCEPTION)
+OF_CONTRACTS: tuple[Update[Any, Any], ...] = (
+    REPORT_SIGNATURE,
+    CONFIRM_SIGNATURE,
+    REACH_MILESTONE,
+    UNREACH_MILESTONE,
+    RECORD_USAGE,
+    CREDIT_SERVICE,
+    REQUEST_CREDIT,
+    RELEASE_RETAINAGE,
+    PROPOSE_CHANGE,
+    SET_HOLD,
+    REFRESH_CUSTOMER,
+    READ_BURN,
+    TERMINATE,
+    WITHDRAW_TERMINATION,
+    GIVE_NOTICE,
+    REQUEST_CANCEL,
+    *OF_BOTH,
+)
+OF_INVOICES: tuple[Update[Any, Any], ...] = (
+    RECORD_PAYMENT,
+    OPEN_DISPUTE,
+    RESOLVE_DISPUTE,
+    PROMISE_PAYMENT,
+    CHANGE_DUNNING_HOLD,
+    ASK_WRITE_OFF,
+    *OF_BOTH,
+)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from pydantic import BaseModel
-from temporalio.client import Client
 
 from contracts.agenda.state import Answer
 from contracts.approvals import ApprovalRound, Decision
@@ -17,7 +16,8 @@ from contracts.problems import InvalidContract
 from contracts.validation import payload_problems
 from starters.client import approvals, calls, messages
 from starters.client.approvals import Awaiting
-from starters.client.calls import Attempt, Sign
+from starters.client.calls import Sign
+from starters.client.connection import Attempt, Connection
 from starters.client.parked import ParkedStep
 from starters.client.protocol import Query, Update, built
 
@@ -40,7 +40,7 @@ class WorkflowClient(Generic[S]):
 
     def __init__(
         self,
-        client: Client,
+        client: Connection,
         workflow_id: str,
         request_id: str | None = None,
         *,

@@ -21,6 +21,8 @@ from gateways.webhooks.received import Received
 from gateways.webhooks.schemes import NotVerified, SignedRequest
 from starters.client.events import Away, receive
 from starters.web import codec as codec_routes
+from starters.web import problems
+from starters.web.api import routes as api
 from starters.web.codec import CodecServer
 from starters.web.limits import BodyLimit, RateLimit, read_body
 from starters.web.middleware import Around
@@ -70,7 +72,8 @@ def application(
     login: APIRouter | None = None,
 ) -> FastAPI:
     """The gateway; `connect` is a coroutine function that gives the client of Temporal. Without
-    encryption there is no codec server; without `visits`, who say who asks, there are no pages."""
+    encryption there is no codec server; without `visits`, who say who asks, there are neither pages
+    nor the API."""
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -79,7 +82,7 @@ def application(
 
     app = FastAPI(
         title="Contract to Cash",
-        summary="Webhooks in; health and readiness.",
+        summary="Webhooks in; contracts and invoices for programs; health and readiness.",
         version="1",
         docs_url=None,  # a page that loads scripts from elsewhere
         redoc_url=None,
@@ -88,11 +91,12 @@ def application(
     )
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     app.add_middleware(
-        BodyLimit, max_bytes=settings.max_body_bytes, read_elsewhere=("/webhooks/", "/codec/")
+        BodyLimit,
+        max_bytes=settings.max_body_bytes,
+        read_elsewhere=("/webhooks/", "/codec/", "/api/"),
     )
     app.add_middleware(Around, tls=settings.tls_in_front)
     if workbench is not None and visits is not None:
-        app.state.visits = visits
         add_handlers(app, errors.shown)
         add_pages(app, workbench)
         if login is not None:
@@ -102,6 +106,9 @@ def application(
     door = Door(settings, senders, now)
     if codec is not None:
         app.include_router(codec_routes.router(codec, settings.requests_per_minute))
+    if visits is not None:
+        app.state.visits = visits
+        app.include_router(api.router(settings, workbench.signing if workbench else None))
 
     @app.post(
         "/webhooks/{sender}",
@@ -239,7 +246,9 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         document = get_openapi(
             title=app.title, version=app.version, summary=app.summary, routes=app.routes
         )
-        document["components"]["schemas"].update(events.openapi_schemas()[1])
+        document["components"]["schemas"].update(events.openapi_schemas()[1] | problems.schemas())
+        if hasattr(app.state, "visits"):
+            document["components"]["schemas"].update(api.schemas())
         app.openapi_schema = document
     return app.openapi_schema
 

@@ -96,12 +96,22 @@ def add_handlers(app: FastAPI, shown: Shown = as_document) -> None:
         return response(HttpProblem(500, "a defect; it is in our log"))
 
 
+def schemas() -> dict[str, Any]:
+    """The schemas that `documented` refers to, by their names."""
+    found = ProblemDocument.model_json_schema(ref_template=_reference("{model}"))
+    return {**found.pop("$defs"), "ProblemDocument": found}
+
+
+def _reference(name: str) -> str:
+    return f"#/components/schemas/{name}"
+
+
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """These answers for OpenAPI."""
     return {
         status: {
             "description": title_of(status),
-            "content": {MEDIA_TYPE: {"schema": ProblemDocument.model_json_schema()}},
+            "content": {MEDIA_TYPE: {"schema": {"$ref": _reference("ProblemDocument")}}},
         }
         for status in statuses
     }

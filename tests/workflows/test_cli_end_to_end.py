@@ -6,6 +6,7 @@ It has a namespace of its own, set up by `c2c setup`, so that no other test's wo
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -15,20 +16,25 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+import uvicorn
 from temporalio.client import Client
 from temporalio.service import RPCError
 from typer.testing import CliRunner, Result
 
 from activities.odoo.requirements import NEEDS
 from gateways.crm.odoo_crm import OdooCrmSettings
+from sandbox.real_odoo.mailbox import free_port
 from starters.cli import app, session
 from starters.cli.errors import ExitCode
 from starters.cli.options import PERSON_VARIABLE
+from starters.client import credentials
+from starters.web.app import application
 from tests.temporal import new_namespace
+from tests.unit.web.visiting import VERA, NamedVisits
 from tests.world import ANA, ENTITY, contract_data, single, unique
 from wiring import remotes
 from wiring.remotes import Gateways
-from wiring.settings import Settings
+from wiring.settings import Settings, WebSettings
 from workers.worker import running
 
 WITHIN_SECONDS = 150.0
@@ -397,6 +403,69 @@ async def test_problems_are_shown_before_anything_starts(c2c: Cli, tmp_path: Pat
     assert codes == {"legal_entity_unknown", "services_do_not_add_up"}
     name = f"nortwind/{contract['contract_id']}"
     await c2c("contract", "show", name, code=ExitCode.NOT_FOUND)
+
+
+@contextlib.asynccontextmanager
+async def served(client: Client) -> AsyncIterator[str]:
+    """The application over this Temporal, and its address; people's tokens are their names."""
+
+    async def connect() -> Client:
+        return client
+
+    web, port = WebSettings(), free_port()
+    server = uvicorn.Server(
+        uvicorn.Config(
+            application(web, {}, connect, visits=NamedVisits()), port=port, log_config=None
+        )
+    )
+    serving = asyncio.create_task(server.serve())
+    while not server.started:  # noqa: ASYNC110 - it says so in no other way
+        await asyncio.sleep(0.02)
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    await serving
+
+
+async def test_over_the_api_the_same_workflows_answer(
+    c2c: Cli, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def signed_in(person: str) -> None:
+        monkeypatch.setenv(credentials.VARIABLE, person)
+
+    contract = single()
+    name = contract["contract_id"]
+    async with served(client) as address:
+        monkeypatch.setenv(session.API_VARIABLE, address)
+        signed_in(PIA)
+        assert (await c2c.json("contract", "start", _write(tmp_path, contract)))["new"]
+        await c2c.until(lambda state: state["stage"] == "active", "contract", "show", name)
+        await c2c("milestone", "reached", name, "all")
+        await c2c("milestone", "reached", name, "nope", code=ExitCode.REFUSED)
+        signed_in(ANA)
+
+        def is_listed(answer: Any) -> bool:
+            return any(item["of"] == f"{ENTITY}/{name}/1" for item in answer["approvals"])
+
+        over = await c2c.until(is_listed, "approvals", "list")
+        approve_it = ["approvals", "approve", f"{name}/1", "--yes", "--request-id", "ours"]
+        first = await c2c.json(*approve_it)
+        assert await c2c.json(*approve_it) == first
+        signed_in(VERA)
+        rows = await c2c.until(
+            lambda found: any(row["contract_id"] == name for row in found["contracts"]),
+            "contract",
+            "list",
+        )
+        await c2c("contract", "hold", name, "billing", "--reason", "x", code=ExitCode.REFUSED)
+    monkeypatch.delenv(session.API_VARIABLE)
+    [row] = [row for row in rows["contracts"] if row["contract_id"] == name]
+    direct = (await c2c.json("contract", "list"))["contracts"]
+    assert row["value"] == next(it for it in direct if it["contract_id"] == name)["value"]
+    [asked] = [item for item in over["approvals"] if item["of"] == f"{ENTITY}/{name}/1"]
+    shown = await c2c.json("invoice", "show", f"{name}/1")
+    given = shown["approval_round"]["approvals"]
+    assert [item["by"] for item in given] == [ANA]
+    assert shown["approval_round"]["subject"]["content_hash"] == asked["content_hash"]
 
 
 async def test_replay_of_what_runs_and_of_files(c2c: Cli, client: Client, tmp_path: Path) -> None:

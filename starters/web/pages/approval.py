@@ -127,7 +127,7 @@ async def _page(request: Request, visitor: Visitor, content_hash: str, told: Tol
         follows=_follows(found, told.content) if found else "",
         draft=_draft(workbench.odoo_url, told.invoice_id),
         journal=list(reversed(told.journal.entries[-LATEST:])),
-        form_id=new_id(),
+        once=new_id(),
     )
 
 

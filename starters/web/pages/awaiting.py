@@ -25,7 +25,8 @@ from starters.web.visitors import Visitor
 
 @dataclass(frozen=True)
 class Rights:
-    """What one visitor may do about one round. `why` says why they may not approve it."""
+    """What one visitor may do about one round. `why` says why they may not approve it; `is_others`
+    that it is for others, who are named among those who are needed."""
 
     may_approve: bool
     may_reject: bool
@@ -34,6 +35,10 @@ class Rights:
     @property
     def may_decide(self) -> bool:
         return self.may_approve or self.may_reject
+
+    @property
+    def is_others(self) -> bool:
+        return not self.may_decide and "may not decide this" in self.why
 
     @classmethod
     def of(cls, approval_round: ApprovalRound, visitor: Visitor, entity: str) -> Rights:

@@ -1,0 +1,61 @@
+"""`/api/v1` keeps to its OpenAPI document, whatever it is sent: schemathesis says what.
+
+`C2C_API_EXAMPLES` is how many requests each operation gets: few in a test run, more by
+`make fuzz-api`.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import load_all_checks
+from schemathesis.specs.openapi.checks import (
+    allow_header_conformance,
+    negative_data_rejection,
+    positive_data_acceptance,
+)
+
+from tests.unit.web.test_api import application_of
+from tests.unit.web.visiting import ALL, as_
+from tests.unit.web.workflows import SHA256, firm
+from wiring.settings import WebSettings
+
+EXAMPLES = int(os.environ.get("C2C_API_EXAMPLES", "3"))
+BOUNDED = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    database=None,
+    derandomize=EXAMPLES < 10,
+)
+WITHOUT_LIMIT = WebSettings(requests_per_minute=1_000_000)
+
+schema = schemathesis.openapi.from_asgi("/openapi.json", application_of(firm(), WITHOUT_LIMIT))
+load_all_checks()
+
+
+THERE = {
+    "entity": "northwind",
+    "contract": "C-1",
+    "number": 1,
+    "file": SHA256,
+    "source": "tickets",
+    "key": "msg_1",
+}
+"""What the firm has."""
+
+
+NOT_ASKED = [positive_data_acceptance, allow_header_conformance]
+"""A schema cannot say all that a message is held to; and where two routes share an address, the
+framework names the methods of the first alone."""
+
+
+@schema.include(path_regex="^/api/v1").parametrize()
+@BOUNDED
+def test_answers_are_as_the_document_says(case: schemathesis.Case[Any]) -> None:
+    case.call_and_validate(headers=as_(ALL), excluded_checks=NOT_ASKED)
+    case.path_parameters = {name: THERE[name] for name in case.path_parameters or {}}
+    case.call_and_validate(headers=as_(ALL), excluded_checks=[*NOT_ASKED, negative_data_rejection])
