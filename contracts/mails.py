@@ -162,8 +162,13 @@ def _to_approve(item: OpenApproval) -> ToApprove:
 
 
 def _to_resolve(item: Parked) -> ToResolve:
-    step = item.exception
-    return ToResolve(workflow_id=item.workflow_id, step=step.step, code=step.code, since=step.since)
+    exception = item.exception
+    return ToResolve(
+        workflow_id=item.workflow_id,
+        step=exception.step,
+        code=exception.code,
+        since=exception.since,
+    )
 
 
 def _asked_on(item: OpenApproval) -> tuple[date, str]:

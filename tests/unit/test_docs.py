@@ -190,6 +190,7 @@ _PASSED_ON = {
     "failed.code",
     "failure.code",
     "item.code",
+    "exception.code",
 }
 """These pass on a code that is stated elsewhere."""
 
