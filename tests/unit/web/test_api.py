@@ -23,7 +23,7 @@ from starters.web.app import application
 from starters.web.pages.workbench import Workbench
 from tests.unit.rounds import ANA, round_of
 from tests.unit.web.visiting import BOT, CONNY, OLGA, PIA, VERA, NamedVisits, as_
-from tests.unit.web.workflows import CONTRACT, FABRIKAM, INVOICE, SHA256, Workflows, firm
+from tests.unit.web.workflows import CONTRACT, FABRIKAM, FILE, INVOICE, SHA256, Workflows, firm
 from wiring.settings import WebSettings
 
 API = "/api/v1"
@@ -254,7 +254,7 @@ async def test_lists_show_what_belongs_to_ones_legal_entities(
     assert await ids("contracts", OLGA, "contracts") == {CONTRACT, FABRIKAM}
     assert await ids("approvals", ANA, "approvals") == {INVOICE}
     assert await ids("approvals", CONNY, "approvals") == {FABRIKAM}
-    assert await ids("exceptions", VERA, "exceptions") == {INVOICE}
+    assert await ids("exceptions", VERA, "exceptions") == {INVOICE, FILE}
     assert await ids("exceptions", CONNY, "exceptions") == set()
     assert await ids("events", OLGA, "events") == {"tickets/msg_1"}
     told(await http.get(f"{API}/events", headers=as_(ANA)), 403)
