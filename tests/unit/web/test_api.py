@@ -310,6 +310,15 @@ async def test_pages_of_contracts_follow_each_other(http: httpx.AsyncClient) -> 
         told(await http.get(f"{API}/contracts?cursor={wrong}", headers=as_(OLGA)), 422)
 
 
+async def test_all_that_is_wrong_with_an_address_is_said(http: httpx.AsyncClient) -> None:
+    answer = await http.get(f"{API}/contracts?limit=0&stage=nowhere", headers=as_(VERA))
+    problems = {item["field"]: item["expected"] for item in told(answer, 422)["problems"]}
+    assert problems["limit"] == "1 or more"
+    assert "active" in problems["stage"]
+    money = await http.get(f"{API}/approvals?up_to=500", headers=as_(VERA))
+    assert [item["field"] for item in told(money, 422)["problems"]] == ["up_to"]
+
+
 # --- failures -----------------------------------------------------------------------------------
 
 
