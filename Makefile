@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 FAULT_SEEDS := $(or $(SEEDS),10000)
 
-.PHONY: help demo dev test test-fast bench explore faults fuzz-api campaign wheel lint format docs lock histories clean
+.PHONY: help demo dev test test-fast browser bench explore faults fuzz-api campaign wheel lint format docs lock histories clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ test: $(STAMP) $(JUDGES) ## everything, the real Odoo included (minutes more the
 
 test-fast: $(STAMP) $(JUDGES) ## what is quick and needs no Odoo: domain, gateways, workflows on the stand-in, replay
 	@python -m pytest $(PARALLEL) -m "not real and not long" tests/workflows tests/connectors tests/activities tests/replay tests/unit
+
+browser: $(STAMP) ## the pages in Chromium, with axe (needs Debian's chromium; SCREENSHOTS=folder: pictures of them)
+	@SCREENSHOTS=$(SCREENSHOTS) python -m pytest tests/browser
 
 bench: $(STAMP) ## what the product is measured by (ONLY=name: that one; QUICK=1: small sizes, minutes)
 	@python -m sandbox.real_odoo prepare

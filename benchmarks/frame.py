@@ -68,6 +68,7 @@ MODULES = (
     "cash_application",
     "analytics",
     "command_line",
+    "workbench",
     "peers.comparison",
 )
 """Modules of this package that hold benchmarks, in the order they run."""

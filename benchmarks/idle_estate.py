@@ -44,7 +44,7 @@ async def idle_estate(bench: Bench) -> None:
             tag = contracts.tag()
             live = contracts.signed(tag, signalled, milestones=len(sizes))
             await seconds_to_onboard(ours, tag, live)
-            await _park(ours)
+            await ours.park(_PARKED)
             state = await ours.c2c.contract(product.workflow_id(live[0])).state()
             there = 0
             for number, size in enumerate(sizes, start=1):
@@ -87,21 +87,6 @@ async def _measured(
             median=statistics.median(delays),
         ),
     ]
-
-
-# --- the estate ---------------------------------------------------------------------------------
-
-
-async def _park(ours: Product) -> None:
-    """A few contracts that wait for a person, so that the list has something to show."""
-    broken = contracts.signed(contracts.tag(), _PARKED, milestones=1)
-    await ours.start([{**item, "currency": "XXX"} for item in broken])
-
-    async def are_parked() -> bool:
-        found = await ours.client.count_workflows("WaitingOn = 'exception'")
-        return found.count >= _PARKED
-
-    await ours.until(f"{_PARKED} parked contracts", are_parked, seconds=120)
 
 
 # --- what is measured ---------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from benchmarks.contracts import APPROVERS
+from benchmarks.contracts import APPROVERS, signed, tag
 from benchmarks.frame import Bench
 from benchmarks.remote import Remote
 from contracts.contract.messages import MilestoneReached
@@ -158,6 +158,17 @@ class Product:
 
     async def start(self, contracts: Sequence[JsonObject]) -> None:
         await calls.at_once([self.c2c.start(item) for item in contracts])
+
+    async def park(self, count: int) -> None:
+        """So many contracts that wait for a person, from their first step on."""
+        broken = signed(tag(), count, milestones=1)
+        await self.start([{**item, "currency": "XXX"} for item in broken])
+
+        async def are_parked() -> bool:
+            where = "WaitingOn = 'exception' AND ExecutionStatus = 'Running'"
+            return (await self.client.count_workflows(where)).count >= count
+
+        await self.until(f"{count} parked contracts", are_parked, seconds=120 + count)
 
     async def reach(self, contracts: Sequence[JsonObject]) -> None:
         """Every milestone of the contracts was delivered, as a system tells it: by Signal."""

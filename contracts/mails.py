@@ -10,14 +10,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import NamedTuple
-from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, Field
 
 from contracts.approvals import ApprovalRound
-from contracts.identifiers import contract_of, is_invoice_workflow_id, legal_entity_of
+from contracts.identifiers import legal_entity_of
 from contracts.model import Value
+from contracts.page_addresses import approval_path, exception_path, reference
 from contracts.parking import Responsible, StepException
 
 MAX_LINES = 25
@@ -161,35 +161,18 @@ def _approval(item: OpenApproval) -> MailLine:
     found = item.approval_round
     kind = found.subject.kind.words.capitalize()
     text = (
-        f"{kind} of {found.subject.amount}, {_reference(item.workflow_id)}, "
+        f"{kind} of {found.subject.amount}, {reference(item.workflow_id)}, "
         f"asked for on {found.requirement.asked_on}"
     )
-    contract = contract_of(item.workflow_id).removeprefix("contract/")
-    path = f"/c/{quote(contract)}/approvals/{quote(found.subject.content_hash)}"
+    path = approval_path(item.workflow_id, found.subject.content_hash)
     return MailLine(text=text, path=path)
 
 
 def _parked(item: Parked) -> MailLine:
     """What it says in full may name the customer: that is on its page."""
     step = item.exception
-    text = (
-        f"{step.doing}, {_reference(item.workflow_id)}, since {step.since:%Y-%m-%d} [{step.code}]"
-    )
-    place = contract_of(item.workflow_id).removeprefix("contract/")
-    if is_invoice_workflow_id(item.workflow_id):
-        place = f"{place}/{_number(item.workflow_id)}"
-    return MailLine(text=text, path=f"/exceptions/{quote(place)}/{quote(step.step, safe='')}")
-
-
-def _reference(workflow_id: str) -> str:
-    """A contract or an invoice as people write it: `northwind/C-1001`, `northwind/C-1001/3`."""
-    contract = contract_of(workflow_id).removeprefix("contract/")
-    is_invoice = is_invoice_workflow_id(workflow_id)
-    return f"{contract}/{_number(workflow_id)}" if is_invoice else contract
-
-
-def _number(workflow_id: str) -> str:
-    return workflow_id.rpartition("/")[2]
+    text = f"{step.doing}, {reference(item.workflow_id)}, since {step.since:%Y-%m-%d} [{step.code}]"
+    return MailLine(text=text, path=exception_path(item.workflow_id, step.step))
 
 
 def _section_text(section: MailSection, address: str) -> str:

@@ -57,12 +57,12 @@ APART = frozenset(
 )
 """What no scenario comes to: what the sweep of each day and people ask for; what is done in a
 folder, where no call is; and what a bank's notification tells of an entry."""
-_OTHER_QUEUES = (task_queues.ESIGN, task_queues.TIMESHEETS)
+_OTHER_QUEUES = (task_queues.ESIGN, task_queues.TIMESHEETS, task_queues.RECORDS)
 
 
 def remote_activities(settings: Settings) -> list[str]:
     """The activities that call a remote in a campaign, as the workers host them. Nothing is signed
-    in one, and no hours come from elsewhere."""
+    in one, no hours come from elsewhere, and no records are kept."""
     odoo = remotes.odoo(settings)
     gateways = remotes.gateways(settings, odoo)
     try:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import TypeVar
 
+import httpx
 from rich.console import Console
 from rich.markup import escape
 from temporalio.client import Client
@@ -28,9 +29,11 @@ from gateways.secrets import Secret
 from sandbox import clock, people
 from sandbox.demo_bank import BankDay
 from sandbox.expected_totals import Scenario
-from sandbox.stack import Stack
+from sandbox.office import Desk
+from sandbox.stack import WEB_URL, Stack
 from starters import schedules
 from starters.client import C2C, ContractClient, NoAnswer, NotFound
+from starters.client.references import short
 
 T = TypeVar("T")
 
@@ -223,6 +226,32 @@ class DemoDriver:
         state = await self.delivered(scenario, number)
         self.say(scenario, f"{_what(state)} approved by rule: as planned, and small")
         return state
+
+    async def issue_by_pages(
+        self, scenario: Scenario, number: int, *approvers: str
+    ) -> InvoiceState:
+        """The same by people who sign in to the workbench, and approve it in their inboxes."""
+        state = await self.proposed(scenario, number)
+        reference = short(self.invoice_workflow(scenario, number))
+        for person in approvers:
+            try:
+                told = await self._approved_in_inbox(person, reference)
+            except httpx.HTTPError as error:
+                raise DemoError(f"the workbench does not answer {person}: {error}") from None
+            if told != "1 approved.":
+                raise DemoError(f"the workbench told {_name(person)}: {told}")
+        people = " and ".join(map(_name, approvers))
+        self.say(scenario, f"{_what(state)} approved in the workbench by {people}")
+        return await self.delivered(scenario, number)
+
+    async def _approved_in_inbox(self, person: str, reference: str) -> str:
+        async with Desk(self.stack.environment[WEB_URL], person) as desk:
+            seen = await self._until(
+                f"{reference} to be in the inbox of {person}",
+                lambda: desk.inbox(reference),
+                lambda page: bool(page.picks),
+            )
+            return await desk.approve(seen)
 
     async def proposed(self, scenario: Scenario, number: int) -> InvoiceState:
         """An invoice that awaits its approval."""

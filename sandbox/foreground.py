@@ -102,7 +102,7 @@ def show_where(console: Console, stack: Stack) -> None:
     table.add_row("Odoo's database", stack.odoo.database_address)
     table.add_row("Odoo's API keys", str(stack.odoo.keys["c2c"].parent))
     if stack.gateway is not None:
-        table.add_row("Web gateway", stack.environment[WEB_URL])
+        table.add_row("Workbench", f"{stack.environment[WEB_URL]}/ (choose who you are)")
         table.add_row("Webhooks", f"/webhooks/{WEBHOOK_SENDER}, {CONNECT_PATH}")
         table.add_row("Webhooks' secret", str(webhook_secret(stack.folder)))
     table.add_row("Logs", str(stack.folder))

@@ -158,7 +158,7 @@ async def paid_late(driver: DemoDriver, scenario: Scenario) -> None:
     await driver.sign_deal(scenario, deal)
     state = await driver.active(scenario)
     await driver.reach(scenario, next(iter(state.milestones)))
-    await driver.issue(scenario, 1, CLEO, DORA)
+    await driver.issue_by_pages(scenario, 1, CLEO, DORA)
     for level in (1, 2):
         await driver.reminded(scenario, 1, level)
     await driver.pay(scenario, 1, _eur("10000.00"))

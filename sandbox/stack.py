@@ -238,7 +238,7 @@ async def running(
             temporal=server,
             environment=_configuration(f"127.0.0.1:{port}", namespace, remote, sandbox),
         )
-        local.environment.update(_gateway_configuration(folder, gateway))
+        local.environment.update(_gateway_configuration(folder, gateway, local.ui))
         local.environment.update(_encryption(folder, local.ui, keep_data=keep_data))
         local.environment.update(_bank_configuration(local.bank_files, keep_data=keep_data))
         os.environ.update(local.environment)
@@ -291,8 +291,9 @@ def _docusign(sandbox: Sandbox) -> dict[str, object]:
     }
 
 
-def _gateway_configuration(folder: Path, url: str) -> dict[str, str]:
-    """Where the gateway listens, and one sender of events, with a secret that the folder keeps."""
+def _gateway_configuration(folder: Path, url: str, ui: str) -> dict[str, str]:
+    """Where the gateway listens, what its pages link to, and one sender of events, with a secret
+    that the folder keeps."""
     secret = webhook_secret(folder)
     if not secret.exists():
         key = base64.b64encode(secrets.token_bytes(24)).decode()
@@ -302,6 +303,7 @@ def _gateway_configuration(folder: Path, url: str) -> dict[str, str]:
     return {
         "C2C_WEB__PORT": url.rpartition(":")[2],
         WEB_URL: url,
+        "C2C_WEB__TEMPORAL_URL": ui,
         "C2C_SENDER": json.dumps({WEBHOOK_SENDER: sender}),
     }
 

@@ -29,8 +29,8 @@ from gateways.odoo import OdooClient
 from starters import bank_journals, keys, mailing, processor_books, schedules
 from starters.findings import Area, Finding, Verdict
 from starters.web import checks as gateway
+from wiring import audit, encryption, identity, remotes
 from wiring import client as temporal
-from wiring import encryption, identity, remotes
 from wiring.config_file import CONFIG_VARIABLE, config_path
 from wiring.settings import (
     ConfigurationError,
@@ -40,6 +40,7 @@ from workflows import task_queues
 
 _CONFIGURATION, _TEMPORAL, _ODOO = Area("Configuration"), Area("Temporal"), Area("Odoo")
 _ENCRYPTION, _IDENTITY = Area("Encryption"), Area("Identity")
+_AUDIT = Area("Audit record")
 _MAX_NAMED = 6
 _TIMESHEET = "account.analytic.line"
 _BILLED_BY = {
@@ -72,7 +73,7 @@ async def check(settings: Settings | ConfigurationError) -> list[Finding]:
         )
         for system, crm in settings.crm.items()
     ]
-    found += [*_encryption(settings), _signatures(settings)]
+    found += [*_encryption(settings), _signatures(settings), _audit(settings)]
     found += [*gateway.check(settings), *mailing.check(settings)]
     found += await _temporal(settings)
     try:
@@ -82,6 +83,21 @@ async def check(settings: Settings | ConfigurationError) -> list[Finding]:
         return [*found, _CONFIGURATION.missing("odoo", str(error), remedy)]
     with contextlib.closing(odoo):
         return [*found, *await check_odoo(odoo, settings), *await check_connectors(settings, odoo)]
+
+
+def _audit(settings: Settings) -> Finding:
+    """Whether the audit record is kept, and its anchors signed."""
+    if not settings.records.is_configured:
+        detail = "not kept: no record store is configured"
+        return _AUDIT.warn("store", detail, "right for a trial; else configure [records]")
+    try:
+        audit.reader(settings).anchors(next(iter(settings.entities)))
+    except (ConfigurationError, GatewayError) as error:
+        return _AUDIT.missing("store", str(error), "docs/audit.md")
+    if settings.audit.signing_key_file is None:
+        detail = "kept, and its anchors are not signed"
+        return _AUDIT.warn("store", detail, "set audit.signing_key_file")
+    return _AUDIT.ok("store", "kept, and its anchors are signed")
 
 
 def _encryption(settings: Settings) -> list[Finding]:

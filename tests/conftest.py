@@ -27,7 +27,7 @@ gc.set_threshold(50_000, 20, 20)
 """Modules and tests are millions of objects that stay: to look at them often takes a quarter of the
 processor's time."""
 
-SANDBOX_IS_ENOUGH = {"workflows", "faults", "replay"}
+SANDBOX_IS_ENOUGH = {"workflows", "faults", "replay", "browser"}
 """Folders of tests to which any honest Odoo will do, and that may make it fail."""
 REAL = pytest.param("real", marks=pytest.mark.real)
 

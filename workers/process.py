@@ -42,7 +42,8 @@ async def serve(settings: Settings, queues: Sequence[str] = task_queues.ALL) -> 
     Raises DoesNotReplay, TemporalUnreachable, and ConfigurationError.
     """
     encryption.check_keys(settings)
-    identity.check(settings.identity, temporal.address())
+    if task_queues.CONTRACTS in queues:
+        identity.check(settings.identity, temporal.address())
     place, health = settings.worker.health, Health()
     observed = telemetry.start(settings.telemetry, served_at=place)
     has_metrics = place != "" and settings.telemetry.business_prometheus == place

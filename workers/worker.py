@@ -312,7 +312,7 @@ async def running(
     gateways = gateways or remotes.gateways(settings, remotes.odoo(settings, observe_odoo_call))
     limits = settings.worker
     verifies = identity.proof(settings.identity, client.service_client.config.target_host)
-    proof.install(verifies)
+    before = proof.install(verifies)
     async with contextlib.AsyncExitStack() as stack:
         threads = sum(_activities_at_once(queue, limits) for queue in queues)
         pool = stack.enter_context(ThreadPoolExecutor(threads, thread_name_prefix="activity"))
@@ -348,6 +348,7 @@ async def running(
         finally:
             # All at once: one after the other, each queue would have a grace of its own.
             await asyncio.gather(*(worker.shutdown() for worker in workers))
+            proof.install(before)
 
 
 def _activities_at_once(queue: str, limits: WorkerSettings) -> int:

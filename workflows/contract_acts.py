@@ -66,7 +66,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.contract.state import ContractState, ReadCursor, require_id
     from contracts.handover import services_of_tasks
     from contracts.identifiers import invoice_workflow_id
-    from contracts.invoice.messages import HoldChange
+    from contracts.invoice.messages import ContractHoldChange
     from contracts.invoice.state import InvoiceInput, InvoiceReport, InvoiceState
     from contracts.model import TimePlan
     from contracts.parking import Waiting
@@ -330,12 +330,11 @@ def _invoice_id(number: int) -> str:
 
 async def _tell_hold(state: ContractState, action: Action) -> None:
     hold = state.holds.get(HoldKind.DUNNING)
-    change = HoldChange(
+    change = ContractHoldChange(
         on=hold is not None,
         by=hold.by if hold else "contract",
         reason=hold.reason if hold else "released",
         until=hold.until if hold else None,
-        whole_contract=True,
     )
     handle = workflow.get_external_workflow_handle(_invoice_id(int(action.subject)))
     await handle.signal("contract_dunning_hold", change)

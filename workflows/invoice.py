@@ -25,6 +25,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.approvals import ApprovalDecision, ApprovalRound
     from contracts.invoice import collecting, reporting
     from contracts.invoice.messages import (
+        ContractHoldChange,
         ContractRenewed,
         CreditApplied,
         DisputeOpened,
@@ -162,7 +163,7 @@ class InvoiceWorkflow(Shell[InvoiceState]):
         return self.answered(change)  # type: ignore[no-any-return]
 
     @signal_only(words="a dunning hold of the contract")
-    def contract_dunning_hold(self, change: HoldChange) -> None:
+    def contract_dunning_hold(self, change: ContractHoldChange) -> None:
         """From the contract: the reminders of all its invoices stop, or go on."""
 
     @message(signal="write_off_asked", words="a write-off")

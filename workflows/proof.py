@@ -24,10 +24,11 @@ with workflow.unsafe.imports_passed_through():
 _proof = NOBODY_SIGNS
 
 
-def install(proof: Proof) -> None:
-    """Have all workflows of this process verify so."""
+def install(proof: Proof) -> Proof:
+    """Have all workflows of this process verify so; returns how they did."""
     global _proof
-    _proof = proof
+    before, _proof = _proof, proof
+    return before
 
 
 def refusal(

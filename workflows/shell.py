@@ -370,8 +370,11 @@ class Shell(Inbox, Generic[S]):
 
     @property
     def _may_renew(self) -> bool:
-        is_quiet = not self._unheard and not self.state.running
-        return is_quiet and self._must_renew
+        if self._unheard or not self._must_renew:
+            return False
+        # Where the record store is away, the run does not wait for it without end.
+        is_long = workflow.info().get_current_history_length() >= 2 * MANY_EVENTS
+        return not (self.state.is_busy if is_long else self.state.running)
 
     @property
     def _is_draining(self) -> bool:
@@ -381,7 +384,8 @@ class Shell(Inbox, Generic[S]):
         # A run stays with the release it began with (it is pinned). Without this the next one
         # would inherit the old release, for as long as the contract lives.
         upgrades = workflow.ContinueAsNewVersioningBehavior.AUTO_UPGRADE
-        following = self.core.following(self.state)
+        # What is still being written of the audit record is written again, and found there.
+        following = self.core.following(self.state.replace(running={}))
         workflow.continue_as_new(following, initial_versioning_behavior=upgrades)
 
     # --- what people see ------------------------------------------------------------------------

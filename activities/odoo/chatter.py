@@ -27,7 +27,7 @@ NEEDS = (
     ),
     Need("sale.order", (), access=SALES, methods=("message_post",)),
     Need("account.move", (), access=ACCOUNTING, methods=("message_post",)),
-    Need("res.partner", ("email",), access=CONTACTS),
+    Need("res.partner", ("email",), access=CONTACTS, methods=("message_post",)),
     Need(
         "ir.attachment", names("name res_model res_id mimetype datas"), access=USER, rights=UPSERT
     ),

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from activities.failures import BusinessRefusal
 from activities.odoo.chatter import post_once
-from activities.odoo.needs import CONTACTS, MAIL, USER, Need
+from activities.odoo.needs import USER, Need
 from gateways.odoo import OdooClient
 
-NEEDS = (
-    Need("res.company", ("name", "partner_id"), access=USER),
-    Need("res.partner", (), access=CONTACTS, methods=("message_post",)),
-    Need("mail.message", ("model", "res_id", "subject"), access=MAIL, rights=("create",)),
-)
+NEEDS = (Need("res.company", ("name", "partner_id"), access=USER),)
 
 
 def note_on_company(odoo: OdooClient, company: str, *, subject: str, text: str) -> None:

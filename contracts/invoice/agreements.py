@@ -15,6 +15,7 @@ from contracts.approvals import ApprovalKind, ApprovalRound, Subject, content_ha
 from contracts.dunning import Dispute, DunningHold, Promise
 from contracts.invoice import acts, approving, collecting, payments, recording
 from contracts.invoice.messages import (
+    ContractHoldChange,
     CreditRequested,
     DisputeOpened,
     DisputeResolved,
@@ -201,9 +202,10 @@ def hold_refusal(state: InvoiceState, change: HoldChange) -> str | None:
     """Why reminders cannot be held or released like this; None if they can."""
     if collecting.is_credit_note(state):
         return "nobody is reminded of a credit note"
-    current = state.contract_hold if change.whole_contract else state.hold
+    is_contracts = isinstance(change, ContractHoldChange)
+    current = state.contract_hold if is_contracts else state.hold
     if not change.on and current is None:
-        if not change.whole_contract and state.contract_hold is not None:
+        if not is_contracts and state.contract_hold is not None:
             return "the hold is on the whole contract; release it there"
         return "reminders are not on hold"
     return _date_refusal(state, "the hold's last day", change.until) if change.on else None
@@ -215,11 +217,12 @@ def _hold(state: InvoiceState, change: HoldChange) -> InvoiceState:
         hold = DunningHold(
             by=change.by, reason=change.reason, since=state.today, until=change.until
         )
-    whose = "The contract's reminders" if change.whole_contract else "Reminders"
+    is_contracts = isinstance(change, ContractHoldChange)
+    whose = "The contract's reminders" if is_contracts else "Reminders"
     what = "on hold" if hold else "released"
     until = f" until {hold.until}" if hold and hold.until else ""
     text = f"{change.by}: {whose} {what}{until}: {change.reason}"
-    if change.whole_contract:
+    if is_contracts:
         return state.replace(contract_hold=hold).noted(text)
     return state.replace(hold=hold).noted(text)
 
@@ -401,5 +404,6 @@ MESSAGES: Mapping[type, MessageRule[InvoiceState]] = {
     DisputeResolved: MessageRule(_dispute_resolved, resolution_refusal),
     PaymentPromised: MessageRule(_promise, promise_refusal),
     HoldChange: MessageRule(_hold, hold_refusal),
+    ContractHoldChange: MessageRule(_hold, hold_refusal),
     WriteOffAsked: MessageRule(_write_off, write_off_refusal),
 }

@@ -133,7 +133,10 @@ class HoldChange(Message):
     by: Person
     reason: Text
     until: MessageDay | None = None
-    whole_contract: bool = False
+
+
+class ContractHoldChange(HoldChange):
+    """The same from the contract, of all its invoices."""
 
 
 class WriteOffAsked(Message):

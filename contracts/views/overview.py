@@ -31,7 +31,8 @@ from contracts.views.timeline import Timeline, timeline
 
 
 class MilestoneRow(Value):
-    """A milestone, and how it stands in words. `is_late`: its day is over, and it is not reached."""
+    """A milestone, and how it stands in words. `is_late`: its day is over, and it is not
+    reached."""
 
     key: str
     name: str

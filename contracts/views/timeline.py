@@ -106,9 +106,9 @@ def _coming(state: ContractState) -> Iterator[Station]:
             is_late = report.stage is InvoiceStage.OVERDUE
             text = f"{report.name} is due"
             yield Station(on=report.due_on, text=text, number=number, is_late=is_late)
-    if contract.retainage is not None and contract.retainage.release_on is not None:
-        if contract.retainage.release_on >= today:
-            yield Station(on=contract.retainage.release_on, text="Retainage is released")
+    release_on = contract.retainage.release_on if contract.retainage else None
+    if release_on is not None and release_on >= today:
+        yield Station(on=release_on, text="Retainage is released")
     last = state.termination.on if state.termination is not None else contract.ends_on
     if last is not None and last >= today:
         yield Station(on=last, text="Last day of the contract")

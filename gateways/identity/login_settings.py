@@ -180,6 +180,9 @@ class LoginSettings(Section):
 
     @model_validator(mode="after")
     def _machines_are_told_apart(self) -> Self:
+        for entity, roles in self.roles.items():
+            if Role.SENDER in roles:
+                raise ValueError(f"a role of people: roles.{entity}.sender is for systems")
         subjects = list(self.subjects)
         twice = sorted({item for item in subjects if subjects.count(item) > 1})
         if twice:

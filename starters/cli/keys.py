@@ -93,7 +93,8 @@ def new_signing(
     except OSError as error:
         raise Refused(f"{error.filename or private} cannot be written: {error.strerror}") from None
     words = f"Key {key_id}: {private} signs, {public} verifies."
-    session_of(context).show({"id": key_id, "private": private, "public": public}, words)
+    document = {"id": key_id, "private": str(private), "public": str(public)}
+    session_of(context).show(document, words)
 
 
 @app.command()

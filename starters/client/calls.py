@@ -139,6 +139,22 @@ async def update(
         raise _explained(error, workflow_id, request_id) from error
 
 
+async def signal(
+    client: Client, workflow_id: str, name: str, message: BaseModel, *, sign: Sign
+) -> None:
+    """Send a workflow a Signal with which somebody decides, signed. What it is refused for is in
+    the workflow's journal alone: an Update tells it to whoever sent it. Raises NotFound, Refused
+    where the workflow has ended, NoAnswer."""
+    token = sign(workflow_id, name, message, str(uuid.uuid4()))
+    handle: WorkflowHandle[Any, Any] = client.get_workflow_handle(workflow_id)
+    try:
+        await handle.signal(
+            name, message.model_copy(update={"actor": token}), rpc_timeout=_ANSWER_WITHIN
+        )
+    except RPCError as error:
+        raise _explained(error, workflow_id) from error
+
+
 async def until(
     what: str,
     ask: Callable[[], Awaitable[T]],

@@ -1,8 +1,9 @@
 """The codec server: the Temporal UI and the `temporal` command read payloads through it.
 
-Whoever may ask reads everything, so each answer is recorded before it is given: who, which keys,
-how many. There is no login yet. Without tokens only this machine may ask, and nothing but a page of
-a configured origin; with tokens, whoever has one.
+Each answer is recorded before it is given: who, which keys, how many. Whoever has a token of the
+configuration reads everything; whoever is signed in reads the contracts of the legal entities for
+which they may decode, and what belongs to none if they may everywhere. Where there are neither
+tokens nor a login, this machine may ask, by no page but one of a configured origin.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from fastapi import APIRouter, Request, Response
 from google.protobuf import json_format
 from temporalio.api.common.v1 import Payload, Payloads
 
-from contracts.identifiers import contract_scope
+from contracts.access import EVERYWHERE, Permission
+from contracts.identifiers import contract_scope, legal_entity_of
 from gateways.encryption.keys import SHARED
 from gateways.encryption.settings import CodecSettings
 from gateways.errors import FailureKind, GatewayError
@@ -29,6 +31,7 @@ from gateways.secrets import Secret
 from starters.web.limits import RateLimit, read_body
 from starters.web.problems import HttpProblem, documented
 from starters.web.this_machine import comes_from_here, is_local
+from starters.web.visitors import Visitor
 from wiring.codec import SealingCodec
 from wiring.sealed import key_ids
 from wiring.settings import WebSettings
@@ -61,32 +64,72 @@ _BODY = {
 }
 
 
+class Readers(Protocol):
+    """Finds out who asks from a page of another origin, which was checked."""
+
+    async def reader(self, request: Request) -> Visitor | None:
+        """None for whoever is not signed in. Raises HttpProblem for a token that is wrong."""
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Who asks, and as whom they are signed in; None for whoever may read everything."""
+
+    name: str
+    visitor: Visitor | None = None
+
+    def check(self, keys: Sequence[str]) -> None:
+        """Raises HttpProblem with 403 for what they may not read."""
+        if self.visitor is None:
+            return
+        for key in keys:
+            entity = legal_entity_of(contract_scope(key)) or EVERYWHERE
+            if not self.visitor.may(Permission.DECODE, entity):
+                where = "everywhere" if entity == EVERYWHERE else f"for {entity}"
+                raise HttpProblem(403, f"this needs the role operator {where}")
+
+
 @dataclass(frozen=True)
 class CodecServer:
     """What the routes need. `tokens` are by the name of who has it; `is_local` says that nothing
-    but this machine reaches the gateway."""
+    but this machine reaches the gateway, and that nobody can sign in."""
 
     codec: SealingCodec
     records: RecordStore
     origins: frozenset[str]
     tokens: Mapping[str, Secret]
     is_local: bool
+    readers: Readers | None = None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def who(self, request: Request) -> str:
-        """The name of who asks. Raises HttpProblem with 401 or 403."""
+    async def who(self, request: Request) -> Asker:
+        """Raises HttpProblem with 401 or 403."""
         origin = request.headers.get("origin")
         if origin is not None and origin not in self.origins:
             raise HttpProblem(403, "this page may not ask", why="origin is not configured")
-        if self.tokens:
-            return self._owner(request.headers.get("authorization", ""))
-        if not (self.is_local and comes_from_here(request)):
+        owner = self._owner(request.headers.get("authorization", ""))
+        if owner:
+            return Asker(owner)
+        if self.is_local and comes_from_here(request) and not self.tokens:
+            return Asker(_THIS_MACHINE)
+        visitor = await self.readers.reader(request) if self.readers else None
+        if visitor is not None:
+            if not visitor.may_somewhere(Permission.DECODE):
+                raise HttpProblem(403, "this needs the role operator")
+            return Asker(visitor.person, visitor)
+        if self.tokens or (self.readers is not None and not self.is_local):
             raise HttpProblem(
-                403, "without encryption.codec.tokens only this machine may ask", why="no token"
+                401,
+                "a token is needed, or a login",
+                headers={"WWW-Authenticate": "Bearer"},
+                why="no token that is right",
             )
-        return _THIS_MACHINE
+        raise HttpProblem(
+            403, "without encryption.codec.tokens only this machine may ask", why="no token"
+        )
 
     def _owner(self, header: str) -> str:
+        """The name of the token in a header; empty for another."""
         given = header.removeprefix("Bearer ").strip().encode()
         found = ""
         for name, secret in self.tokens.items():
@@ -96,10 +139,6 @@ class CodecServer:
                 continue  # a file that cannot be read leaves the other tokens
             if hmac.compare_digest(given, right):
                 found = name
-        if not found:
-            raise HttpProblem(
-                401, "a token is needed", headers={"WWW-Authenticate": "Bearer"}, why="wrong token"
-            )
         return found
 
     async def encode(self, payloads: Sequence[Payload], request: Request) -> list[Payload]:
@@ -133,15 +172,22 @@ class CodecServer:
 
 
 def server(
-    codec: SealingCodec, records: RecordStore, settings: CodecSettings, web: WebSettings
+    codec: SealingCodec,
+    records: RecordStore,
+    settings: CodecSettings,
+    web: WebSettings,
+    *,
+    readers: Readers | None = None,
+    has_provider: bool = False,
 ) -> CodecServer:
-    """As configured."""
+    """As configured. With a provider to sign in with, this machine is nobody."""
     return CodecServer(
         codec=codec,
         records=records,
         origins=frozenset(settings.origins),
         tokens={name: item.secret for name, item in settings.tokens.items()},
-        is_local=is_local(web),
+        is_local=is_local(web) and not has_provider,
+        readers=readers,
     )
 
 
@@ -155,9 +201,11 @@ def router(served: CodecServer, requests_per_minute: int) -> APIRouter:
         async def act(request: Request) -> Response:
             request.state.sender = "codec"
             await rate.check("codec", request.client.host if request.client else "")
-            who = request.state.who = served.who(request)
+            asker = await served.who(request)
+            who = request.state.who = asker.name
             payloads = _read(await read_body(request, MAX_BODY_BYTES))
             keys = request.state.keys = key_ids(payloads)
+            asker.check(keys)
             request.state.payloads = len(payloads)
             try:
                 if keys:

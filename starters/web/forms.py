@@ -10,8 +10,9 @@ from starlette.datastructures import FormData
 
 from starters.web.problems import HttpProblem
 
-FORM = "form"
-"""The field with the id of one rendering of a form: whatever is sent twice with it counts once."""
+ONCE = "once"
+"""The field with the id of one rendering of a form: whatever is sent twice with it counts once. (A
+field named "form" would hide the form from scripts.)"""
 MAX_FIELDS = 2_000
 _MAX_LETTERS = 4_000
 

@@ -13,7 +13,7 @@ from contracts.addresses import is_loopback
 from starters.client.calls import Sign
 from starters.web import codec
 from starters.web.app import application
-from starters.web.codec import CodecServer
+from starters.web.codec import CodecServer, Readers
 from starters.web.login.wiring import signing_in
 from starters.web.middleware import LOGGER, JsonLines
 from starters.web.pages.workbench import Workbench
@@ -42,7 +42,7 @@ async def serve(settings: Settings) -> None:
         web,
         senders(settings),
         lambda: temporal.connect(lazy=True),
-        codec=codec_server(settings),
+        codec=codec_server(settings, login.identity),
         workbench=Workbench.of(settings, signing=signing(settings)),
         visits=login.identity,
         login=login.routes,
@@ -71,12 +71,19 @@ async def serve(settings: Settings) -> None:
         raise ConfigurationError(f"{web.host}:{web.port} cannot be listened on")
 
 
-def codec_server(settings: Settings) -> CodecServer | None:
+def codec_server(settings: Settings, readers: Readers | None = None) -> CodecServer | None:
     """The codec server; None without master keys. Raises ConfigurationError."""
     if not settings.encryption.masters:
         return None
     keys, records = encryption.key_ring(settings), encryption.record_store(settings)
-    return codec.server(SealingCodec(keys), records, settings.encryption.codec, settings.web)
+    return codec.server(
+        SealingCodec(keys),
+        records,
+        settings.encryption.codec,
+        settings.web,
+        readers=readers,
+        has_provider=settings.identity.oidc is not None,
+    )
 
 
 def signing(settings: Settings) -> Callable[[Visitor], Sign] | None:

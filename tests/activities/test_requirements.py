@@ -30,6 +30,7 @@ from activities.odoo.chatter import (
     attach_signed,
     find_file,
 )
+from activities.odoo.company_notes import note_on_company
 from activities.odoo.delivery import MailRequest, ReminderRequest, TodoRequest
 from activities.odoo.expenses import ExpensesRequest
 from activities.odoo.invoices import DiscardRequest
@@ -194,6 +195,8 @@ def _provision(firm: Firm) -> None:
         ),
     )
     attach_signed(firm.client, **keys, order_id=made.order, name="a.pdf", pdf=b"%PDF-")
+    subject = unique("Anchor")
+    note_on_company(firm.client, "Northwind Consulting", subject=subject, text="An anchor")
     assert find_file(firm.client, made.order, "a.pdf") is not None
     firm.projects.set_project_status(
         ProjectStatusRequest(

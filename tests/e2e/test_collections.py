@@ -15,6 +15,7 @@ from contracts.billing.lines import InvoiceKind
 from contracts.contract.messages import CreditRequest
 from contracts.identifiers import invoice_origin
 from contracts.invoice.messages import (
+    ContractHoldChange,
     DisputeOpened,
     DisputeResolved,
     HoldChange,
@@ -218,8 +219,8 @@ async def test_a_hold_on_the_invoice_and_one_on_the_contract_are_two_things(worl
     invoice = await world.open(single())
     hold = HoldChange(by=CLARA, reason="talks")
     await world.tell(invoice, messages.CHANGE_DUNNING_HOLD, hold)
-    whole = HoldChange(by=CLARA, reason="merger", whole_contract=True)
-    await world.client.get_workflow_handle(invoice).signal("dunning_hold", whole)
+    whole = ContractHoldChange(by=CLARA, reason="merger")
+    await world.client.get_workflow_handle(invoice).signal("contract_dunning_hold", whole)
     await world.invoice(invoice, until=lambda found: found.contract_hold is not None)
     await world.skip(invoice, days=60)
     state = await waits_on(world, invoice, "hold")
@@ -230,8 +231,8 @@ async def test_a_hold_on_the_invoice_and_one_on_the_contract_are_two_things(worl
         await world.tell(invoice, messages.CHANGE_DUNNING_HOLD, released)
     await world.skip(invoice, days=5)
     assert (await world.invoice(invoice)).dunning.level == 0
-    ended = HoldChange(by=CLARA, reason="merged", on=False, whole_contract=True)
-    await world.client.get_workflow_handle(invoice).signal("dunning_hold", ended)
+    ended = ContractHoldChange(by=CLARA, reason="merged", on=False)
+    await world.client.get_workflow_handle(invoice).signal("contract_dunning_hold", ended)
     await world.skip(invoice, days=4)
     await at_level(world, invoice, 1)
 
@@ -467,8 +468,8 @@ async def test_what_was_agreed_outlives_a_continued_run(world: World) -> None:
     first = (await handle.describe()).run_id
     await dispute(world, invoice, "400.00")
     await promise(world, invoice, days=60, amount="600.00")
-    whole = HoldChange(by=CLARA, reason="merger", whole_contract=True)
-    await handle.signal("dunning_hold", whole)
+    whole = ContractHoldChange(by=CLARA, reason="merger")
+    await handle.signal("contract_dunning_hold", whole)
     for number in range(80):
         change = HoldChange(by=CLARA, reason=f"call {number}", on=number % 2 == 0)
         await world.tell(invoice, messages.CHANGE_DUNNING_HOLD, change)

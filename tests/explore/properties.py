@@ -39,6 +39,7 @@ from contracts.contract.state import ContractStage, ContractState, MilestoneProg
 from contracts.invoice import acts
 from contracts.invoice.content import approval_hash
 from contracts.invoice.messages import (
+    ContractHoldChange,
     ContractRenewed,
     CreditApplied,
     CreditRequested,
@@ -206,7 +207,8 @@ def _credit_is_applied(state: InvoiceState, credit: CreditApplied) -> bool:
 
 
 def _is_held(state: InvoiceState, change: HoldChange) -> bool:
-    hold = state.contract_hold if change.whole_contract else state.hold
+    is_contracts = isinstance(change, ContractHoldChange)
+    hold = state.contract_hold if is_contracts else state.hold
     if not change.on or hold is None:
         return not change.on and hold is None
     return (hold.by, hold.reason, hold.until) == (change.by, change.reason, change.until)
@@ -263,6 +265,7 @@ _KNOWN: Mapping[type, Callable[[Any, Any], bool]] = {
     CreditApplied: _credit_is_applied,
     ContractRenewed: lambda state, message: state.tells_its_end,
     HoldChange: _is_held,
+    ContractHoldChange: _is_held,
     PaymentPromised: _is_promised,
     PaymentNotice: _is_booked,
     PaymentReported: _payment_is_known,

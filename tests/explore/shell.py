@@ -98,7 +98,7 @@ _CONTRACT_ACTS = {
     delivery.SET_DELIVERED: "set_delivered",
     proposing.START_INVOICE: _START,
     proposing.WARN: "notify",
-    holds.DUNNING_HOLD: "dunning_hold",
+    holds.DUNNING_HOLD: "contract_dunning_hold",
     invoices.CONTRACT_RENEWED: "contract_renewed",
     amendments.POLICY: "entity_policy",
     amendments.NOTIFY: "notify",
@@ -146,7 +146,7 @@ _SIGNALS = {
     "PaymentReported": "payment_reported",
     "InvoiceBalance": "balance_changed",
     "CreditApplied": "credit_applied",
-    "HoldChange": "dunning_hold",
+    "ContractHoldChange": "contract_dunning_hold",
     "ContractRenewed": "contract_renewed",
 }
 _ANSWERS: Mapping[str, Callable[[Any], Any]] = {

@@ -53,7 +53,7 @@ from contracts.contract.state import ContractInput, ContractState
 from contracts.handover import Burn, ServiceBurn, plan_of
 from contracts.invoice import acts, reporting
 from contracts.invoice import rules as invoice_rules
-from contracts.invoice.messages import ContractRenewed, CreditRequested, HoldChange
+from contracts.invoice.messages import ContractHoldChange, ContractRenewed, CreditRequested
 from contracts.invoice.state import InvoiceReport, InvoiceState
 from contracts.model import JsonObject, Source
 from contracts.money import Money
@@ -393,14 +393,13 @@ def _start(state: ContractState, action: Action) -> InvoiceState:
     )
 
 
-def _hold(state: ContractState, action: Action) -> HoldChange:
+def _hold(state: ContractState, action: Action) -> ContractHoldChange:
     hold = state.holds.get(HoldKind.DUNNING)
-    return HoldChange(
+    return ContractHoldChange(
         on=hold is not None,
         by=hold.by if hold else "contract",
         reason=hold.reason if hold else "released",
         until=hold.until if hold else None,
-        whole_contract=True,
     )
 
 
@@ -550,7 +549,7 @@ def _start_invoice(world: World, action: Action, asked: InvoiceState) -> tuple[W
     return told(world, number, ClockRang()), Done(value=True)
 
 
-def _tell_hold(world: World, action: Action, asked: HoldChange) -> tuple[World, Result]:
+def _tell_hold(world: World, action: Action, asked: ContractHoldChange) -> tuple[World, Result]:
     number = int(action.subject)
     return _to_invoice(world, number, Mail(CONTRACT, number, asked))
 

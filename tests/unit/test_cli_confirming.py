@@ -59,7 +59,7 @@ def commands(command: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield from commands(command.get_command(context, name), f"{path} {name}")
 
 
-LOOK = {"list", "lines", "show", "versions", "statement", "close-out", "audit", "export"}
+LOOK = {"list", "lines", "show", "versions", "statement", "close-out", "verify", "export"}
 KEYS = {"new-master", "rewrap", "erase"}
 SYSTEM = {"worker", "serve", "setup", "check", "connectors", "replay", "demo", "dev"}
 COUNTS_ONCE = {"bank import", "contract start", "events replay", "events dismiss"}

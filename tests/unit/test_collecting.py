@@ -12,6 +12,7 @@ from contracts.billing.lines import InvoiceKind, InvoiceProposal
 from contracts.dunning import Act, Dispute, DunningHold, DunningState, Promise
 from contracts.invoice import agreements, collecting, issuing, reporting
 from contracts.invoice.messages import (
+    ContractHoldChange,
     DisputeOpened,
     DisputeResolved,
     HoldChange,
@@ -348,7 +349,7 @@ def test_of_an_invoice_disputed_in_whole_all_that_is_open_may_be_promised() -> N
     [
         (posted(), {"on": False}, "not on hold"),
         (posted(contract_hold=held()), {"on": False}, "on the whole contract"),
-        (posted(hold=held()), {"on": False, "whole_contract": True}, "not on hold"),
+        (posted(hold=held()), {"on": False, "kind": ContractHoldChange}, "not on hold"),
         (posted(), {"until": "2026-05-03"}, "last day is past"),
         (credit_note("10.00"), {}, "nobody is reminded"),
     ],
@@ -356,7 +357,8 @@ def test_of_an_invoice_disputed_in_whole_all_that_is_open_may_be_promised() -> N
 def test_a_hold_that_makes_no_sense_is_refused(
     state: InvoiceState, changes: dict[str, Any], why: str
 ) -> None:
-    change = HoldChange.model_validate({"by": ANA, "reason": "talks"} | changes)
+    fields = {"by": ANA, "reason": "talks"} | changes
+    change = fields.pop("kind", HoldChange).model_validate(fields)
     refusal = agreements.hold_refusal(on(MAY, state), change)
     assert refusal is not None
     assert why in refusal

@@ -149,9 +149,9 @@ def test_a_digest_says_what_waits_since_when_with_links_and_names_no_customer() 
     assert text_of(mail, "https://c2c.northwind.example/") == (
         "Waiting for your approval\n\n"
         "- Invoice of 1200.00 EUR, northwind/C-1001/3, asked for on 2026-04-20\n"
-        f"  https://c2c.northwind.example/c/northwind/C-1001/approvals/{HASH}\n"
+        f"  https://c2c.northwind.example/c/northwind/C-1001/invoices/3/approvals/{HASH}\n"
         "- Invoice of 1200.00 EUR, northwind/C-1001/3, asked for on 2026-05-04\n"
-        f"  https://c2c.northwind.example/c/northwind/C-1001/approvals/{HASH}\n\n"
+        f"  https://c2c.northwind.example/c/northwind/C-1001/invoices/3/approvals/{HASH}\n\n"
         "Exceptions that you look after\n\n"
         "- Post the invoice, northwind/C-1001/3, since 2026-05-04 [invoice_differs_from_approval]\n"
         "  https://c2c.northwind.example/exceptions/northwind/C-1001/3/post_invoice\n"

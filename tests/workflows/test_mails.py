@@ -118,7 +118,7 @@ async def test_an_escalation_is_mailed_once_to_those_who_may_decide(mailing: Mai
     assert sorted(mail["To"] for mail in mails) == [ANA, *directors]
     assert state.approval_round is not None
     text = mails[0].get_content()
-    page = f"/c/northwind/{contract['contract_id']}/approvals/"
+    page = f"/c/northwind/{contract['contract_id']}/invoices/1/approvals/"
     assert f"{PUBLIC_URL}{page}{state.approval_round.subject.content_hash}" in text
     assert contract["customer"]["name"] not in "".join(mail.as_string() for mail in mails)
     await world.approve(invoice, CLEO)

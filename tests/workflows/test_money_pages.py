@@ -9,6 +9,7 @@ import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import httpx
 import pytest
@@ -196,7 +197,7 @@ async def test_figures_are_measured_by_their_schedule_and_shown(
         for runs in (1, 2):
             await handle.trigger()
             found = await world.until(
-                lambda: _measured(world), lambda it, n=runs: it[0] >= n and it[1], seconds=60
+                lambda: _measured(world), partial(_has_run, times=runs), seconds=60
             )
         assert found[1] == 1  # the same day again replaces it
         text = (await http.get("/figures", headers=HTML)).text
@@ -220,6 +221,10 @@ async def _measured(world: World) -> tuple[int, int]:
     handle = world.client.get_schedule_handle(f"{FIGURES_SCHEDULE}{ENTITY}")
     described = await handle.describe()
     return described.info.num_actions, len((await series(world.client, ENTITY)).days)
+
+
+def _has_run(found: tuple[int, int], times: int) -> bool:
+    return found[0] >= times and found[1] > 0
 
 
 async def _commands(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,7 +47,7 @@ class Browser:
         """The page that follows."""
         fields: dict[str, Any] = {
             "csrf": CSRF,
-            "form": field(seen, "form"),
+            "once": field(seen, "once"),
             "decision": decision,
             "pick": picked,
             **more,
@@ -144,7 +144,7 @@ async def test_a_double_click_counts_once_and_a_stale_tab_is_told(
     assert [item.by for item in state.approval_round.approvals] == [ANA]
     # Another tab shows the same rows still: it is refused, in words.
     after = await ana.decide(
-        "approve", picked, page.replace('name="form" value="', 'name="form" value="x')
+        "approve", picked, page.replace('name="once" value="', 'name="once" value="x')
     )
     assert "0 approved, 1 not." in after
     assert "nothing is to be decided" in after
@@ -160,7 +160,7 @@ async def test_a_rejection_needs_a_reason_and_keeps_what_was_picked(
     after = await ana.decide("reject", picked, page)
     assert "Say why" in after
     assert re.search(r'value="' + re.escape(html.escape(picked[0])) + r'"[^>]* checked', after)
-    assert field(after, "form") == field(page, "form")
+    assert field(after, "once") == field(page, "once")
     after = await ana.decide("reject", picked, after, reason="wrong order")
     assert "1 rejected." in after
     await world.invoice(invoice, InvoiceStage.REJECTED)
@@ -181,7 +181,7 @@ async def test_who_may_not_decide_is_told_why_and_another_entity_does_not_exist(
     eve = Browser(http, "eve@elsewhere.example")
     page = await eve.get("/inbox")
     assert contract["contract_id"] not in page
-    after = await eve.decide("approve", picked, 'name="form" value="1"')
+    after = await eve.decide("approve", picked, 'name="once" value="1"')
     assert "there is no such thing" in after
     ref, content_hash, _ = picked[0].rsplit(":", 2)
     _, name, number = ref.split("/")

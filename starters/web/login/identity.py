@@ -94,6 +94,17 @@ class Identity:
             self.remember(request, session.seen(now))
         return self.visitor_of(session)
 
+    async def reader(self, request: Request) -> Visitor | None:
+        """Who reads from a page of another origin, which whoever asks here has checked: no form of
+        ours, and no page to come back to. Raises HttpProblem for a token that is not right."""
+        token = bearer_token(request)
+        if token and self._bearer is not None:
+            return await self._bearer.visitor(token)
+        session = None if token else self.session(request)
+        if session is None or session.is_outdated(self.now()) or "origin" not in request.headers:
+            return None
+        return self.visitor_of(session)
+
     def sign_in(self, request: Request) -> HttpProblem:
         """A page is come back to after signing in; anything else is 401."""
         if is_navigation(request) and request.method in SAFE:

@@ -24,7 +24,7 @@ from starters.web.login.people import (
 )
 from starters.web.login.provider import NotGranted, Provider, ProviderAway
 from starters.web.login.replays import Seen
-from starters.web.login.same_origin import login_address, origin_of, target
+from starters.web.login.same_origin import login_address, target
 from starters.web.login.sessions import Session
 from starters.web.login.tokens import BadToken
 from starters.web.problems import HttpProblem
@@ -103,13 +103,12 @@ class OidcLogin:
         return str(begun["to"])
 
     async def logout_address(self) -> str | None:
-        """Where the browser signs out of the provider, too; None where it has no such place, or
-        one that our pages may not send a form on to."""
+        """Where the browser signs out of the provider, too; None where it has no such place."""
         try:
             address = (await self._provider.metadata()).end_session_endpoint
         except ProviderAway:
             return None
-        if address is None or origin_of(address) != origin_of(self._provider.issuer):
+        if address is None:
             return None
         asked = {
             "client_id": self._provider.settings.client_id,

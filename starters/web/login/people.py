@@ -81,9 +81,12 @@ def _person(claims: Mapping[str, Any], settings: OidcSettings) -> str:
     if settings.person_claim == "email" and claims.get("email_verified") is not True:
         raise NotUsable("the provider does not say that your e-mail address is verified")
     try:
-        return _PERSON.validate_python(value, strict=True)
+        found = _PERSON.validate_python(value, strict=True)
     except ValidationError:
-        raise NotUsable(f"the provider says no {settings.person_claim} of you") from None
+        found = ""
+    if not found.isprintable() or not found:
+        raise NotUsable(f"the provider says no {settings.person_claim} of you that can be used")
+    return found
 
 
 def _groups(claims: Mapping[str, Any], name: str) -> frozenset[str]:

@@ -77,13 +77,15 @@ def router(
         if session is not None:
             await identity.check_form(request, session)
         identity.forget(request, session)
-        there = await oidc.logout_address() if oidc is not None and session else None
-        return RedirectResponse(there or "/logout", 303)
+        # A form may lead to our own pages only (the content security policy): the next one goes on.
+        is_there = oidc is not None and session is not None
+        return RedirectResponse("/logout?there=1" if is_there else "/logout", 303)
 
     @routes.get("/logout")
-    async def signed_out(request: Request) -> Response:
+    async def signed_out(request: Request, there: str = "") -> Response:
         await limited(request)
-        return await page(request, "login/signed_out.html")
+        address = await oidc.logout_address() if oidc is not None and there else None
+        return await page(request, "login/signed_out.html", there=address)
 
     if oidc is not None:
         _add_provider(routes, oidc, limited)

@@ -113,7 +113,7 @@ def verified(token: str, keys: Keys) -> Mapping[str, Any]:
     that there is none of."""
     header, _ = unverified(token)
     algorithm = header.get("alg")
-    if algorithm not in ALGORITHMS:
+    if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
         raise BadToken(f"an algorithm that is not taken: {str(algorithm)[:20]}")
     key = _key_of(header, keys)
     if not isinstance(key, _OF_KINDS[algorithm[:2]]) or (key.alg or algorithm) != algorithm:
@@ -179,7 +179,7 @@ def moment(claims: Mapping[str, Any], name: str, now: datetime) -> datetime | No
 
 def _key_of(header: Mapping[str, Any], keys: Keys) -> Key:
     kid = header.get("kid", "")
-    if kid in keys and isinstance(kid, str):
+    if isinstance(kid, str) and kid in keys:
         return keys[kid]
     if len(keys) == 1 and ("" in keys or not kid):
         # One key without an id, or a token that names none: there is no other to mean.

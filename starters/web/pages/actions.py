@@ -1,8 +1,8 @@
-"""What a person may send to a contract or an invoice: each with its form, and why not, where not."""
+"""What a person may send to a contract or an invoice, each with its form; or why not."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -17,7 +17,7 @@ from contracts.invoice import rules as invoice_rules
 from contracts.invoice.state import InvoiceState
 from starters.client import messages
 from starters.client.protocol import Update
-from starters.web.pages.forms import BY, Field, Options, fields
+from starters.web.pages.message_forms import BY, Field, Options, fields
 
 _SOMEBODY = "somebody"
 _SAID = frozenset({BY, "reason", "comment"})
@@ -243,9 +243,6 @@ def _examples(model: type[BaseModel]) -> Iterator[BaseModel]:
 
 
 def _refusal(state: ContractState | InvoiceState, example: BaseModel) -> str | None:
-    refusal: Callable[..., str | None]
     if isinstance(state, ContractState):
-        refusal = contract_rules.AGENDA.refusal
-    else:
-        refusal = invoice_rules.AGENDA.refusal
-    return refusal(state, example, state.clock)
+        return contract_rules.AGENDA.refusal(state, example, state.clock)
+    return invoice_rules.AGENDA.refusal(state, example, state.clock)

@@ -19,11 +19,12 @@ from contracts.invoice.content import InvoiceContent
 from contracts.invoice.state import InvoiceState
 from contracts.journal import Journal
 from contracts.money import Money
+from contracts.page_addresses import approval_path
 from contracts.views.approval import Change, changes, terms
 from starters.client import BadReference, NoAnswer, NotFound, Refused
 from starters.client.approvals import Awaiting
 from starters.web.forms import new_id
-from starters.web.pages.awaiting import page_of, row_of
+from starters.web.pages.awaiting import row_of
 from starters.web.pages.shell import PageModule, page
 from starters.web.pages.workbench import c2c_of, workbench_of
 from starters.web.problems import HttpProblem
@@ -120,13 +121,13 @@ async def _page(request: Request, visitor: Visitor, content_hash: str, told: Tol
         round=found,
         zone=zone,
         is_current=is_current,
-        current=page_of(told.workflow_id, found.subject.content_hash) if found else "",
+        current=approval_path(told.workflow_id, found.subject.content_hash) if found else "",
         changed=_changed(before, found) if not is_current else [],
         was_seen=before is not None,
         follows=_follows(found, told.content) if found else "",
         draft=_draft(workbench.odoo_url, told.invoice_id),
         journal=list(reversed(told.journal.entries[-LATEST:])),
-        form_id=new_id(),
+        once=new_id(),
     )
 
 

@@ -6,11 +6,10 @@ the id of its form counts once, however often the form is sent.
 
 from __future__ import annotations
 
-import uuid
+import re
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import TypeVar
-from urllib.parse import quote
 
 from fastapi import Request
 from starlette.datastructures import FormData
@@ -20,19 +19,17 @@ from temporalio.service import RPCError
 from contracts.identifiers import KEY, contract_workflow_id, invoice_workflow_id
 from starters.client import BadReference, NoAnswer, NotFound, Refused
 from starters.client.references import short
+from starters.web.forms import ONCE, text
 from starters.web.pages import rendering
-from starters.web.pages.forms import text
 from starters.web.pages.shell import page
 from starters.web.problems import HttpProblem
 
 T = TypeVar("T")
 
-REQUEST_ID = "request_id"
-"""The field with the id of a form: another one each time that it is drawn."""
 CSRF = "csrf"
 CONFIRMED = "confirmed"
 _RETRY_SECONDS = "10"
-_MAX_ID = 100
+_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 
 async def asked(question: Awaitable[T], what: str) -> T:
@@ -78,15 +75,10 @@ def invoice_ref(entity: str, contract: str, number: int) -> str:
     return invoice_workflow_id(contract_ref(entity, contract), number)
 
 
-def new_id() -> str:
-    """The id of a form."""
-    return uuid.uuid4().hex
-
-
 def id_of(form: FormData) -> str:
     """The id that the form was drawn with. Raises HttpProblem for one that is none of ours."""
-    found = text(form, REQUEST_ID)
-    if not (found.isalnum() and found.isascii() and len(found) <= _MAX_ID):
+    found = text(form, ONCE)
+    if not _ID.fullmatch(found):
         raise HttpProblem(400, "this form is not complete: open the page again")
     return found
 
@@ -142,13 +134,3 @@ async def confirming(
         back=back or rendering.place_of(workflow_id),
         again=Again.of(request, form),
     )
-
-
-def step_path(step: str) -> str:
-    """A step's key as one part of an address: it may have slashes of its own."""
-    return quote(step.replace("~", "~0").replace("/", "~1"), safe="")
-
-
-def step_of(part: str) -> str:
-    """The key of a step from its part of an address."""
-    return part.replace("~1", "/").replace("~0", "~")

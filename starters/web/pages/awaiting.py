@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from urllib.parse import quote
 
 from fastapi import Request
 from pydantic import ValidationError
@@ -16,6 +15,7 @@ from contracts.access import Permission
 from contracts.approvals import ApprovalKind, ApprovalRound, Decision
 from contracts.currencies import EXPONENTS
 from contracts.money import Money
+from contracts.page_addresses import approval_path
 from contracts.views.approval import Change
 from starters.client.approvals import Awaiting, decision_on
 from starters.client.references import short
@@ -25,7 +25,8 @@ from starters.web.visitors import Visitor
 
 @dataclass(frozen=True)
 class Rights:
-    """What one visitor may do about one round. `why` says why they may not approve it."""
+    """What one visitor may do about one round. `why` says why they may not approve it; `is_others`
+    that it is for others, who are named among those who are needed."""
 
     may_approve: bool
     may_reject: bool
@@ -34,6 +35,10 @@ class Rights:
     @property
     def may_decide(self) -> bool:
         return self.may_approve or self.may_reject
+
+    @property
+    def is_others(self) -> bool:
+        return not self.may_decide and "may not decide this" in self.why
 
     @classmethod
     def of(cls, approval_round: ApprovalRound, visitor: Visitor, entity: str) -> Rights:
@@ -84,7 +89,7 @@ class Row:
 
     @property
     def href(self) -> str:
-        return page_of(self.workflow_id, self.approval_round.subject.content_hash)
+        return approval_path(self.workflow_id, self.approval_round.subject.content_hash)
 
     @property
     def decimals(self) -> int:
@@ -104,13 +109,6 @@ class Row:
         if self.approval_round.escalated or today >= needed.escalate_on:
             return "red"
         return "amber" if today >= needed.remind_on else ""
-
-
-def page_of(workflow_id: str, content_hash: str) -> str:
-    """The address of the page of one content of a round, in mails and notes, too."""
-    entity, contract, *number = (quote(part, safe="") for part in short(workflow_id).split("/"))
-    invoice = f"/invoices/{number[0]}" if number else ""
-    return f"/c/{entity}/{contract}{invoice}/approvals/{content_hash}"
 
 
 # --- the list -------------------------------------------------------------------------------------

@@ -17,8 +17,8 @@ from contracts.identifiers import BANK_PREFIX
 from contracts.problems import InvalidContract
 from starters.client import Entities, NoAnswer, NotFound, Refused, bank
 from starters.client.protocol import built
-from starters.web.pages.asking import CONFIRMED, asked, confirming, id_of, new_id, unanswered
-from starters.web.pages.forms import posted, text
+from starters.web.forms import form_of, new_id, text
+from starters.web.pages.asking import CONFIRMED, asked, confirming, id_of, unanswered
 from starters.web.pages.shell import Outcome, PageModule, answered, page
 from starters.web.pages.workbench import c2c_of, workbench_of
 from starters.web.problems import HttpProblem
@@ -47,8 +47,8 @@ async def bank_file(entity: str, file: str, request: Request, visitor: Present) 
 @routes.post("/bank/{entity}/{file}", dependencies=[needs(Permission.MEND_MONEY)])
 async def decide(entity: str, file: str, request: Request, visitor: Present) -> Response:
     """Decide about a line, or about the file as a whole."""
-    form = await posted(request)
-    request_id, action = id_of(form), text(form, "action")
+    form = await form_of(request)
+    request_id, action = id_of(form), text(form, "act")
     workflow_id = await _file(request, visitor, entity, file)
     place, c2c = file_path(workflow_id), c2c_of(request, visitor)
     grave = {"ignore": _IGNORE_ABOUT, "refuse": _REFUSE_ABOUT}

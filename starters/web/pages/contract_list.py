@@ -131,7 +131,7 @@ def shown_entities(request: Request, visitor: Visitor, chosen: str) -> list[str]
 
 def _following(after: str) -> bytes:
     try:
-        return base64.urlsafe_b64decode(after)
+        return base64.b64decode(after, altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         raise HttpProblem(404, "there is no such page of the list") from None
 

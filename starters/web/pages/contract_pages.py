@@ -17,12 +17,15 @@ from temporalio.service import RPCError
 
 from contracts import access
 from contracts.access import Permission
+from contracts.agenda.state import AgendaState
 from contracts.contract.state import ContractState
 from contracts.invoice.state import CLEARED, UNBILLED, InvoiceState
+from contracts.page_addresses import exception_path
 from contracts.problems import InvalidContract, Problem
 from contracts.views.overview import contract_overview, invoice_overview
 from starters.client import C2C, Attempt, ChangePreview, NoAnswer, NotFound, Refused, calls, listing
 from starters.client import messages as known
+from starters.web.forms import form_of, new_id, text
 from starters.web.pages import links
 from starters.web.pages.actions import BY_NAME, OF_CONTRACTS, OF_INVOICES, PERMISSIONS, Act, offers
 from starters.web.pages.asking import (
@@ -33,11 +36,9 @@ from starters.web.pages.asking import (
     contract_ref,
     id_of,
     invoice_ref,
-    new_id,
-    step_path,
     unanswered,
 )
-from starters.web.pages.forms import fields, message, posted, text
+from starters.web.pages.message_forms import MAX_LETTERS, fields, message
 from starters.web.pages.shell import Outcome, PageModule, answered, page
 from starters.web.pages.workbench import c2c_of, workbench_of
 from starters.web.problems import HttpProblem
@@ -193,13 +194,6 @@ def _common(
     }
 
 
-def exception_path(workflow_id: str, step: str) -> str:
-    """The address of a parked step."""
-    _, entity, contract, *invoice = workflow_id.split("/")
-    number = f"/{invoice[1]}" if invoice else ""
-    return f"/exceptions/{entity}/{contract}{number}/{step_path(step)}"
-
-
 def _currency(state: ContractState | InvoiceState) -> str:
     if isinstance(state, InvoiceState):
         return state.proposal.amount.currency
@@ -239,7 +233,7 @@ async def _tried(attempts: Any) -> list[Attempt]:
 
 
 async def _send(request: Request, visitor: Visitor, workflow_id: str, act: Act) -> Response:
-    form, c2c = await posted(request), c2c_of(request, visitor)
+    form, c2c = await form_of(request), c2c_of(request, visitor)
     request_id = id_of(form)
     try:
         said = await _message(c2c, workflow_id, act, form, visitor.person)
@@ -275,7 +269,8 @@ def _accepted(request: Request, act: Act) -> Response:
 
 async def _message(c2c: C2C, workflow_id: str, act: Act, form: FormData, by: str) -> Any:
     """What is to be sent. A change order is numbered by the contract, and shown before it is sent:
-    it is what it would change; None: this form was accepted before. Raises InvalidContract, Refused, NotFound, NoAnswer."""
+    it is what it would change; None: this form was accepted before. Raises InvalidContract,
+    Refused, NotFound, NoAnswer."""
     if act.update is not known.PROPOSE_CHANGE:
         currency = text(form, "currency")
         asked_for = fields(act.update.message)
@@ -289,7 +284,7 @@ async def _message(c2c: C2C, workflow_id: str, act: Act, form: FormData, by: str
 
 def _change(form: FormData) -> dict[str, Any]:
     """The fields of a change order, as JSON. Raises InvalidContract."""
-    said = text(form, "change")
+    said = text(form, "change", MAX_LETTERS)
     try:
         change = json.loads(said, parse_float=str, parse_constant=str)
     except (ValueError, RecursionError):
@@ -326,7 +321,7 @@ async def _refused(
     return await _shown(request, visitor, workflow_id, filled)
 
 
-def news_since(state: ContractState | InvoiceState, as_of: str) -> list[str]:
+def news_since(state: AgendaState, as_of: str) -> list[str]:
     """What happened since a page was drawn, the latest first."""
     try:
         since = datetime.fromisoformat(as_of)

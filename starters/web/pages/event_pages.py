@@ -1,4 +1,4 @@
-"""The page of an inbound event: what became of it, delivering it again, letting nothing come of it."""
+"""The page of an inbound event: what became of it, delivering it again, dismissing it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from contracts.identifiers import KEY, legal_entity_of
 from contracts.problems import InvalidContract
 from starters.client import NotFound, Refused, events
 from starters.client.references import short
-from starters.web.pages.asking import CONFIRMED, asked, confirming, id_of, new_id
-from starters.web.pages.forms import posted, text
+from starters.web.forms import form_of, new_id, text
+from starters.web.pages.asking import CONFIRMED, asked, confirming, id_of
 from starters.web.pages.shell import Outcome, PageModule, answered, page
 from starters.web.pages.workbench import c2c_of
 from starters.web.problems import HttpProblem
@@ -42,12 +42,12 @@ async def event(source: str, key: str, request: Request, visitor: Present) -> Re
 @routes.post("/events/{source}/{key:path}", dependencies=[needs(Permission.MEND_EVENTS)])
 async def decide(source: str, key: str, request: Request, visitor: Present) -> Response:
     """Deliver an event again, or dismiss it."""
-    form, reference = await posted(request), f"{source}/{key}"
+    form, reference = await form_of(request), f"{source}/{key}"
     id_of(form)
     record = await _record(request, visitor, source, key)
     if not visitor.may(Permission.MEND_EVENTS, entity_of(record) or EVERYWHERE):
         raise HttpProblem(403, access.refusal((), Permission.MEND_EVENTS) or "")
-    client, action = c2c_of(request, visitor).client, text(form, "action")
+    client, action = c2c_of(request, visitor).client, text(form, "act")
     if action == "again":
         await asked(events.deliver_again(client, reference), reference)
         return answered(request, "/exceptions", Outcome(f"{reference} is delivered again."))

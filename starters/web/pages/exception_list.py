@@ -21,6 +21,7 @@ from contracts import access
 from contracts.access import EVERYWHERE, TO_RESOLVE, Permission
 from contracts.exception_codes import BY_CODE
 from contracts.identifiers import legal_entity_of
+from contracts.page_addresses import exception_path
 from contracts.parking import Action, Responsible
 from contracts.views.parked import ParkedCard, seen
 from starters.client import C2C, NoAnswer, NotFound, Refused, bank, calls, events
@@ -28,12 +29,11 @@ from starters.client.listing import Listed
 from starters.client.names import MAX_LISTED
 from starters.client.parked import ParkedRow, ParkedStep
 from starters.client.references import short
-from starters.web.pages.asking import asked, id_of, new_id
+from starters.web.forms import form_of, new_id
+from starters.web.pages.asking import asked, id_of
 from starters.web.pages.bank_pages import file_path
 from starters.web.pages.contract_list import shown_entities
-from starters.web.pages.contract_pages import exception_path
 from starters.web.pages.event_pages import event_path
-from starters.web.pages.forms import posted
 from starters.web.pages.shell import Link, Outcome, OutcomeLine, PageModule, answered, page
 from starters.web.pages.workbench import c2c_of, workbench_of
 from starters.web.visitors import Present, Visitor, needs
@@ -275,7 +275,7 @@ class _Picked:
 @routes.post("/exceptions/retry", dependencies=[needs(*TO_RESOLVE)])
 async def retry(request: Request, visitor: Present) -> Response:
     """Try those again that are picked; one that is refused stops nothing."""
-    form, c2c = await posted(request), c2c_of(request, visitor)
+    form, c2c = await form_of(request), c2c_of(request, visitor)
     request_id, back = id_of(form), "/exceptions"
     picked = _picked(form)
     if not picked:

@@ -15,12 +15,14 @@ from contracts.access import TO_RESOLVE, Permission
 from contracts.contract.state import ContractState
 from contracts.exception_codes import BY_CODE
 from contracts.invoice.state import InvoiceState
+from contracts.page_addresses import exception_path, step_of
 from contracts.parking import Action, StepException
 from contracts.problems import InvalidContract, Problem
 from contracts.views.choices import amendable, choices
 from contracts.views.parked import seen
 from starters.client import NoAnswer, NotFound, Refused
 from starters.client.references import short
+from starters.web.forms import form_of, new_id, text
 from starters.web.pages import links
 from starters.web.pages.asking import (
     CONFIRMED,
@@ -29,12 +31,10 @@ from starters.web.pages.asking import (
     contract_ref,
     id_of,
     invoice_ref,
-    new_id,
-    step_of,
     unanswered,
 )
-from starters.web.pages.contract_pages import exception_path, news_since
-from starters.web.pages.forms import corrected, posted, text
+from starters.web.pages.contract_pages import news_since
+from starters.web.pages.message_forms import corrected
 from starters.web.pages.shell import Outcome, PageModule, answered, page
 from starters.web.pages.workbench import c2c_of, workbench_of
 from starters.web.problems import HttpProblem
@@ -227,7 +227,7 @@ def _possible(
 
 
 async def _resolve(request: Request, visitor: Visitor, workflow_id: str, step: str) -> Response:
-    form = await posted(request)
+    form = await form_of(request)
     request_id, action = id_of(form), _action(form)
     state = await _state(request, visitor, workflow_id)
     done = Outcome(f"{short(workflow_id)}: {step} {_DONE[action]}.")
@@ -275,7 +275,7 @@ async def _resolve(request: Request, visitor: Visitor, workflow_id: str, step: s
 
 def _action(form: FormData) -> Action:
     try:
-        return Action(text(form, "action"))
+        return Action(text(form, "act"))
     except ValueError:
         raise HttpProblem(400, f"the actions are {', '.join(Action)}") from None
 

@@ -148,8 +148,13 @@ def _numbered(found: Series, shown: list[Shown]) -> list[Shown]:
 
 
 def _plot(found: Series, item: Shown, number: int) -> Markup:
-    title = f"{item.figure.title}{f', {item.currency}' if item.currency else ''} by day"
-    lines = [Drawn(line.label, line.values) for line in item.lines]
+    unit = item.currency or ("%" if item.figure.unit is Unit.SHARE else str(item.figure.unit))
+    title = f"{item.figure.title} by day, {unit}"
+    times = 100 if item.figure.unit is Unit.SHARE else 1
+    lines = [
+        Drawn(line.label, [None if it is None else it * times for it in line.values])
+        for line in item.lines
+    ]
     return plot(title, found.days, lines, number)
 
 

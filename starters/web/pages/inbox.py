@@ -13,14 +13,15 @@ from starlette.responses import Response
 from contracts.access import Permission, refusal
 from contracts.approvals import ApprovalDecision, ApprovalKind, Decision
 from contracts.identifiers import is_invoice_workflow_id
+from contracts.page_addresses import approval_path
 from contracts.problems import InvalidContract
 from contracts.views.approval import Change, changes
 from starters.client import calls
 from starters.client.approvals import Ballot
 from starters.client.protocol import built
 from starters.client.references import BadReference, Entities, any_id, short
-from starters.web.forms import FORM, form_of, new_id, text, texts
-from starters.web.pages.awaiting import Filters, Row, decidable, page_of, waiting_for
+from starters.web.forms import ONCE, form_of, new_id, text, texts
+from starters.web.pages.awaiting import Filters, Row, decidable, waiting_for
 from starters.web.pages.rendering import address
 from starters.web.pages.shell import (
     Link,
@@ -72,7 +73,7 @@ async def decide(request: Request, visitor: Present) -> Response:
     ballots: list[Ballot] = []
     done, entities = 0, entities_of(request)
     for item in dict.fromkeys(picked):
-        ballot, why = _ballot(item, visitor, entities, verb, reason, text(form, FORM, 100))
+        ballot, why = _ballot(item, visitor, entities, verb, reason, text(form, ONCE, 100))
         if ballot is None:
             lines.append(OutcomeLine(f"{item.partition(':')[0][:200]}: {why}"))
         else:
@@ -82,7 +83,7 @@ async def decide(request: Request, visitor: Present) -> Response:
         if decided.is_taken:
             done += 1
         else:
-            href = page_of(ballot.workflow_id, ballot.decision.content_hash)
+            href = approval_path(ballot.workflow_id, ballot.decision.content_hash)
             lines.append(OutcomeLine(f"{short(ballot.workflow_id)}: {decided.problem}", href))
     counts_of(request).forget(visitor)
     return answered(request, _back(form), _told(verb, done, lines))
@@ -118,7 +119,7 @@ async def _shown(
         kinds=list(ApprovalKind),
         picked=set(texts(form, "pick")) if form else set(),
         reason=text(form, "reason") if form else "",
-        form_id=text(form, FORM) if form else new_id(),
+        once=text(form, ONCE) if form else new_id(),
         **context,
     )
 
@@ -158,7 +159,7 @@ def _problem(verb: str, reason: str, picked: Sequence[str]) -> str:
 
 
 def _ballot(
-    item: str, visitor: Visitor, entities: Entities, verb: str, reason: str, form_id: str
+    item: str, visitor: Visitor, entities: Entities, verb: str, reason: str, once: str
 ) -> tuple[Ballot | None, str]:
     """What one row asks for, bound to what was seen; or why it cannot be sent."""
     ref, content_hash, amount = [*item.rsplit(":", 2), "", ""][:3]
@@ -178,7 +179,7 @@ def _ballot(
     why = refusal(roles, Permission.DECIDE) if roles else "there is no such thing"
     if why:
         return None, why
-    seed = f"{visitor.issuer} {visitor.subject} {form_id} {workflow_id} {content_hash} {verb}"
+    seed = f"{visitor.issuer} {visitor.subject} {once} {workflow_id} {content_hash} {verb}"
     request_id = f"web-{hashlib.sha256(seed.encode()).hexdigest()[:32]}"
     return Ballot(workflow_id, decision, request_id), ""
 

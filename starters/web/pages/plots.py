@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from decimal import ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from markupsafe import Markup, escape
 
-WIDTH, HEIGHT = 640, 240
-_LEFT, _RIGHT, _TOP, _BOTTOM = 66, 14, 10, 26
+WIDTH, HEIGHT = 480, 200
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 8, 8, 24
 _STEPS = 4
 _DASHES = ("", "7 4", "2 3", "10 3 2 3", "4 6")
 """Lines differ by more than their colour."""
@@ -53,6 +53,7 @@ class _Scale:
     days: int
     low: Decimal
     step: Decimal
+    steps: int
 
     @classmethod
     def over(cls, days: Sequence[date], values: Sequence[Decimal]) -> _Scale:
@@ -60,7 +61,8 @@ class _Scale:
         least, most = min(Decimal(0), *values), max(Decimal(0), *values)
         step = _round_step((most - least) / _STEPS)
         low = (least / step).to_integral_value(ROUND_FLOOR) * step
-        return cls(days[0], max((days[-1] - days[0]).days, 1), low, step)
+        steps = max(int(((most - low) / step).to_integral_value(ROUND_CEILING)), 1)
+        return cls(days[0], max((days[-1] - days[0]).days, 1), low, step, steps)
 
     def x(self, day: date) -> Decimal:
         wide = WIDTH - _LEFT - _RIGHT
@@ -70,10 +72,6 @@ class _Scale:
         high = HEIGHT - _TOP - _BOTTOM
         share = (value - self.low) / (self.step * self.steps)
         return (HEIGHT - _BOTTOM - share * high).quantize(_TENTH)
-
-    @property
-    def steps(self) -> int:
-        return _STEPS + 1
 
 
 _TENTH = Decimal("0.1")

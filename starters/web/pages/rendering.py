@@ -75,6 +75,12 @@ def cut(text: object, letters: int = CUT) -> str:
     return shown if len(shown) <= letters else shown[: letters - 1].rstrip() + "…"
 
 
+def near(text: object, person: str) -> str:
+    """A text in which people of the same domain as this person are named without it."""
+    _, at, domain = person.partition("@")
+    return str(text).replace(f"@{domain}", "") if at and domain else str(text)
+
+
 def prefix(content_hash: str) -> str:
     """What people see of a content hash."""
     return content_hash[:HASH_PREFIX]
@@ -104,7 +110,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    filters = (money, day, moment, age, cut, prefix, short, place_of)
+    filters = (money, day, moment, age, cut, near, prefix, short, place_of)
     environment.filters.update({item.__name__: item for item in filters})
     environment.globals.update(static=static.address, address=address)
     return environment
@@ -113,12 +119,6 @@ def _environment() -> Environment:
 ENVIRONMENT = _environment()
 
 
-def whole(template: str, context: Mapping[str, Any]) -> str:
+def rendered(template: str, context: Mapping[str, Any]) -> str:
+    """A page; of one that is `is_partial` what is inside the layout."""
     return ENVIRONMENT.get_template(template).render(context)
-
-
-def content(template: str, context: Mapping[str, Any]) -> str:
-    """The page's own part, without the layout around it: what htmx puts in its place."""
-    found = ENVIRONMENT.get_template(template)
-    inner = "".join(found.blocks["content"](found.new_context(dict(context))))
-    return whole("fragment.html", {**context, "inner": Markup(inner)})  # noqa: S704 (rendered)

@@ -115,13 +115,15 @@ async def page(
     request: Request, template: str, *, status: int = 200, **context: Any
 ) -> HTMLResponse:
     """A page: whole for a browser, what is inside the layout for htmx. The context has besides
-    what is given: `visitor` (None on a page of an error before login), `workbench`, `now`,
+    what is given: `title`, `visitor` (None on a page of an error before login), `workbench`, `now`,
     `params` (what narrows the list, from the address) and `outcome`."""
     visitor: Visitor | None = getattr(request.state, "visitor", None)
     workbench = workbench_of(request)
     shown = {
         "visitor": visitor,
         "workbench": workbench,
+        "title": "Workbench",
+        "is_partial": is_partial(request),
         "now": datetime.now(UTC),
         "path": request.url.path,
         "params": dict(request.query_params),
@@ -129,13 +131,10 @@ async def page(
         "chosen": request.path_params.get("entity") or request.query_params.get("entity", ""),
         **context,
     }
-    if is_partial(request):
-        text = rendering.content(template, shown)
-    else:
+    if not shown["is_partial"]:
         shown["navigation"] = await _navigation(request, visitor) if visitor else []
         shown["own"] = visitor.entities(Permission.READ, workbench.entities) if visitor else []
-        text = rendering.whole(template, shown)
-    response = HTMLResponse(text, status)
+    response = HTMLResponse(rendering.rendered(template, shown), status)
     response.headers["Content-Security-Policy"] = CSP
     response.headers["Vary"] = "HX-Request, HX-Request-Type, Cookie"
     if _cookie(request) in request.cookies:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,6 +18,8 @@ from starters.web.login.identity import Identity
 from starters.web.login.wiring import signing_in
 from starters.web.pages.workbench import Workbench
 from starters.web.visitors import Present, needs
+from tests import oidc
+from tests.oidc import Judge
 from tests.unit.web.login.configured import settings
 from wiring.settings import Settings
 
@@ -56,7 +57,7 @@ def probe() -> APIRouter:
     async def changed(visitor: Present) -> str:
         return visitor.person
 
-    @routes.get("/c/{entity}/try", dependencies=[needs(Permission.DECIDE)])
+    @routes.get("/probe/{entity}", dependencies=[needs(Permission.DECIDE)])
     async def decided(visitor: Present, entity: str) -> str:
         return entity
 
@@ -108,9 +109,6 @@ def _named(headers: dict[str, str]) -> dict[str, str]:
     return {name.replace("_", "-"): value for name, value in headers.items()}
 
 
-Open = Callable[..., AbstractAsyncContextManager[Site]]
-
-
 @contextlib.asynccontextmanager
 async def opened(
     configured: Settings, *, client: str = "127.0.0.1", base: str = "http://127.0.0.1:8400"
@@ -126,4 +124,17 @@ async def opened(
 async def site() -> AsyncIterator[Site]:
     """Without a provider, on this machine."""
     async with opened(settings()) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def judge() -> Iterator[Judge]:
+    with oidc.started() as found:
+        yield found
+
+
+@pytest.fixture
+def browser() -> Iterator[httpx.Client]:
+    """What a person's browser keeps of the provider."""
+    with oidc.browser() as found:
         yield found

@@ -39,7 +39,7 @@ async def tried(request: Request) -> Response:
     return await page(request, "error.html", title="Tried", failed=failed)
 
 
-@routes.get("/c/{entity}/try", dependencies=[needs(Permission.DECIDE)])
+@routes.get("/try/{entity}/decide", dependencies=[needs(Permission.DECIDE)])
 async def decided() -> str:
     return "seen"
 
@@ -151,13 +151,13 @@ def test_a_form_is_answered_with_a_place_of_ours(place: str) -> None:
 async def test_a_failure_is_a_page_for_a_browser_and_a_document_for_a_program(
     http: httpx.AsyncClient,
 ) -> None:
-    seen = await http.get("/c/elsewhere/try", headers=HTML)
+    seen = await http.get("/try/elsewhere/decide", headers=HTML)
     assert seen.status_code == 404
     assert "<h1>Not Found</h1>" in seen.text
-    seen = await http.get("/c/southwind/try", headers=HTML)
+    seen = await http.get("/try/southwind/decide", headers=HTML)
     assert seen.status_code == 403
     assert "this needs one of the roles" in seen.text
-    told = await http.get("/c/southwind/try", headers={PERSON: ANA.person})
+    told = await http.get("/try/southwind/decide", headers={PERSON: ANA.person})
     assert told.headers["content-type"] == "application/problem+json"
     assert (await http.get("/api/v1/x", headers=HTML)).json()["status"] == 404
 

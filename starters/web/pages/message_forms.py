@@ -13,7 +13,6 @@ from datetime import date
 from enum import Enum, StrEnum
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
-from fastapi import Request
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from starlette.datastructures import FormData
@@ -21,13 +20,13 @@ from starlette.datastructures import FormData
 from contracts.money import Money
 from contracts.problems import InvalidContract, Problem
 from starters.client.protocol import built
-from starters.web.problems import HttpProblem
+from starters.web.forms import text
 
 M = TypeVar("M", bound=BaseModel)
 Options = Sequence[tuple[str, str]]
 
-MAX_BYTES = 200_000
-MAX_FIELDS = 2_000
+MAX_LETTERS = 100_000
+"""Of what a field says: many rows, or a change order."""
 BY = "by"
 _OF_OTHERS = frozenset({BY, "actor", "as_of", "whole_contract"})
 """What no person fills in: who it is, the signature, and what only systems say."""
@@ -165,22 +164,6 @@ def _row_of(bare: Any) -> type[BaseModel] | None:
 # --- what is sent -------------------------------------------------------------------------------
 
 
-async def posted(request: Request) -> FormData:
-    """The fields of a form. Raises HttpProblem for what no form of ours sends."""
-    stated = request.headers.get("content-length", "")
-    if not (stated.isascii() and stated.isdigit() and len(stated) <= 9):
-        raise HttpProblem(411, "a form says how long it is", headers={"Connection": "close"})
-    if int(stated) > MAX_BYTES:
-        raise HttpProblem(413, f"at most {MAX_BYTES} bytes", headers={"Connection": "close"})
-    return await request.form(max_fields=MAX_FIELDS, max_files=0)
-
-
-def text(form: FormData, name: str) -> str:
-    """What a field says, without the space around it; empty where it is missing."""
-    found = form.get(name)
-    return found.strip() if isinstance(found, str) else ""
-
-
 def message(model: type[M], asked: Sequence[Field], form: FormData, *, by: str, currency: str) -> M:
     """The message of a filled-in form. Raises InvalidContract with every problem."""
     content: dict[str, Any] = {}
@@ -204,7 +187,7 @@ def _parts(model: type[BaseModel]) -> list[tuple[str, type[BaseModel]]]:
 
 
 def _value(field: Field, form: FormData, currency: str) -> Any:
-    said = text(form, field.name)
+    said = text(form, field.name, MAX_LETTERS)
     if field.kind is Kind.CHECK:
         return bool(said)
     if not said:
