@@ -184,13 +184,14 @@ _REFUSAL = {"crm.py": 0, "terms.py": 1}
 _PASSED_ON = {
     "code",
     "error.code",
+    "card.code",
+    "exception.code",
     "verdict.code",
     "first.code",
     "detail.code",
     "failed.code",
     "failure.code",
     "item.code",
-    "exception.code",
 }
 """These pass on a code that is stated elsewhere."""
 
