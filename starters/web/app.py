@@ -95,7 +95,7 @@ def application(
     app.add_middleware(
         BodyLimit,
         max_bytes=settings.max_body_bytes,
-        read_elsewhere=("/webhooks/", "/codec/", "/api/"),
+        read_elsewhere=("/webhooks/", "/codec/"),
     )
     app.add_middleware(Around, tls=settings.tls_in_front)
     if workbench is not None and visits is not None:

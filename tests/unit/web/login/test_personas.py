@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import os
 import re
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -215,6 +216,23 @@ async def test_no_other_site_has_a_page_of_ours_show_its_fields(site: Site) -> N
 async def test_nobody_is_led_elsewhere_after_signing_in(site: Site, to: str) -> None:
     answer = await site.post("/login", {"person": ANA, "to": to})
     assert answer.headers["location"] == "/"
+
+
+@pytest.mark.parametrize("path", ["/api/v1/contracts", "/try"])
+async def test_a_form_without_end_is_not_read_for_whoever_is_not_signed_in(path: str) -> None:
+    head = b'--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n'
+    read = 0
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal read
+        for part in (head, *[b"x" * 10_000] * 100):
+            read += len(part)
+            yield part
+
+    form = {"content-type": "multipart/form-data; boundary=b", "accept": "text/html"}
+    async with opened(settings({"max_body_bytes": 20_000})) as site:
+        answer = await site.http.post(path, content=body(), headers=form)
+    assert (answer.status_code, read < 50_000) == (413, True), read
 
 
 # --- keys ---------------------------------------------------------------------------------------
