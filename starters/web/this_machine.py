@@ -14,8 +14,10 @@ _OF_PROXIES = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", 
 
 
 def is_local(web: WebSettings) -> bool:
-    """Whether nothing but this machine reaches the application."""
-    return is_loopback(web.host) and not web.tls_in_front and not web.proxies
+    """Whether nothing but this machine reaches the application: nothing in front of it is stated,
+    nor an address by which others know it. What leads from there to here need not say so."""
+    is_known_elsewhere = web.public_url != "" and not is_loopback(_host(web.public_url))
+    return is_loopback(web.host) and not (web.tls_in_front or web.proxies or is_known_elsewhere)
 
 
 def comes_from_here(request: Request) -> bool:
@@ -28,7 +30,11 @@ def comes_from_here(request: Request) -> bool:
 
 def host_of(request: Request) -> str:
     """The host that the request names, without its port."""
+    return _host(f"//{request.headers.get('host', '')}")
+
+
+def _host(address: str) -> str:
     try:
-        return urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+        return urlsplit(address).hostname or ""
     except ValueError:
         return ""

@@ -36,7 +36,7 @@ def signing_in(
     sealer = Sealer.configured(login.cookie)
     sealer.check()
     is_open = login.oidc is None and is_local(web)
-    # A public address without a provider is for senders of webhooks.
+    # On this machine people come to where it listens, by whatever name it is known here.
     cookies = Cookies(own_address(web) if is_open else base_address(web), sealer)
     provider = Provider(login.oidc, now) if login.oidc else None
     identity = Identity(

@@ -84,6 +84,7 @@ async def test_nobody_is_chosen_from_elsewhere(
         ({"host": "0.0.0.0", "tls_in_front": True}, {}),  # noqa: S104
         ({"tls_in_front": True}, {}),
         ({"proxies": ["127.0.0.1"]}, {}),
+        ({"public_url": "https://c2c.northwind.example"}, {}),
         ({}, {"oidc": OIDC}),
     ],
 )
