@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 
 from contracts.access import Permission
 from contracts.contract.state import ContractInput
+from contracts.model import JsonObject
 from starters.client import starting, wire
 from starters.client.starting import Started
 from starters.client.wire import DealWon
@@ -86,10 +87,12 @@ def add_routes(routes: APIRouter, sending: Sending) -> None:
     async def start(request: Request, visitor: Present) -> Started:
         """Start the contract that the data describes; starting it again changes nothing, and says
         what differs if the data is another. What is wrong with the data parks the contract, where
-        people see it."""
+        people see it. Where the data names nobody in `requested_by`, a person who starts it has
+        asked for it, and approves nothing of it."""
         said = await sending.body(request)
         with told():
-            return await _started(request, visitor, starting.input_of_data(said))
+            data = _with_requester(visitor, said)
+            return await _started(request, visitor, starting.input_of_data(data))
 
     @routes.post(
         "/deals",
@@ -106,6 +109,14 @@ def add_routes(routes: APIRouter, sending: Sending) -> None:
             deal = wire.as_written(DealWon, said)
             contract = starting.input_of_deal(deal.system, deal.deal_id, deal.legal_entity)
             return await _started(request, visitor, contract)
+
+
+def _with_requester(visitor: Visitor, said: JsonObject) -> JsonObject:
+    """The data with who asks for the contract: whoever did approves nothing that follows from it.
+    A system imports what others asked for."""
+    if visitor.is_machine or said.get("requested_by"):
+        return said
+    return {**said, "requested_by": visitor.person}
 
 
 async def _started(request: Request, visitor: Visitor, contract: ContractInput) -> Started:

@@ -27,6 +27,7 @@ from starters.web.api.documents import EXAMPLES
 from starters.web.app import application
 from starters.web.pages.workbench import Workbench
 from starters.web.signing import Signing
+from tests.unit.examples import contract_data
 from tests.unit.rounds import ANA, round_of
 from tests.unit.web.visiting import BOT, CONNY, OLGA, PIA, VERA, NamedVisits, as_
 from tests.unit.web.workflows import CONTRACT, FABRIKAM, FILE, INVOICE, SHA256, Workflows, firm
@@ -113,6 +114,16 @@ async def test_nobody_speaks_for_another(
     [problem] = told(answer, 422)["problems"]
     assert problem["field"] == field
     assert not workflows.sent
+
+
+async def test_whoever_starts_a_contract_that_names_nobody_has_asked_for_it(
+    http: httpx.AsyncClient, workflows: Workflows
+) -> None:
+    for number, named in enumerate(("", None, "sam@northwind.example")):
+        data = contract_data(contract_id=f"C-{number + 2}", requested_by=named)
+        told(await http.post(f"{API}/contracts", json=data, headers=as_(PIA)), 200)
+    found = [start.contract_data["requested_by"] for start in workflows.started]
+    assert found == [PIA, PIA, "sam@northwind.example"]
 
 
 async def test_who_holds_is_named_in_the_hold_too(
