@@ -307,11 +307,12 @@ async def _retried(c2c: C2C, visitor: Visitor, one: _Picked, request_id: str) ->
 
 
 async def _why_not(c2c: C2C, visitor: Visitor, one: _Picked, request_id: str) -> str | None:
-    entity = _entity(one.workflow_id)
-    if not entity or not visitor.roles_in(entity) or one.workflow_id.count("/") < 2:
-        return "there is no such thing"
     try:
         client = c2c.contract_or_invoice(one.workflow_id).once(request_id)
+        # Of what is really asked: a reference may be read as another than it looks.
+        entity = _entity(client.workflow_id)
+        if not visitor.roles_in(entity):
+            return "there is no such thing"
         state = await client.state()
         if state.answer_to(request_id) is not None:
             return None

@@ -18,7 +18,7 @@ from contracts.money import Money
 from contracts.page_addresses import step_of, step_part
 from contracts.parking import Action, Step
 from contracts.problems import Problem
-from contracts.views.parked import cards
+from contracts.views.parked import cards, seen
 from starters.client import NoAnswer, Refused, events
 from starters.web.forms import ONCE
 from tests.unit.command import Calls
@@ -176,6 +176,19 @@ async def test_nobody_retries_what_belongs_to_another_entity_or_role(
     desk.person = VIC
     await desk.send("/exceptions/retry", {ONCE: "f" * 12, "pick": pick})
     assert desk.status == 403
+
+
+async def test_a_reference_that_looks_like_ones_own_is_asked_for_as_what_it_is(
+    desk: Desk, calls: Calls
+) -> None:
+    step = parked(parking.DELIVER)
+    calls.answer("invoice", invoice_state(exceptions=(step,)))
+    calls.answer("resolve_exception", step)
+    # The first is invoice 1 of a contract of the legal entity "bank"; the others name nothing.
+    for reference in ("bank/northwind/1", "northwind", "a b/c", "//elsewhere/C-1", ""):
+        pick = f"{reference}|{step.step}|{seen(step)}"
+        await desk.send("/exceptions/retry", {ONCE: "f" * 12, "pick": pick})
+        assert (desk.status, calls.made) == (303, [])
 
 
 # --- one exception ------------------------------------------------------------------------------
