@@ -34,9 +34,9 @@ class RateLimit:
 
 
 class BodyLimit:
-    """Bounds the bodies of all requests but those whose routes read them by `read_body` alone: it is
-    counted as it arrives, whoever reads it. Who asks may be looked for in a form, before a route
-    has seen anything."""
+    """Bounds the bodies of all requests but those whose routes alone read them, by `read_body`: a
+    body is counted as it arrives, whoever reads it. Who asks may be looked for in a form, before a
+    route has seen anything."""
 
     def __init__(self, app: ASGIApp, *, max_bytes: int, read_elsewhere: tuple[str, ...]) -> None:
         self._app, self._max_bytes, self._read_elsewhere = app, max_bytes, read_elsewhere

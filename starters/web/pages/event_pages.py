@@ -45,8 +45,9 @@ async def decide(source: str, key: str, request: Request, visitor: Present) -> R
     form, reference = await form_of(request), f"{source}/{key}"
     id_of(form)
     record = await _record(request, visitor, source, key)
-    if not visitor.may(Permission.MEND_EVENTS, entity_of(record) or EVERYWHERE):
-        raise HttpProblem(403, access.refusal((), Permission.MEND_EVENTS) or "")
+    refusal = _may_not(visitor, record)
+    if refusal:
+        raise HttpProblem(403, refusal)
     c2c, action = c2c_of(request, visitor), text(form, "act")
     if action == "again":
         await asked(events.deliver_again(c2c.client, reference), reference)
@@ -82,20 +83,30 @@ async def _record(request: Request, visitor: Visitor, source: str, key: str) -> 
         raise missing
     reference = f"{source}/{key}"
     record = await asked(events.show(c2c_of(request, visitor).client, reference), reference)
-    if not visitor.may(Permission.READ, entity_of(record) or EVERYWHERE):
+    if not all(visitor.may(Permission.READ, entity) for entity in entities_of(record)):
         raise missing
     return record
 
 
-def entity_of(record: EventRecord) -> str:
-    """Whose event it is; empty where that is not known."""
+def entities_of(record: EventRecord) -> list[str]:
+    """Whose event it is: of every legal entity that it is for or has touched; of all where that is
+    not known."""
+    found = [legal_entity_of(item) for item in record.delivery.touched]
     match record.event.task:
         case ForContract():
-            return legal_entity_of(record.event.task.contract)
+            found.append(legal_entity_of(record.event.task.contract))
         case ForDeal():
-            return record.event.task.legal_entity
-    touched = [legal_entity_of(item) for item in record.delivery.touched]
-    return touched[0] if touched else ""
+            found.append(record.event.task.legal_entity)
+    return sorted({entity or EVERYWHERE for entity in found} or {EVERYWHERE})
+
+
+def _may_not(visitor: Visitor, record: EventRecord) -> str:
+    """Why they may not decide about it; empty where they may."""
+    refusals = (
+        access.refusal(visitor.roles_in(entity), Permission.MEND_EVENTS)
+        for entity in entities_of(record)
+    )
+    return next(filter(None, refusals), "")
 
 
 async def _drawn(
@@ -106,7 +117,6 @@ async def _drawn(
     record: EventRecord,
     refusal: str = "",
 ) -> Response:
-    entity = entity_of(record) or EVERYWHERE
     return await page(
         request,
         "event.html",
@@ -115,7 +125,7 @@ async def _drawn(
         record=record,
         touched=[(short(item), item) for item in record.delivery.touched],
         action_path=event_path(f"{source}/{key}"),
-        may_not=access.refusal(visitor.roles_in(entity), Permission.MEND_EVENTS) or "",
+        may_not=_may_not(visitor, record),
         refusal=refusal,
         new_id=new_id,
     )

@@ -150,12 +150,7 @@ async def waiting(request: Request, visitor: Visitor, entities: Sequence[str]) -
     for row in parked.items:
         found.rows += _rows(row)
     found.rows += [_bank_row(step) for step in of_banks if _entity(step.workflow_id) in entities]
-    may_see_all = visitor.may(Permission.READ, EVERYWHERE)
-    found.rows += [
-        _event_row(item)
-        for item in inbound
-        if item.legal_entity in entities or (not item.legal_entity and may_see_all)
-    ]
+    found.rows += [_event_row(item) for item in inbound if _may_see(visitor, item, entities)]
     found.rows.sort(key=lambda row: row.since or _EVER)
     return found
 
@@ -171,6 +166,14 @@ async def _gathered(
         bank.parked(c2c.client, unreadable=unreadable),
         events.rows(c2c.client, needs_person=True, limit=MAX_LISTED),
     )
+
+
+def _may_see(visitor: Visitor, item: events.EventRow, entities: Sequence[str]) -> bool:
+    """Whether an event is of one of these legal entities, or of none that is known, and of no other
+    that the visitor may not read."""
+    named = {item.legal_entity, *map(_entity, item.touched)} - {""}
+    is_listed = not named or not named.isdisjoint(entities)
+    return is_listed and all(visitor.may(Permission.READ, name) for name in named or {EVERYWHERE})
 
 
 def _entity(workflow_id: str) -> str:

@@ -29,7 +29,8 @@ CORA = visitor("cora@northwind.example", northwind=Role.CONTROLLER)
 OLE = visitor("ole@northwind.example", northwind=Role.OPERATOR)
 VIC = visitor("vic@northwind.example", northwind=Role.VIEWER)
 SUE = visitor("sue@southwind.example", southwind=Role.CONTROLLER)
-PEOPLE = (PIA, FINN, CORA, OLE, VIC, SUE)
+WES = visitor("wes@northwind.example", northwind=Role.OPERATOR, southwind=Role.OPERATOR)
+PEOPLE = (PIA, FINN, CORA, OLE, VIC, SUE, WES)
 ODOO, TEMPORAL = "https://odoo.example", "https://temporal.example"
 
 

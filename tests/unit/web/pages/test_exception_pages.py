@@ -12,18 +12,26 @@ from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from contracts import parking
 from contracts.bank.file import BankFileState, BankFileView, FileRef, FileStage, ParkedLine
 from contracts.contract.state import ContractStage
-from contracts.events import Delivery, EventOutcome, EventRecord, ForContract, InboundEvent
+from contracts.events import (
+    Delivery,
+    EventOutcome,
+    EventRecord,
+    ForContract,
+    ForOdoo,
+    InboundEvent,
+)
 from contracts.model import JsonObject
 from contracts.money import Money
 from contracts.page_addresses import step_of, step_part
 from contracts.parking import Action, Step
 from contracts.problems import Problem
+from contracts.sweeps import Kind
 from contracts.views.parked import cards, seen
 from starters.client import NoAnswer, Refused, events
 from starters.web.forms import ONCE
 from tests.unit.command import Calls
 from tests.unit.examples import NOON, contract_data, contract_state, invoice_state, parked
-from tests.unit.web.pages.conftest import CORA, FINN, OLE, PIA, SUE, VIC, Desk, Lists
+from tests.unit.web.pages.conftest import CORA, FINN, OLE, PIA, SUE, VIC, WES, Desk, Lists
 from workflows import search_attributes
 
 CONTRACT, INVOICE = "contract/northwind/C-1", "contract/northwind/C-1/invoice/1"
@@ -419,3 +427,29 @@ async def test_events_that_wait_are_listed_delivered_again_and_dismissed(
     desk.person = FINN
     await desk.send(place, again)
     assert desk.status == 403
+
+
+async def test_an_event_that_touched_several_entities_is_for_who_may_read_them_all(
+    desk: Desk, lists: Lists, calls: Calls
+) -> None:
+    touched = (CONTRACT, "contract/southwind/S-1/invoice/2")
+    record = event_record()
+    delivery = record.delivery.model_copy(update={"touched": touched})
+    event = record.event.model_copy(update={"task": ForOdoo(kind=Kind.INVOICES, id=7)})
+    memo = {
+        "event": event.model_dump(mode="json", exclude={"task"}),
+        "delivery": delivery.model_dump(mode="json"),
+        "needs_person": True,
+    }
+    lists.runs.append(run("event/tickets/msg_2f", memo, LegalEntity="northwind"))
+    calls.answer("show", record.model_copy(update={"event": event, "delivery": delivery}), events)
+    place = "/events/tickets/msg_2f"
+    assert place not in await desk.open("/exceptions", OLE)
+    await desk.open(place)
+    assert desk.status == 404
+    assert place in await desk.open("/exceptions", WES)
+    await desk.open(place)
+    again = desk.form(place, act="again")
+    calls.answer("deliver_again", "tickets/msg_2f", events)
+    await desk.send(place, again)
+    assert desk.status == 303
