@@ -137,7 +137,7 @@ class OidcLogin:
         name = self._name(state)
         sealed = request.cookies.get(name, "")
         begun = self._identity.cookies.sealer.open(_BEGUN, sealed) if sealed else None
-        if begun is None or not hmac.compare_digest(str(begun["state"]), state):
+        if begun is None or not _is_same(str(begun["state"]), state):
             raise HttpProblem(
                 400,
                 "this was not begun here, or long ago; begin again at /login",
@@ -180,7 +180,7 @@ class OidcLogin:
         )
         if len(tokens.audiences_of(claims)) > 1 and claims.get("azp") != settings.client_id:
             raise BadToken("for several audiences, and another client")
-        if not hmac.compare_digest(tokens.text(claims, "nonce"), str(begun["nonce"])):
+        if not _is_same(str(begun["nonce"]), tokens.text(claims, "nonce")):
             raise BadToken("another nonce")
         more = await self._more(claims, answer)
         return known({**more, **claims}, settings), tokens.text(claims, "sid")
@@ -253,6 +253,11 @@ class OidcLogin:
 
     def _name(self, state: str) -> str:
         return f"{self._identity.cookies.name}-login-{state[:_STATE_LETTERS]}"
+
+
+def _is_same(ours: str, given: str) -> bool:
+    """Compares in constant time what may be any text."""
+    return hmac.compare_digest(ours.encode(), given.encode(errors="replace"))
 
 
 def _away(error: ProviderAway) -> HttpProblem:

@@ -146,6 +146,12 @@ async def test_what_is_forged_on_the_way_back_is_refused(
     assert (await site.http.get("/try")).status_code == 401
 
 
+async def test_a_state_that_begins_as_ours_and_is_of_any_letters_is_refused(site: Site) -> None:
+    [state] = parse_qs(urlsplit(await begun(site)).query)["state"]
+    address = f"/login/callback?{urlencode({'state': state[:8] + 'é'})}"
+    assert (await site.get(address)).status_code == 400
+
+
 async def test_a_way_back_is_good_for_one_browser_once_and_not_for_long(
     site: Site, judge: Judge, browser: httpx.Client
 ) -> None:
