@@ -9,8 +9,9 @@ from fastapi import Request
 from contracts.addresses import is_loopback
 from wiring.settings import WebSettings
 
-_OF_PROXIES = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
-"""Headers of a proxy in front, stated or not: behind it everybody asks from this machine."""
+_OF_PROXIES = ("forwarded", "x-forwarded-", "x-real-ip", "via")
+"""How headers of a proxy in front begin, stated or not: behind it everybody asks from this
+machine."""
 
 
 def is_local(web: WebSettings) -> bool:
@@ -25,7 +26,7 @@ def comes_from_here(request: Request) -> bool:
     lead a browser here."""
     client = request.client.host if request.client else ""
     is_here = is_loopback(client) and is_loopback(host_of(request))
-    return is_here and not any(name in request.headers for name in _OF_PROXIES)
+    return is_here and not any(name.startswith(_OF_PROXIES) for name in request.headers)
 
 
 def host_of(request: Request) -> str:

@@ -67,6 +67,7 @@ async def test_a_program_without_identity_gets_401_and_htmx_the_way_to_the_login
         ("10.0.0.8", "http://127.0.0.1:8400", {}),
         ("127.0.0.1", "http://c2c.example:8400", {}),
         ("127.0.0.1", "http://127.0.0.1:8400", {"x_forwarded_for": "10.0.0.8"}),
+        ("127.0.0.1", "http://127.0.0.1:8400", {"x_forwarded_proto": "https"}),
         ("127.0.0.1", "http://127.0.0.1:8400", {"via": "1.1 proxy"}),
     ],
 )
