@@ -74,6 +74,8 @@ def router(
     async def logout(request: Request) -> Response:
         await limited(request)
         session = identity.session(request)
+        # A form of another site comes without the cookie, and would have the browser drop it.
+        check_same_origin(request, identity.cookies.base)
         if session is not None:
             await identity.check_form(request, session)
         identity.forget(request, session)

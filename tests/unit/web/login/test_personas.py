@@ -164,6 +164,15 @@ async def test_a_form_of_another_page_is_refused(site: Site, headers: dict[str, 
     assert (await site.post("/logout", {"csrf": csrf}, **headers)).status_code == 403
 
 
+async def test_a_form_of_another_site_that_comes_without_the_cookie_signs_nobody_out(
+    site: Site,
+) -> None:
+    for headers in ({"sec-fetch-site": "cross-site", "origin": "https://elsewhere.example"}, {}):
+        answer = await site.http.post("/logout", headers=headers)
+        assert (answer.status_code, answer.headers.get("set-cookie")) == (403, None)
+    assert (await site.post("/logout", {})).status_code == 303, "whose session is over"
+
+
 async def test_a_form_needs_the_token_of_its_person(site: Site) -> None:
     await choose(site)
     of_ana = (await site.who())["csrf"]
