@@ -120,16 +120,24 @@ class Ended:
         self._add(("id", session.id), now)
 
     def end_at_provider(self, issuer: str, subject: str, sid: str, now: datetime) -> None:
-        """A session there has ended; all of the person's where it names none."""
-        key = ("sid", issuer, sid) if sid else ("sub", issuer, subject)
-        self._add(key, now)
+        """A session there has ended; all of the person's where it names none, and those of which
+        the provider has not told the name."""
+        if sid:
+            self._add(("sid", issuer, sid), now)
+        if subject:
+            self._add(("nameless" if sid else "sub", issuer, subject), now)
 
     def has(self, session: Session) -> bool:
         if ("id", session.id) in self._at:
             return True
-        keys = [("sub", session.issuer, session.subject), ("sid", session.issuer, session.sid)]
+        of_one = (
+            ("sid", session.issuer, session.sid)
+            if session.sid
+            else ("nameless", session.issuer, session.subject)
+        )
+        keys = [("sub", session.issuer, session.subject), of_one]
         # Whoever has signed in since then is in.
-        return any(session.read_at <= self._at[key] for key in keys if key[-1] and key in self._at)
+        return any(session.read_at <= self._at[key] for key in keys if key in self._at)
 
     def _add(self, key: tuple[str, ...], now: datetime) -> None:
         self._at[key] = now
