@@ -21,6 +21,7 @@ from starters.client.approvals import Ballot
 from starters.client.protocol import built
 from starters.client.references import BadReference, Entities, any_id, short
 from starters.web.forms import ONCE, form_of, new_id, text, texts
+from starters.web.login.same_origin import target
 from starters.web.pages.awaiting import Filters, Row, decidable, waiting_for
 from starters.web.pages.rendering import address
 from starters.web.pages.shell import (
@@ -67,6 +68,7 @@ async def decide(request: Request, visitor: Present) -> Response:
     if problem:
         outcome = Outcome(problem, is_good=False)
         if place := text(form, "back"):
+            place = target(place)
             return answered(request, place if place.startswith("/c/") else PATH, outcome)
         return await _shown(request, visitor, form=form, outcome=outcome, status=422)
     lines: list[OutcomeLine] = []

@@ -18,7 +18,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -96,7 +95,7 @@ class Outcome:
 def answered(request: Request, location: str, outcome: Outcome | None = None) -> Response:
     """The answer to a form: the browser goes on to `location`, which shows the outcome. Raises
     ValueError for a place that is not ours."""
-    if not location.startswith("/") or location.startswith("//") or "\\" in location:
+    if not _is_ours(location):
         raise ValueError(f"{location!r} is no path of this application")
     response = RedirectResponse(location, status_code=303)
     if outcome is not None:
@@ -247,5 +246,11 @@ def _outcome(request: Request) -> Outcome | None:
 def _local(href: object) -> str:
     """The address if it is one of ours."""
     text = str(href)
-    is_ours = text.startswith("/") and not text.startswith("//") and not urlsplit(text).netloc
-    return text if is_ours else ""
+    return text if _is_ours(text) else ""
+
+
+def _is_ours(address: str) -> bool:
+    """Whether it is a path of this application to a browser, too, which reads a backslash as a
+    slash and leaves out what is invisible."""
+    is_path = address.startswith("/") and not address.startswith("//")
+    return is_path and "\\" not in address and address.isprintable()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import AsyncIterator
@@ -140,6 +141,15 @@ async def test_a_cookie_of_anything_else_is_no_outcome(
     answer = await http.get("/try", headers=sent)
     assert answer.status_code == 200
     assert 'class="outcome' not in answer.text
+
+
+@pytest.mark.parametrize("href", ["//evil.example", "/\\evil.example", "/\t/evil.example"])
+async def test_a_line_of_an_outcome_leads_nowhere_else(http: httpx.AsyncClient, href: str) -> None:
+    told = {"text": "t", "is_good": True, "lines": [{"text": "a line", "href": href}]}
+    cookie = base64.urlsafe_b64encode(json.dumps(told).encode()).decode()
+    answer = await http.get("/try", headers={**HTML, "cookie": f"c2c-outcome={cookie}"})
+    assert "a line" in answer.text
+    assert "evil.example" not in answer.text
 
 
 @pytest.mark.parametrize("place", ["//evil.example", "https://evil.example", "/\\evil.example", ""])
