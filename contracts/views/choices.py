@@ -32,18 +32,15 @@ def choices(state: ContractState | InvoiceState, exception: StepException) -> tu
 
 def amendable(state: ContractState | InvoiceState, exception: StepException) -> tuple[Problem, ...]:
     """What is wrong with it, field by field, as far as it may be corrected now."""
-    named = list(exception.problems)
-    if not named and exception.field:
-        whole = Problem(
-            code=exception.code,
-            field=exception.field,
-            value=exception.value,
-            expected=exception.message,
-        )
-        named = [whole]
+    named = exception.problems or [_whole(exception)]
     first = {problem.field: problem for problem in reversed(named)}
     found = (first[path] for path in dict.fromkeys(problem.field for problem in named))
     return tuple(problem for problem in found if problem.field and _may_amend(state, problem.field))
+
+
+def _whole(item: StepException) -> Problem:
+    """What is wrong with the one field that it is about."""
+    return Problem(code=item.code, field=item.field, value=item.value, expected=item.message)
 
 
 def _choices(state: ContractState | InvoiceState, exception: StepException) -> Iterator[Choice]:

@@ -19,6 +19,8 @@ from playwright.async_api import Browser, Page, async_playwright
 
 from contracts.access import Role
 from contracts.changes import ChangeOrder
+from contracts.model import JsonObject
+from starters.books import Books
 from starters.web.app import application
 from starters.web.pages.workbench import Workbench
 from tests.visitors import PERSON, FakeVisits, visitor
@@ -57,7 +59,11 @@ async def site(world: World, sandbox_settings: Settings) -> AsyncIterator[str]:
         WebSettings(),
         {},
         connect,
-        workbench=Workbench(sandbox_settings.entities, "https://odoo.example"),
+        workbench=Workbench(
+            sandbox_settings.entities,
+            "https://odoo.example",
+            books=Books.of(sandbox_settings),
+        ),
         visits=FakeVisits(VISITORS),
     )
     with socket.socket() as free:
@@ -155,23 +161,29 @@ class Waiting:
 
 @pytest.fixture
 async def waiting(world: World) -> Waiting:
-    first, second = await asyncio.gather(world.proposed(single()), world.proposed(single()))
-    large = await world.proposed(
-        contract_data(
-            value="42000.00",
-            services=[
-                {"key": "s", "code": "BUILD", "description": "B", "amount": "42000.00"},
-            ],
-            milestones=[
-                {"key": "all", "name": "All", "service": "s", "amount": "42000.00"},
-            ],
-        )
+    first, second = await asyncio.gather(
+        world.proposed(_of("Harbour Logistics", "Warehouse roll-out", single())),
+        world.proposed(_of("Meridian Partners", "Data platform", single(**_priced("8750.00")))),
     )
-    contract = await world.active(contract_data())
+    large = await world.proposed(
+        _of("Castellan Group", "ERP migration", single(**_priced("42000.00")))
+    )
+    contract = await world.active(_of("Osprey Robotics", "Support", contract_data()))
     order = ChangeOrder(number=1, by=ANA, reason="more work", reprice={"build": "3500.00 EUR"})
     await world.c2c.contract(contract).propose_change(order)
     await listed(world, {first, second, large, contract})
     return Waiting((first, second), large, contract)
+
+
+def _of(customer: str, title: str, contract: JsonObject) -> JsonObject:
+    """The contract of a named customer."""
+    return {**contract, "title": title, "customer": {**contract["customer"], "name": customer}}
+
+
+def _priced(amount: str) -> JsonObject:
+    service = {"key": "s", "code": "BUILD", "description": "Build", "amount": amount}
+    whole = {"key": "all", "name": "Go-live", "service": "s", "amount": amount}
+    return {"value": amount, "services": [service], "milestones": [whole]}
 
 
 async def listed(world: World, ids: set[str]) -> None:

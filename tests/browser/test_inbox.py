@@ -41,6 +41,9 @@ async def test_the_keyboard_alone_picks_and_approves(
             await keys.press("j")
         await keys.press("x")
         await expect(page.locator("[data-picked]")).to_have_text("1 picked: 1,000.00 EUR")
+        # A reload keeps it, and so does a login in between.
+        await page.reload()
+        await expect(page.locator("[data-picked]")).to_have_text("1 picked: 1,000.00 EUR")
         await keys.press("r")
         await expect(page.locator("[name=reason]")).to_be_focused()
         await keys.press("Escape")

@@ -193,20 +193,20 @@ def _own_page(workflow_id: str) -> str:
     return f"/c/{parts[0]}/{parts[1]}" + (f"/invoices/{parts[2]}" if len(parts) > 2 else "")
 
 
-def _step_row(found: ParkedRow, of: str, entity: str, card: ParkedCard) -> ExceptionRow:
+def _step_row(found: ParkedRow, of: str, entity: str, item: ParkedCard) -> ExceptionRow:
     return ExceptionRow(
         of=of,
         entity=entity,
-        href=exception_path(found.workflow_id, card.step),
-        code=card.code,
-        doing=card.doing,
-        message=card.message,
-        since=card.since,
+        href=exception_path(found.workflow_id, item.step),
+        code=item.code,
+        doing=item.doing,
+        message=item.message,
+        since=item.since,
         customer=found.customer,
-        responsible=str(card.responsible),
-        attempts=card.attempts,
-        retry_at=card.retry_at,
-        key=f"{found.workflow_id}|{card.step}|{seen(card)}" if card.may_retry else "",
+        responsible=str(item.responsible),
+        attempts=item.attempts,
+        retry_at=item.retry_at,
+        key=f"{found.workflow_id}|{item.step}|{seen(item)}" if item.may_retry else "",
     )
 
 

@@ -29,6 +29,7 @@ from contracts.access import Permission
 from starters.client.errors import NoAnswer, NotFound, Refused
 from starters.web.pages import rendering
 from starters.web.pages.workbench import workbench_of
+from starters.web.problems import HttpProblem
 from starters.web.visitors import Visitor
 
 CSP = "; ".join(
@@ -178,7 +179,7 @@ class Counts:
         try:
             async with asyncio.timeout(_COUNT_WITHIN_SECONDS):
                 number = await link.count(request, visitor)
-        except (TimeoutError, RPCError, RuntimeError, NoAnswer, NotFound, Refused):
+        except (TimeoutError, RPCError, RuntimeError, NoAnswer, NotFound, Refused, HttpProblem):
             return None
         self.kept[key] = (time.monotonic(), number)
         while len(self.kept) > _MAX_COUNTS:

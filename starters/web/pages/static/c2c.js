@@ -65,7 +65,25 @@
       all("input[name=pick]:not(:disabled)").forEach((box) => { box.checked = event.target.checked; });
     }
     count();
+    keep();
   });
+
+  // --- what is picked outlives another page, a reload, and a login in between; not its decision ---
+  const PICKED = "c2c-picked";
+  const reason = () => document.querySelector(".bar [name=reason]");
+  const keep = () => {
+    if (!document.querySelector("[data-picked]")) return;
+    const picks = all("input[name=pick]:checked").map((box) => box.value);
+    try { sessionStorage.setItem(PICKED, JSON.stringify({ picks, why: reason()?.value })); } catch { /* off */ }
+  };
+  const restore = () => {
+    if (!document.querySelector("[data-picked]")) return;
+    let kept = {};
+    try { kept = JSON.parse(sessionStorage.getItem(PICKED)) || {}; } catch { /* off */ }
+    if (document.querySelector("#outcome .outcome")) return keep();
+    for (const box of all("input[name=pick]")) if (kept.picks?.includes(box.value)) box.checked = true;
+    if (reason() && !reason().value) reason().value = kept.why || "";
+  };
 
   // --- what this browser saw of each row: asks for what changed since ---
   const SEEN = "c2c-seen";
@@ -90,7 +108,7 @@
     }
   };
   const ready = () => { count(); look(); };
-  document.addEventListener("DOMContentLoaded", ready);
+  document.addEventListener("DOMContentLoaded", () => { restore(); ready(); });
   document.addEventListener("htmx:after:settle", ready);
-  document.addEventListener("htmx:after:swap", ready);
+  document.addEventListener("htmx:after:swap", () => { ready(); keep(); });
 })();
