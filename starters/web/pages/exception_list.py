@@ -48,8 +48,8 @@ routes = APIRouter()
 
 @dataclass(frozen=True)
 class ExceptionRow:
-    """One thing that waits. `kind` is its code, or `EVENTS`. `key` is what a form names it by; empty where nothing is retried from
-    here."""
+    """One thing that waits. `kind` is its code, or `EVENTS`; `key` is what a form names it by,
+    empty where nothing is retried from here."""
 
     of: str
     entity: str
