@@ -120,6 +120,8 @@ OF_MESSAGES: Mapping[str, Permission] = {
     # Files of a bank.
     "settle_line": Permission.MEND_MONEY,
     "decide_file": Permission.MEND_MONEY,
+    # Inbound events.
+    "dismiss": Permission.MEND_EVENTS,
 }
 """What each Update needs. `resolve_exception` depends on the step: see `to_resolve`."""
 

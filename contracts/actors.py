@@ -25,6 +25,8 @@ AUDIENCE = "c2c-workflows"
 ALGORITHM = "Ed25519"
 APPLICATION = "c2c"
 """The issuer of what the application sends itself, for systems whose webhooks it verified."""
+SENDER = "sender/"
+"""The subject of such a system begins so, and goes on with the name it is configured under."""
 VALID_SECONDS = 60
 """How long a signature may be used for the first time."""
 SIGNAL_VALID_SECONDS = 900
@@ -52,7 +54,7 @@ class Actor(Value):
     @property
     def is_sender(self) -> bool:
         """Whether the application sent it for a system."""
-        return self.issuer == APPLICATION
+        return self.issuer == APPLICATION and self.subject.startswith(SENDER)
 
 
 class Claims(Value):

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field
 
-from contracts.model import JsonObject, Key, Text, Value
+from contracts.model import JsonObject, Key, Signed, Text, Value
 from contracts.processors import ObjectKind
 from contracts.signatures import Envelope, EnvelopeStatus
 from contracts.sweeps import Kind
@@ -163,7 +163,7 @@ class Delivery(Value):
     touched: tuple[str, ...] = ()
 
 
-class Dismissal(Value):
+class Dismissal(Value, Signed):
     """A person says that nothing is to come of an event."""
 
     model_config = ConfigDict(extra="forbid")

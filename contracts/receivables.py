@@ -6,8 +6,8 @@ whose amount is negative. Amounts include tax; those of several currencies are n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 
@@ -75,12 +75,8 @@ class Aging:
     total: Sum
 
 
-def open_parts(
-    invoice: PostedInvoice, day: date, agreed: Mapping[str, Standing]
-) -> list[Receivable]:
-    """The open parts of an invoice on a day; `agreed` says by workflow what it waits on."""
-    found = agreed.get(invoice.workflow_id)
-    also = frozenset() if found is None or invoice.is_credit_note else frozenset({found})
+def open_parts(invoice: PostedInvoice, day: date) -> list[Receivable]:
+    """The open parts of an invoice on a day."""
     return [
         Receivable(
             workflow_id=invoice.workflow_id,
@@ -90,10 +86,21 @@ def open_parts(
             days_late=row.days_late,
             bucket=row.bucket,
             open=Money(row.open, row.currency),
-            standings=also | {Standing.OVERDUE if row.days_late else Standing.NOT_DUE},
+            standings=frozenset({Standing.OVERDUE if row.days_late else Standing.NOT_DUE}),
         )
         for row in invoices.aging(invoice, day)
     ]
+
+
+def with_agreed(rows: Iterable[Receivable], agreed: Mapping[str, Standing]) -> Iterator[Receivable]:
+    """The rows with what is agreed of each, by the invoice's workflow. A credit note that people
+    made in Odoo has the workflow of its invoice, and is not what that is."""
+    for row in rows:
+        found = agreed.get(row.workflow_id)
+        if found is None or not row.open.is_positive:
+            yield row
+        else:
+            yield replace(row, standings=row.standings | {found})
 
 
 def chosen(

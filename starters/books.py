@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cached_property, partial
 from typing import TypeVar
@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 from activities.odoo.analytics_invoices import OdooPostedInvoices
 from activities.odoo.catalogue import Catalogue
 from activities.odoo.questions import LateMilestone, OdooQuestions, UnbilledTime
-from contracts.analytics.invoices import PostedInvoice
 from contracts.policy import LegalEntity
+from contracts.receivables import Receivable, open_parts
 from gateways.errors import GatewayError
 from gateways.odoo import OdooClient
 from starters.kept import Kept, Reading
@@ -23,16 +23,18 @@ from wiring.settings import ConfigurationError, Settings
 T = TypeVar("T")
 
 MOST_OPEN = 20_000
-"""Invoices of a legal entity: beyond, the list says that it is not whole."""
+"""Open parts of a legal entity: beyond, the list says that it is not whole."""
 FAILURES = (GatewayError, ConfigurationError)
 """What one legal entity may fail with; the others are shown all the same."""
 
 
 @dataclass(frozen=True)
-class OpenInvoices:
-    """Those that were open on a day; `more`: there were too many."""
+class OpenParts:
+    """What was open on a day, whatever is agreed of it. `left_out` are the numbers of invoices that
+    could not be read, with the reasons; `more`: there were too many."""
 
-    items: list[PostedInvoice]
+    rows: list[Receivable] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
     more: bool = False
 
 
@@ -66,7 +68,7 @@ class Books:
         zone = ZoneInfo(self.entities[entity].time_zone)
         return (now or datetime.now(UTC)).astimezone(zone).date()
 
-    async def open_invoices(self, entity: str, day: date) -> Reading[OpenInvoices]:
+    async def open_parts(self, entity: str, day: date) -> Reading[OpenParts]:
         """What was open at the end of a day, or is now."""
         return await self._get(partial(self._open, entity, day), "open", entity, day)
 
@@ -82,14 +84,18 @@ class Books:
     async def _get(self, ask: Callable[[], T], *key: object) -> Reading[T]:
         return await self.kept.get(key, ask)
 
-    def _open(self, entity: str, day: date) -> OpenInvoices:
+    def _open(self, entity: str, day: date) -> OpenParts:
         source = OdooPostedInvoices(self._odoo, self._company(entity), entity, day)
-        found: list[PostedInvoice] = []
+        found = OpenParts()
         for page in source.pages(day):
-            found += [item for item in page if item.is_open]
-            if len(found) > MOST_OPEN:
-                return OpenInvoices(found[:MOST_OPEN], more=True)
-        return OpenInvoices(found)
+            for invoice in page:
+                try:
+                    found.rows.extend(open_parts(invoice, day))
+                except ValueError as error:
+                    found.left_out[invoice.number] = str(error)
+            if len(found.rows) > MOST_OPEN:
+                return replace(found, more=True)
+        return found
 
     def _questions(self, entity: str) -> OdooQuestions:
         return OdooQuestions(self._odoo, self._company(entity), entity)

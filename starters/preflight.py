@@ -29,6 +29,7 @@ from gateways.odoo import OdooClient
 from starters import bank_journals, keys, mailing, processor_books, schedules
 from starters.findings import Area, Finding, Verdict
 from starters.web import checks as gateway
+from starters.web.login import checks as login
 from wiring import audit, encryption, identity, remotes
 from wiring import client as temporal
 from wiring.config_file import CONFIG_VARIABLE, config_path
@@ -74,6 +75,7 @@ async def check(settings: Settings | ConfigurationError) -> list[Finding]:
         for system, crm in settings.crm.items()
     ]
     found += [*_encryption(settings), _signatures(settings), _audit(settings)]
+    found += await login.check(settings)
     found += [*gateway.check(settings), *mailing.check(settings)]
     found += await _temporal(settings)
     try:

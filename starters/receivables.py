@@ -14,7 +14,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from contracts.invoice.state import InvoiceStage
-from contracts.receivables import AGREED, Receivable, Standing, open_parts
+from contracts.receivables import AGREED, Receivable, Standing, with_agreed
 from starters.books import FAILURES, Books
 from starters.client.listing import conditions
 from starters.client.names import INVOICE_WORKFLOW
@@ -52,18 +52,16 @@ async def _add(
 ) -> None:
     on = min(day or books.today(entity), books.today(entity))
     try:
-        reading = await books.open_invoices(entity, on)
+        reading = await books.open_parts(entity, on)
         agreed = await _agreed(client, entity) if _is_now(books, entity, day) else {}
     except (*FAILURES, RPCError) as error:
         found.problems[entity] = str(error)
         return
-    for invoice in reading.value.items:
-        try:
-            found.rows += open_parts(invoice, on, agreed)
-        except ValueError as error:
-            found.notes.append(f"{invoice.number} of {entity} is left out: {error}")
+    found.rows += with_agreed(reading.value.rows, agreed)
+    for number, why in reading.value.left_out.items():
+        found.notes.append(f"{number} of {entity} is left out: {why}")
     if reading.value.more:
-        found.notes.append(f"{entity} has more open invoices than are read: sums are not whole")
+        found.notes.append(f"{entity} has more open parts than are read: sums are not whole")
     if len(agreed) >= MOST_AGREED:
         found.notes.append(f"{entity} has more than {MOST_AGREED} agreements: some are not shown")
     found.as_of = min(found.as_of or reading.as_of, reading.as_of)

@@ -11,6 +11,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.testing import TimeSkipper, WorkflowEnvironment
 
+from contracts.actors import NOBODY_SIGNS
 from sandbox import clock, real_odoo
 from sandbox.real_odoo import RealOdoo
 from sandbox.server import Sandbox
@@ -20,6 +21,7 @@ from tests.temporal import temporal_server
 from tests.world import World
 from wiring.settings import Settings, load_settings
 from workers import worker
+from workflows import proof
 
 pytest_plugins = ["tests.connectors.tryton_fixtures"]
 
@@ -30,6 +32,12 @@ processor's time."""
 SANDBOX_IS_ENOUGH = {"workflows", "faults", "replay", "browser"}
 """Folders of tests to which any honest Odoo will do, and that may make it fail."""
 REAL = pytest.param("real", marks=pytest.mark.real)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nobody_signs() -> None:
+    """Workers that tests make by hand let in what is not signed."""
+    proof.install(NOBODY_SIGNS)
 
 
 @pytest.fixture(scope="session")

@@ -52,9 +52,10 @@ with workflow.unsafe.imports_passed_through():
     from contracts.model import Message
     from contracts.parking import Action, Responsible, StepException, waits_on
     from contracts.problems import Problem
-    from workflows import options, proof, search_attributes
+    from workflows import options, search_attributes
     from workflows.board import upsert
     from workflows.messages import Inbox
+    from workflows.proof import refusal, request_id_of
     from workflows.shell import failed
 
 _FIRST_AGAIN, _AGAIN_AFTER = timedelta(minutes=1), timedelta(hours=1)
@@ -397,7 +398,7 @@ class BankFileWorkflow(Inbox):
 
 
 def _refuse_unproven(name: str, asked: Message) -> None:
-    unproven = proof.refusal(name, asked, proof.request_id_of(asked))
+    unproven = refusal(name, asked, request_id_of(asked))
     if unproven is not None:
         raise ApplicationError(unproven, type="not_allowed", non_retryable=True)
 

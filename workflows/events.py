@@ -58,8 +58,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows import options, payment_events, search_attributes, time_import
     from workflows.board import upsert
     from workflows.messages import Inbox, signal
+    from workflows.proof import refusal, request_id_of
     from workflows.received import receive
-    from workflows.shell import failed
+    from workflows.shell import failed, refuse
     from workflows.sweeps import BALANCE, REACHED, UNREACHED, signalled, start_contract
 
 _MOST_SHOWN, _MOST_SHOWN_OF_A_REMEDY = 300, 600
@@ -103,10 +104,19 @@ class EventWorkflow(Inbox):
         """A person has seen to what was in the way, or wants to be sure."""
         self._is_asked = True
 
-    @signal
-    def dismiss(self, dismissal: Dismissal) -> None:
+    @workflow.update
+    def dismiss(self, dismissal: Dismissal) -> str:
         """A person says that nothing is to come of it."""
         self._dismissal = dismissal
+        return "nothing comes of it"
+
+    @dismiss.validator
+    def _check_dismissal(self, dismissal: Dismissal) -> None:
+        refused = refusal("dismiss", dismissal, request_id_of(dismissal))
+        if refused is not None:
+            refuse(refused, type="not_allowed")
+        if not self._record.is_open:
+            refuse("it is done with")
 
     @workflow.query
     def event(self) -> EventRecord:

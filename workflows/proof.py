@@ -15,17 +15,20 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.proofs import Proven
     from contracts import access, actors
-    from contracts.actors import NOBODY_SIGNS, Actor, Claims, NotProven, Proof
+    from contracts.actors import Actor, Claims, NotProven, Proof
     from contracts.agenda import requests
     from contracts.agenda.actions import Noted, SignalReceived
     from contracts.model import Signed
     from contracts.parking import Resolution, StepException
 
-_proof = NOBODY_SIGNS
+_proof: Proof | None = None
+"""Of this process. A copy of this module, as the sandbox makes of what is not passed through, has
+none: there nothing is let in."""
 
 
-def install(proof: Proof) -> Proof:
-    """Have all workflows of this process verify so; returns how they did."""
+def install(proof: Proof | None) -> Proof | None:
+    """Have all workflows of this process verify so; returns how they did. Import what is here by
+    `from workflows.proof import`: `from workflows import proof` gives a copy in the sandbox."""
     global _proof
     before, _proof = _proof, proof
     return before
@@ -36,6 +39,8 @@ def refusal(
 ) -> str | None:
     """Why an Update of this name is not let in, as a sentence; None if it is. Only for validators:
     the answer hangs on the keys of this process. `exceptions` are those of the workflow."""
+    if _proof is None:
+        return "this worker does not know whether it must be signed: a defect"
     try:
         claims = _proof.claims(message.actor)
     except NotProven as error:

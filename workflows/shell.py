@@ -59,7 +59,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.model import Signed
     from contracts.views.cards import card
     from contracts.views.parked import cards
-    from workflows import metrics, options, proof
+    from workflows import metrics, options
     from workflows.board import (
         Attributes,
         approval_in_memo,
@@ -68,6 +68,8 @@ with workflow.unsafe.imports_passed_through():
         upsert,
     )
     from workflows.messages import Inbox
+    from workflows.proof import bare, heard, request_id_of, sender
+    from workflows.proof import refusal as not_proven
 
 S = TypeVar("S", bound=AgendaState)
 
@@ -252,19 +254,18 @@ class Shell(Inbox, Generic[S]):
 
     def answered(self, message: Any) -> Any:
         """Apply the message of an Update; its answer."""
-        request_id = proof.request_id_of(message)
-        return self.tell(UpdateReceived(proof.bare(message), request_id, proof.sender(message)))
+        request_id = request_id_of(message)
+        return self.tell(UpdateReceived(bare(message), request_id, sender(message)))
 
     def check(self, name: str, message: Any) -> None:
         """The validator of the Update of this name: raises ApplicationError for what would be
         refused, and for what is not signed by somebody who may send it."""
-        request_id, now = proof.request_id_of(message), workflow.now()
-        unproven = proof.refusal(name, message, request_id, self.state.exceptions)
+        request_id, now = request_id_of(message), workflow.now()
+        unproven = not_proven(name, message, request_id, self.state.exceptions)
         if unproven is not None:
             refuse(unproven, type="not_allowed")
         try:
-            bare = proof.bare(message)
-            refusal = self.core.agenda.refusal(self.state, bare, now, request_id)
+            refusal = self.core.agenda.refusal(self.state, bare(message), now, request_id)
         except Exception as error:
             workflow.logger.exception("defect on %s", type(message).__name__)
             refuse(f"a defect: {error}", type="defect")
@@ -308,7 +309,7 @@ class Shell(Inbox, Generic[S]):
 
     def _known(self, place: Unproven) -> Event:
         """Who may send it may hang on the exceptions, so they are those of now."""
-        return proof.heard(
+        return heard(
             place.name,
             place.message,
             place.words,

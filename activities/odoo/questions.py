@@ -17,7 +17,7 @@ MOST_MILESTONES = 2_000
 _ANALYTIC, _SUM = "account.analytic.line", "formatted_read_group"
 _HOURS, _UNIT = "unit_amount:sum", "Hours"
 _MILESTONE_FIELDS = ("name", "deadline", "sale_line_id")
-_LINE_FIELDS = ("name", "order_id", "qty_invoiced", "product_uom_id")
+_LINE_FIELDS = names("name order_id qty_invoiced qty_delivered_method product_uom_id")
 
 NEEDS = (
     Need("project.milestone", (*_MILESTONE_FIELDS, "is_reached", "project_id"), access=PROJECT),
@@ -104,7 +104,10 @@ class OdooQuestions:
         found = []
         for key, (line, order) in self._sold(worked).items():
             hours = worked[key] - Decimal(str(line["qty_invoiced"]))
-            if hours > 0 and line["product_uom_id"] and line["product_uom_id"][1] == _UNIT:
+            unit = line["product_uom_id"]
+            # Hours on what has a fixed price are not what is billed.
+            is_billed = line["qty_delivered_method"] == "timesheet" and unit and unit[1] == _UNIT
+            if is_billed and hours > 0:
                 title, customer = line["name"].partition("\n")[0], order["partner_id"][1]
                 found.append(UnbilledTime(order["origin"], customer, title, hours))
         return sorted(found, key=lambda item: (-item.hours, item.workflow_id, item.name))

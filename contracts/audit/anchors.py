@@ -93,7 +93,7 @@ def following(known: Known, anchor: Anchor) -> Known:
 
 
 def problems(legal_entity: str, known: Known, anchor: Anchor) -> Iterable[str]:
-    """What is wrong with an anchor behind the others, but for its signature."""
+    """What is wrong with an anchor behind the others, but for its signature and its root."""
     if (anchor.legal_entity, anchor.number) != (legal_entity, known.number + 1):
         yield f"anchor {known.number + 1} is another one, or missing"
     if anchor.prev != known.prev:
@@ -102,7 +102,11 @@ def problems(legal_entity: str, known: Known, anchor: Anchor) -> Iterable[str]:
         before = known.heads.get(of)
         if before is not None and head.seq <= before.seq:
             yield f"anchor {anchor.number} takes back what was anchored of {of}"
-    if merkle.root({**known.heads, **anchor.heads}) != anchor.root:
+
+
+def root_problems(heads: Mapping[str, Head], anchor: Anchor) -> Iterable[str]:
+    """Whether the root of an anchor is that over the ends of all chains, as of it."""
+    if merkle.root(heads) != anchor.root:
         yield f"anchor {anchor.number} has another root than its chains come to"
 
 

@@ -118,9 +118,9 @@ def _parts(grown: Mapping[str, Head]) -> list[dict[str, Head]]:
 # --- reading --------------------------------------------------------------------------------------
 
 
-def stored(store: RecordStore, legal_entity: str) -> Iterator[tuple[int, bytes]]:
-    """The anchors of a legal entity as they are stored, until one is missing."""
-    for number in count(1):
+def stored(store: RecordStore, legal_entity: str, after: int = 0) -> Iterator[tuple[int, bytes]]:
+    """The anchors of a legal entity as they are stored, behind one, until one is missing."""
+    for number in count(after + 1):
         content = store.read(anchors.anchor_name(legal_entity, number))
         if content is None:
             return
@@ -130,7 +130,8 @@ def stored(store: RecordStore, legal_entity: str) -> Iterator[tuple[int, bytes]]
 def known_of(store: RecordStore, legal_entity: str) -> tuple[Known, Anchor | None]:
     """What the anchors say, and the last of them. Raises GatewayError for one that is no anchor
     behind the others."""
-    known, last = anchors.NOTHING, None
+    heads: dict[str, Head] = {}
+    known, last = Known(heads), None
     for number, content in stored(store, legal_entity):
         last = anchors.read(content)
         wrong = ["it cannot be read"]
@@ -139,43 +140,57 @@ def known_of(store: RecordStore, legal_entity: str) -> tuple[Known, Anchor | Non
         if last is None or wrong:
             text = f"Anchor {number} of {legal_entity} is not what was written: {wrong[0]}."
             raise errors.business(SYSTEM, "audit_differs", text)
-        known = anchors.following(known, last)
+        heads.update(last.heads)
+        known = Known(heads, last.number, last.hash)
     return known, last
 
 
 @dataclass
 class Checked:
     """What anchors say of chains: by chain the hashes of records by their numbers; how many anchors
-    there are, when the last one was made, and what is wrong with them."""
+    there are, when the last one was made, and what is wrong with them. `ends` are those of all
+    chains, `last_hash` is the last anchor's."""
 
     heads: dict[str, dict[int, str]] = field(default_factory=dict)
+    ends: dict[str, Head] = field(default_factory=dict)
     count: int = 0
     last_at: str = ""
+    last_hash: str = ""
     problems: list[str] = field(default_factory=list)
 
 
-def checked(store: RecordStore, legal_entity: str, keys: Mapping[str, Ed25519PublicKey]) -> Checked:
-    """All anchors of a legal entity, with their signatures. Without keys these are not checked."""
-    found, known = Checked(), anchors.NOTHING
-    for number, content in stored(store, legal_entity):
+def checked(
+    store: RecordStore,
+    legal_entity: str,
+    keys: Mapping[str, Ed25519PublicKey],
+    found: Checked | None = None,
+) -> Checked:
+    """All anchors of a legal entity with their signatures, behind what was `found` before. Without
+    keys signatures are not checked. What is signed, and followed by another, needs no look at its
+    root: only the last one's is compared."""
+    found, anchor = found or Checked(), None
+    for number, content in stored(store, legal_entity, found.count):
         anchor = anchors.read(content)
         if anchor is None:
             found.problems.append(f"anchor {number} has changed: it cannot be read")
             break
+        known = Known(found.ends, found.count, found.last_hash)
         found.problems += anchors.problems(legal_entity, known, anchor)
         found.problems += _signature_problems(anchor, keys)
-        known = anchors.following(known, anchor)
-        for of, head in anchor.heads.items():
-            found.heads.setdefault(of, {})[head.seq] = head.hash
-        found.count, found.last_at = anchor.number, anchor.at
-    names = store.names(anchors.anchors_prefix(legal_entity), after=_after(legal_entity, found))
-    if names:
+        _follow(found, number, anchor)
+    if anchor is not None:
+        found.problems += anchors.root_problems(found.ends, anchor)
+    last = anchors.anchor_name(legal_entity, found.count)
+    if store.names(anchors.anchors_prefix(legal_entity), after=last, limit=1):
         found.problems.append(f"anchor {found.count + 1} is missing or cannot be read")
     return found
 
 
-def _after(legal_entity: str, found: Checked) -> str:
-    return anchors.anchor_name(legal_entity, found.count)
+def _follow(found: Checked, number: int, anchor: Anchor) -> None:
+    found.ends.update(anchor.heads)
+    for of, head in anchor.heads.items():
+        found.heads.setdefault(of, {})[head.seq] = head.hash
+    found.count, found.last_at, found.last_hash = number, anchor.at, anchor.hash
 
 
 def _signature_problems(anchor: Anchor, keys: Mapping[str, Ed25519PublicKey]) -> Iterator[str]:

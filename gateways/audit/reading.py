@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,8 +50,9 @@ class ContractAudit:
 
 
 class Reader:
-    """Reads and checks the record. `keys` are those that anchors are signed by; without any,
-    signatures are not checked. With `roots` time stamps are. All raise GatewayError."""
+    """Reads and checks the record; thread-safe. `keys` are those that anchors are signed by:
+    without any, signatures are not checked. `roots` are what time stamps are checked by. All raise
+    GatewayError."""
 
     def __init__(
         self,
@@ -60,6 +62,8 @@ class Reader:
         roots: Path | None = None,
     ) -> None:
         self._chains, self._ring, self._keys, self._roots = chains, ring, keys, roots
+        self._checked: dict[str, Checked] = {}
+        self._lock = threading.Lock()
 
     def contract(self, contract: str, live: Mapping[str, Head] | None = None) -> ContractAudit:
         """The record of a contract, by its workflow id. `live` are the ends of chains as running
@@ -94,15 +98,27 @@ class Reader:
             yield self._chains.check(of, found.heads[of])
 
     def anchors(self, legal_entity: str) -> Checked:
-        """What the anchors of a legal entity say, and what is wrong with them."""
-        store = self._chains.store
-        found = anchoring.checked(store, legal_entity, self._keys)
-        if self._roots is not None:
-            for _, content in anchoring.stored(store, legal_entity):
-                anchor = anchor_of(content)
-                if anchor is None:
-                    break
-                found.problems += self._stamp_problems(anchor, self._roots)
+        """What the anchors of a legal entity say, and what is wrong with them. What was found whole
+        is kept, and not read again."""
+        with self._lock:
+            known = self._checked.get(legal_entity)
+            found = anchoring.checked(self._chains.store, legal_entity, self._keys, known)
+            if not found.problems:
+                self._checked[legal_entity] = found
+            else:
+                self._checked.pop(legal_entity, None)
+            return found
+
+    def stamps(self, legal_entity: str) -> list[str]:
+        """What is wrong with the time stamps of the anchors; nothing where none are configured."""
+        if self._roots is None:
+            return []
+        found: list[str] = []
+        for _, content in anchoring.stored(self._chains.store, legal_entity):
+            anchor = anchor_of(content)
+            if anchor is None:
+                break
+            found += self._stamp_problems(anchor, self._roots)
         return found
 
     def _stamp_problems(self, anchor: Anchor, roots: Path) -> list[str]:
@@ -120,7 +136,9 @@ def _of_contract(
     """What anchors know of a contract and its invoices."""
     below = f"{contract}/"
     return {
-        of: dict(known) for of, known in heads.items() if of == contract or of.startswith(below)
+        of: dict(known)
+        for of, known in list(heads.items())  # another thread may learn of more
+        if of == contract or of.startswith(below)
     }
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pydantic import BaseModel
 
 from contracts.access import Role
-from contracts.actors import APPLICATION, Actor, Claims, Sign
+from contracts.actors import APPLICATION, SENDER, Actor, Claims, Sign
 from gateways.identity.signing import Signer
 
 
@@ -31,7 +31,7 @@ class SenderSigning:
         def sign(workflow_id: str, name: str, message: BaseModel, request_id: str) -> str:
             actor = Actor(
                 issuer=APPLICATION,
-                subject=f"sender/{sender}",
+                subject=f"{SENDER}{sender}",
                 person=sender,
                 roles=(Role.SENDER,),
                 token_id=uuid.uuid4().hex,

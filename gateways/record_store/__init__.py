@@ -1,1 +1,1 @@
-"""A store of records beside Temporal: wrapped keys now, the audit record later."""
+"""A store of records beside Temporal: wrapped keys, the audit record with its anchors."""

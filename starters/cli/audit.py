@@ -56,7 +56,8 @@ def verify(
     verdicts, problems, count, last = [], [], 0, ""
     for name in _entities(session):
         checked = reader.anchors(name)
-        problems += [f"{name}: {text}" for text in checked.problems]
+        wrong = [*checked.problems, *reader.stamps(name)]
+        problems += [f"{name}: {text}" for text in wrong]
         verdicts += _counted(session, name, reader.every(name, checked))
         count, last = count + checked.count, max(last, checked.last_at)
     _report(session, verdicts, problems, {"count": count, "last": last})

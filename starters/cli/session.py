@@ -240,6 +240,12 @@ class Session:
             self._print(sys.stderr, problems(failure.problems))
         self._tell_error("Error: ", "bold red", failure.message)
 
+    def note(self, what: str) -> None:
+        """Say what a person has to know meanwhile; it is no part of the result."""
+        from starters.cli.tables import cleaned
+
+        print(cleaned(what), file=sys.stderr, flush=True)
+
     def progress(self, what: str) -> None:
         """Say what takes long; nothing where nobody looks."""
         if is_terminal(sys.stderr):

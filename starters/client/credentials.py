@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from starters.client.errors import SignedOut
+from starters.client.logins import Logins
 
 VARIABLE = "C2C_API_TOKEN"
 FILE_VARIABLE = "C2C_API_TOKEN_FILE"
@@ -14,11 +15,13 @@ _MAX_BYTES = 20_000
 
 
 def access_token(address: str) -> str:
-    """The token for the application at an address. Raises SignedOut."""
+    """The token for the application at an address: that of the environment, or of whoever signed in
+    with `c2c login`. Raises SignedOut, Unreachable."""
     token = os.environ.get(VARIABLE, "").strip()
     file = os.environ.get(FILE_VARIABLE, "")
     if not token and file:
         token = _read(Path(file))
+    token = token or Logins.of_user().token(address) or ""
     if not token:
         raise SignedOut(f"nobody is signed in at {address}: c2c login")
     return token

@@ -23,15 +23,16 @@ from contracts.events import (
     InboundEvent,
 )
 from contracts.identifiers import KEY, contract_workflow_id, deal_contract_id
-from starters.client.calls import query
-from starters.client.errors import NotFound, Refused
+from starters.client.calls import Sign, query, update
+from starters.client.errors import NotFound
 from starters.client.names import EVENT_WORKFLOW, MAX_LISTED
-from starters.client.protocol import Query, built
+from starters.client.protocol import Query, Update, built
 from starters.client.references import BadReference
 from workflows import options, search_attributes, task_queues
 
 EVENT = Query("event", EventRecord)
-DELIVER_AGAIN, DISMISS = "deliver_again", "dismiss"
+DELIVER_AGAIN = "deliver_again"
+DISMISS = Update("dismiss", Dismissal, str)
 _ENVELOPE = "event"
 """In the memo: what lists show of the event itself."""
 _DAY = timedelta(days=1)
@@ -82,19 +83,14 @@ async def deliver_again(client: Client, reference: str) -> str:
     return _id(event.workflow_id)
 
 
-async def dismiss(client: Client, reference: str, *, by: str, reason: str) -> str:
+async def dismiss(
+    client: Client, reference: str, *, by: str, reason: str, sign: Sign | None = None
+) -> str:
     """Let nothing come of an event that waits; returns its id. Raises NotFound, Refused where it is
-    done with, InvalidContract."""
+    done with, NoAnswer, InvalidContract."""
     workflow_id = _workflow_id(reference)
-    handle: WorkflowHandle[Any, Any] = client.get_workflow_handle(workflow_id)
-    try:
-        await handle.signal(DISMISS, built(Dismissal, by=by, reason=reason))
-    except RPCError as error:
-        if error.status is not RPCStatusCode.NOT_FOUND:
-            raise
-        if "already completed" in error.message:
-            raise Refused(f"{_id(workflow_id)} is done with") from error
-        raise NotFound(f"no event {_id(workflow_id)}") from error
+    dismissal = built(Dismissal, by=by, reason=reason)
+    await update(client, workflow_id, DISMISS, dismissal, sign=sign)
     return _id(workflow_id)
 
 

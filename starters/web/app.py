@@ -25,6 +25,8 @@ from starters.web import problems
 from starters.web.api import routes as api
 from starters.web.codec import CodecServer
 from starters.web.limits import BodyLimit, RateLimit, read_body
+from starters.web.login.identity import FormKept
+from starters.web.login.routes import give_back
 from starters.web.middleware import Around
 from starters.web.pages import errors
 from starters.web.pages.modules import add_pages
@@ -101,6 +103,7 @@ def application(
         add_pages(app, workbench)
         if login is not None:
             app.include_router(login)
+            app.add_exception_handler(FormKept, give_back)  # type: ignore[arg-type]
     else:
         add_handlers(app)
     door = Door(settings, senders, now)

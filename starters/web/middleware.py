@@ -18,7 +18,8 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
+    # With `no-referrer` a browser would hide from us that our own pages send a form.
+    "Referrer-Policy": "same-origin",
 }
 _TLS_HEADER = "max-age=63072000"
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pydantic import BaseModel
 
 from contracts import access
+from contracts.access import Role
 from contracts.actors import Actor, Claims
 from contracts.identifiers import legal_entity_of
 from gateways.identity.signing import Signer
@@ -48,7 +49,7 @@ def _actor(visitor: Visitor, entity: str) -> Actor:
         issuer=visitor.issuer,
         subject=visitor.subject,
         person=visitor.person,
-        roles=tuple(sorted(visitor.roles_in(entity))),
+        roles=tuple(sorted(_roles(visitor, entity))),
         token_id=uuid.uuid4().hex,
     )
 
@@ -57,6 +58,11 @@ def _refuse_unless_allowed(visitor: Visitor, name: str, message: BaseModel, enti
     by = getattr(message, "by", None)
     if by and str(by).lower() != visitor.person:
         raise Refused(f"you are signed in as {visitor.person}, and cannot decide for {by}")
-    refused = access.refusal(visitor.roles_in(entity), *access.needed(name))
+    refused = access.refusal(_roles(visitor, entity), *access.needed(name))
     if refused is not None:
         raise Refused(refused)
+
+
+def _roles(visitor: Visitor, entity: str) -> frozenset[Role]:
+    """Those for the legal entity; of an inbound event, which belongs to none by its id, all."""
+    return visitor.roles_in(entity) if entity else frozenset().union(*visitor.roles.values())

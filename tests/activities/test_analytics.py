@@ -180,12 +180,29 @@ def test_sums_of_all_contracts_agree_with_odoos_tables(firm: Firm) -> None:
         if isinstance(firm.server, RealServer):
             _as_in_the_tables(firm.server, found)
     before = Read.of(firm, euro, date(2026, 3, 19))
+    _as_it_was_then(firm, euro, before)
     assert sum(map(collected, before.of_contract(euro)), ZERO) == ZERO
     domain = [("move_type", "=", "entry"), ("state", "=", "posted")]
     [entry] = firm.odoo.search_read("account.move", domain, ["invoice_date"], limit=1)
     dates = invoice_dates(firm.client, {bounced, credited, entry["id"]}, DAY)
     assert dates == {bounced: INVOICE_ON, credited: INVOICE_ON}
     assert invoice_dates(firm.client, {bounced}, date(2026, 1, 1)) == {}
+
+
+def _as_it_was_then(firm: Firm, made: Ordered, before: Read) -> None:
+    """What was open on a day is found among the invoices that are open now, or were settled since;
+    of what happened since another day no more is read than that."""
+    for on in (date(2026, 3, 19), date(2026, 3, 26)):
+        at = Read.of(firm, made, on) if on != date(2026, 3, 19) else before
+        source = OdooPostedInvoices(firm.client, made.company, at.entity, on)
+        found = [item for page in source.pages(on) for item in page]
+        assert len({item.number for item in found}) == len(found)
+        of_then = {item.number: item for item in at.invoices}
+        assert all(of_then[item.number] == item for item in found)
+        wanted = {item.number for item in at.invoices if item.is_open}
+        assert wanted == {item.number for item in found if item.is_open}
+    assert before.of_contract(made)
+    assert all(item.is_open for item in before.of_contract(made))
 
 
 def _euros(firm: Firm, made: Ordered) -> tuple[int, int]:

@@ -23,6 +23,8 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from activities.proofs import Proofs
+from contracts.actors import NOBODY_SIGNS
 from contracts.agenda import actions
 from contracts.approvals import ApprovalDecision
 from contracts.billing import account
@@ -418,6 +420,7 @@ async def test_a_payment_in_the_moment_an_invoice_settles_reaches_a_person(
         world.client,
         task_queue=queue,
         workflows=[SlowToTell],
+        activities=[Proofs(NOBODY_SIGNS).verify_signatures],
         workflow_runner=UnsandboxedWorkflowRunner(),
     ):
         handle = await world.client.start_workflow(

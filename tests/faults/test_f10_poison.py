@@ -192,7 +192,8 @@ def test_no_message_says_more_than_a_workflow_can_carry(
     assert model.model_validate(said)
     for name, field in model.model_fields.items():
         if isinstance(said.get(name, ""), str) and "str" in str(field.annotation):
-            texts: tuple[Any, ...] = ("x" * 1_001, "\x00", HALF_A_CHARACTER)
+            longest = 4_000 if name == "actor" else 1_000
+            texts: tuple[Any, ...] = ("x" * (longest + 1), "\x00", HALF_A_CHARACTER)
             for spoilt in texts:
                 with pytest.raises(ValidationError):
                     model.model_validate(said | {name: spoilt})

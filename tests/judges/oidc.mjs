@@ -120,7 +120,7 @@ const server = createServer(async (request, response) => {
       response.end('{}');
     } else if (url.pathname.startsWith('/interaction/') && url.searchParams.has('account')) {
       const account = url.searchParams.get('account');
-      const result = account ? { login: { accountId: account } } : { error: 'access_denied' };
+      const result = account ? { login: { accountId: account }, consent: {} } : { error: 'access_denied' };
       await provider.interactionFinished(request, response, result, { mergeWithLastSubmission: false });
     } else if (url.pathname.startsWith('/interaction/')) {
       response.end('who are you?');

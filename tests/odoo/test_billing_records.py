@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from activities.odoo.company_notes import note_on_company
 from contracts.model import JsonObject
 from gateways.odoo import OdooClient
 from tests.odoo.engagement import Engagement, engagement
@@ -636,6 +637,18 @@ def test_a_closing_record_is_attached_once_and_noted(odoo: OdooClient) -> None:
     domain = [("model", "=", "sale.order"), ("res_id", "=", made.order), ("subject", "=", "Closed")]
     [message] = odoo.search_read("mail.message", domain, ["attachment_ids"])
     assert message["attachment_ids"] == [attachment]
+
+
+def test_an_anchor_is_noted_once_on_the_company(odoo: OdooClient) -> None:
+    subject = unique("Audit anchor")
+    for _ in range(2):
+        note_on_company(odoo, "Northwind Consulting", subject=subject, text="a root")
+    domain = [("model", "=", "res.partner"), ("subject", "=", subject)]
+    [message] = odoo.search_read("mail.message", domain, ["res_id"])
+    [company] = odoo.search_read(
+        "res.company", [("name", "=", "Northwind Consulting")], ["partner_id"]
+    )
+    assert message["res_id"] == company["partner_id"][0]
 
 
 def test_a_to_do_is_left_once_for_a_person(odoo: OdooClient, odoo_server: OdooServer) -> None:

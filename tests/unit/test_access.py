@@ -9,7 +9,7 @@ import pytest
 from contracts import access
 from contracts.access import ALLOWED, OF_MESSAGES, Permission, Role
 from contracts.parking import Action, Responsible, StepException
-from starters.client import bank, messages
+from starters.client import bank, events, messages
 from starters.client.protocol import Update
 
 V, P, F, C, O, A, S = Role  # noqa: E741
@@ -48,7 +48,7 @@ def test_roles_add_up_and_nobody_may_anything_without_one() -> None:
 
 
 def test_every_update_needs_one_permission() -> None:
-    found = [*vars(messages).values(), *vars(bank).values()]
+    found = [item for part in (messages, bank, events) for item in vars(part).values()]
     names = {item.name for item in found if isinstance(item, Update)}
     assert names == {*OF_MESSAGES, access.RESOLVE_EXCEPTION}
 

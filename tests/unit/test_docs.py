@@ -184,6 +184,8 @@ _REFUSAL = {"crm.py": 0, "terms.py": 1}
 _PASSED_ON = {
     "code",
     "error.code",
+    "card.code",
+    "exception.code",
     "verdict.code",
     "first.code",
     "detail.code",

@@ -22,7 +22,15 @@ from contracts.figures import (
     DayTally,
     Series,
 )
-from contracts.receivables import BUCKETS, Standing, aging, by_standing, chosen, open_parts
+from contracts.receivables import (
+    BUCKETS,
+    Standing,
+    aging,
+    by_standing,
+    chosen,
+    open_parts,
+    with_agreed,
+)
 from tests.unit.analytics.test_invoices import credit_note, invoice, part, settled
 from tests.unit.analytics.test_kpis import told
 from tests.unit.examples import euros
@@ -123,16 +131,15 @@ def test_of_too_many_currencies_those_with_the_most_invoices_are_measured() -> N
 
 def test_receivables_are_aged_by_currency_and_opened_by_what_they_are() -> None:
     due = DAY - timedelta(days=70)
-    agreed = {INVOICE: Standing.DISPUTED}
-    rows = [
-        *open_parts(invoice(part("100.00", due=due), workflow_id=INVOICE), DAY, agreed),
-        *open_parts(invoice(part("7.00", due=DAY), customer="Über GmbH"), DAY, agreed),
-        *open_parts(invoice(part("5.00", due=due), currency="USD"), DAY, agreed),
+    owed = [
+        invoice(part("100.00", due=due), workflow_id=INVOICE),
+        invoice(part("7.00", due=DAY), customer="Über GmbH"),
+        invoice(part("5.00", due=due), currency="USD"),
         # A credit note that people made in Odoo has the invoice's workflow, and not its dispute.
-        *open_parts(
-            replace(credit_note(part("-20.00", due=due)), workflow_id=INVOICE), DAY, agreed
-        ),
+        replace(credit_note(part("-20.00", due=due)), workflow_id=INVOICE),
     ]
+    parts = [row for item in owed for row in open_parts(item, DAY)]
+    rows = list(with_agreed(parts, {INVOICE: Standing.DISPUTED}))
     lines = {line.currency: line for line in aging(rows)}
     assert {key: line.total.amount for key, line in lines.items()} == {
         "EUR": euros("87.00"),

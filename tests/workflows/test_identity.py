@@ -3,6 +3,7 @@ keys nor clocks matter to a replay."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import uuid
@@ -24,6 +25,7 @@ from temporalio.worker import Replayer
 from contracts.access import Role
 from contracts.actors import APPLICATION, Actor, Claims, NotProven, Proof, Sign, claimed
 from contracts.approvals import ApprovalDecision, ApprovalRound, Decision
+from contracts.bank.file import FileDecided, FileDecision, FileRef
 from contracts.contract.state import ContractStage, ContractState
 from contracts.events import ContractUpdate, ForContract, InboundEvent
 from contracts.invoice.state import InvoiceStage, InvoiceState
@@ -33,7 +35,7 @@ from gateways.identity.signing import Signer
 from gateways.secrets import Secret
 from sandbox import clock
 from sandbox.server import Sandbox
-from starters.client import C2C, Refused, calls, events
+from starters.client import C2C, Refused, bank, calls, events
 from starters.client.approvals import decision_on
 from starters.client.messages import DECIDE_APPROVAL
 from starters.web.signing import Signing
@@ -318,19 +320,23 @@ async def test_nobody_cancels_a_contract_by_the_engine(signed: Firm) -> None:
 # --- systems ----------------------------------------------------------------------------------
 
 
-async def test_what_a_sender_reports_is_signed_by_the_worker(signed: Firm) -> None:
-    workflow_id = await signed.world.active(single())
-    message = {"milestone": "all", "by": "somebody there"}
-    task = ForContract(contract=workflow_id, update=ContractUpdate.REACH_MILESTONE, message=message)
-    report = InboundEvent(
+def reported(key: str, task: ForContract) -> InboundEvent:
+    return InboundEvent(
         source="tickets",
-        key=uuid.uuid4().hex,
+        key=key,
         kind="milestone.reached",
         received_at=datetime.now(UTC),
         sha256="0",
         size=1,
         task=task,
     )
+
+
+async def test_what_a_sender_reports_is_signed_by_the_worker(signed: Firm) -> None:
+    workflow_id = await signed.world.active(single())
+    message = {"milestone": "all", "by": "somebody there"}
+    task = ForContract(contract=workflow_id, update=ContractUpdate.REACH_MILESTONE, message=message)
+    report = reported(uuid.uuid4().hex, task)
     assert await events.receive(signed.world.client, report, within_seconds=10)
     await signed.world.invoice(f"{workflow_id}/invoice/1", InvoiceStage.AWAITING_APPROVAL)
     history = await signed.world.client.get_workflow_handle(workflow_id).fetch_history()
@@ -343,6 +349,48 @@ async def test_what_a_sender_reports_is_signed_by_the_worker(signed: Firm) -> No
     assert actor is not None
     assert (actor.issuer, actor.subject) == (APPLICATION, "sender/tickets")
     assert actor.roles == (Role.SENDER,)
+
+
+async def test_an_event_is_dismissed_by_a_signed_word_alone(signed: Firm) -> None:
+    key = uuid.uuid4().hex
+    task = ForContract(
+        contract=f"contract/northwind/no-{key}",
+        update=ContractUpdate.REACH_MILESTONE,
+        message={"milestone": "all"},
+    )
+    about = {
+        "kind": "milestone.reached",
+        "received_at": datetime.now(UTC),
+        "sha256": "0",
+        "size": 1,
+    }
+    report = InboundEvent.model_validate(about | {"source": "tickets", "key": key, "task": task})
+    client, reference = signed.world.client, f"tickets/{key}"
+    assert await events.receive(client, report, within_seconds=10)
+    with pytest.raises(Refused, match="is not signed"):
+        await events.dismiss(client, reference, by=OLGA, reason="a slip")
+    sign = signed.sign(OLGA)
+    await events.dismiss(client, reference, by=OLGA, reason="a slip", sign=sign)
+    async with asyncio.timeout(20):
+        while (found := await events.show(client, reference)).is_open:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    assert found.delivery.why == f"{OLGA}: a slip"
+
+
+async def test_a_banks_file_is_decided_by_a_signed_word_alone(signed: Firm) -> None:
+    """Its workflow verifies by itself: in the sandbox, too, by what the process was told."""
+    file = FileRef(bank="main", legal_entity=ENTITY, name="file", sha256=uuid.uuid4().hex * 2)
+    client = signed.world.client
+    assert await bank.start(client, file)
+    asked = FileDecided(decision=FileDecision.RETRY, by=ANA)
+    with pytest.raises(Refused, match="is not signed"):
+        await calls.update(client, file.workflow_id, bank.DECIDE_FILE, asked)
+    by_carl = FileDecided(decision=FileDecision.RETRY, by=CARL)
+    sign = signed.sign(ANA)
+    with pytest.raises(Refused, match="cannot decide for"):
+        await calls.update(client, file.workflow_id, bank.DECIDE_FILE, by_carl, sign=sign)
+    answer = await calls.update(client, file.workflow_id, bank.DECIDE_FILE, asked, sign=sign)
+    assert answer == "it is tried again"
 
 
 def _arguments(event: HistoryEvent) -> Iterable[Payload]:

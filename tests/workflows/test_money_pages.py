@@ -74,6 +74,7 @@ async def test_a_receivable_is_listed_promised_held_and_opened_by_its_numbers(
     world: World, http: httpx.AsyncClient
 ) -> None:
     contract = single(title="R")
+    contract["customer"]["name"] = f"=1+1 {contract['contract_id']}"
     invoice = await world.open(contract)
     contract_id = contract["contract_id"]
     place = f"/receivables/{ENTITY}/{contract_id}/1"
@@ -87,6 +88,11 @@ async def test_a_receivable_is_listed_promised_held_and_opened_by_its_numbers(
     assert cell is not None
     opened = await http.get(cell[1].replace("&amp;", "&"), headers=HTML)
     assert "1 open part, not due:" in opened.text
+
+    told = await http.get(f"/receivables.csv?customer={contract_id}", headers=HTML)
+    [row] = csv.DictReader(told.text.splitlines())
+    assert (row["contract"], row["invoice"]) == (contract_id, "1")
+    assert (row["open"], row["currency"], row["customer"]) == ("1000.00", "EUR", f"'{customer}")
 
     shown = (await http.get(place, headers=HTML)).text
     assert "What happened" in shown

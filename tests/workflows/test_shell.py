@@ -21,7 +21,7 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, Worker
 
 with workflow.unsafe.imports_passed_through():
     from activities.failures import BusinessRefusal, FailureInterceptor
-    from activities.proofs import Proofs
+    from activities.proofs import Proofs, Proven
     from contracts.actors import NOBODY_SIGNS
     from contracts.agenda.actions import Action, Event, SignalReceived
     from contracts.parking import Action as Choice
@@ -286,6 +286,53 @@ async def test_a_workflow_task_takes_a_bounded_number_of_steps_and_loses_nothing
         data_converter=pydantic_data_converter,
     )
     await replayer.replay_workflow(await handle.fetch_history())
+
+
+@activity.defn(name="verify_signatures")
+async def verify_slowly(tokens: list[str]) -> list[Proven]:
+    """One token is no good; and it takes a while to see that."""
+    await asyncio.sleep(0.5)
+    return [Proven(refusal="it is forged" if token == "forged" else "") for token in tokens]
+
+
+async def test_a_signal_keeps_its_place_while_it_is_verified_and_the_run_waits_for_it(
+    client: Client,
+) -> None:
+    queue = "slowly"
+    state = ToyState(clock=datetime.now(UTC))
+    handle = await client.start_workflow(ToyWorkflow.run, state, id=queue, task_queue=queue)
+    runner = UnsandboxedWorkflowRunner()
+    async with Worker(
+        client,
+        task_queue=queue,
+        workflows=[ToyWorkflow],
+        activities=[verify_slowly],
+        workflow_runner=runner,
+    ):
+        await handle.signal("errand_added", Errand(name="a", lane="one"))
+        await handle.signal("errand_added", Errand(name="b", lane="one", actor="forged"))
+        await handle.signal("asked", Ask(name="c"))
+        await handle.signal("errand_added", Errand(name="d", lane="one"))
+        await handle.signal(ToyWorkflow.renew_run)
+        found = await until(handle, lambda state: len(state.done) == 2)
+        assert found.done == ("a", "d")
+        assert [item.key for item in found.exceptions] == ["ask:c"]
+        [told] = [entry.text for entry in found.journal.entries if "Refused" in entry.text]
+        assert told == "Refused errand b: it is forged"
+        async with asyncio.timeout(30):
+            while (await handle.describe()).run_id == handle.first_execution_run_id:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        first = client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id)
+        signalled = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
+        assert (await events(first)).count(signalled) == 5
+        await handle.signal("errand_added", Errand(name="last"))
+        skip = Resolution(action=Choice.SKIP, by="olga", step="ask:c", reason="not needed")
+        await handle.execute_update(ToyWorkflow.resolve_exception, skip)
+        assert (await handle.result()).done == ("a", "d", "last")
+    replayer = Replayer(
+        workflows=[ToyWorkflow], workflow_runner=runner, data_converter=pydantic_data_converter
+    )
+    await replayer.replay_workflow(await first.fetch_history())
 
 
 # --- the code itself --------------------------------------------------------------------------

@@ -217,6 +217,23 @@ async def test_the_page_of_an_approval_shows_lines_taxes_terms_and_is_decided_th
     await ana.get("/c/northwind/none/approvals/abc", 404)
 
 
+async def test_a_write_off_is_shown_with_its_reason_and_what_is_open(
+    world: World, http: httpx.AsyncClient
+) -> None:
+    contract = single()
+    invoice = await world.open(contract)
+    await world.c2c.invoice(invoice).ask_write_off("customer is gone", by=ANA)
+    bob = Browser(http, BOB)
+    listing, [picked] = await listed(bob, contract, one)
+    _, content_hash, _ = picked.rsplit(":", 2)
+    [address] = set(re.findall(rf'href="(/c/[^"]*/approvals/{content_hash})"', listing))
+    page = await bob.get(address)
+    for said in ("Write-off of", "because: customer is gone", "How it stands in Odoo"):
+        assert said in page
+    after = await bob.decide("approve", [picked], page)
+    assert "1 approved." in after
+
+
 async def test_what_changed_since_a_browser_looked_is_told_and_an_old_page_has_no_buttons(
     world: World, http: httpx.AsyncClient
 ) -> None:

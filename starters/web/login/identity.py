@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 from fastapi import Request
-from starlette.datastructures import UploadFile
 
 from starters.web.login.bearer import Bearer
 from starters.web.login.cookies import Sealer
@@ -55,6 +54,15 @@ class Cookies:
         self.keep(request, name, "", timedelta())
 
 
+class FormKept(HttpProblem):
+    """A form came from somebody who was signed out meanwhile: it is given back, to be sent again
+    after signing in."""
+
+    def __init__(self, fields: Sequence[tuple[str, str]]) -> None:
+        super().__init__(401, "you were signed out meanwhile", why="signed out; form given back")
+        self.fields = list(fields)
+
+
 class Identity:
     """Finds out who asks (`visitors.Visits`)."""
 
@@ -81,15 +89,14 @@ class Identity:
         if token and self._bearer is not None:
             return await self._bearer.visitor(token)
         session = None if token else self.session(request)
-        if session is None:
-            return None
         now = self.now()
+        if session is None or session.is_outdated(now):
+            await self._give_back(request)
+            return None
         if request.method not in SAFE:
             await self.check_form(request, session)
         elif session.is_stale(now) and is_navigation(request):
             raise to_login(request, again="1")
-        if session.is_outdated(now):
-            return None
         if now >= session.seen_at + SEEN_EVERY:
             self.remember(request, session.seen(now))
         return self.visitor_of(session)
@@ -156,6 +163,15 @@ class Identity:
         """Whether a persona may be chosen by whoever asks: on this machine, without a provider."""
         return bool(self.personas) and comes_from_here(request)
 
+    async def _give_back(self, request: Request) -> None:
+        """Raises FormKept for a form of one of our pages, which its person has filled in."""
+        if request.method in SAFE or "text/html" not in request.headers.get("accept", ""):
+            return
+        fields = await _fields_of(request)
+        if any(name == CSRF_FIELD for name, _ in fields):
+            check_same_origin(request, self.cookies.base)
+            raise FormKept(fields)
+
     # --- forms ----------------------------------------------------------------------------------
 
     async def check_form(self, request: Request, session: Session) -> None:
@@ -195,11 +211,16 @@ def to_login(request: Request, **more: str) -> HttpProblem:
 
 
 async def _csrf_of(request: Request) -> str:
+    return next((value for name, value in await _fields_of(request) if name == CSRF_FIELD), "")
+
+
+async def _fields_of(request: Request) -> list[tuple[str, str]]:
+    """The texts of a form; none of what is no form."""
     content = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content not in ("application/x-www-form-urlencoded", "multipart/form-data"):
-        return ""
-    given: str | UploadFile | None = (await request.form()).get(CSRF_FIELD)
-    return given if isinstance(given, str) else ""
+        return []
+    given = (await request.form()).multi_items()
+    return [(name, value) for name, value in given if isinstance(value, str)]
 
 
 def _whose(session: Session) -> str:

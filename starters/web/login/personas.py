@@ -29,15 +29,14 @@ class Persona:
 
     @property
     def about(self) -> list[str]:
-        """What they are, a line for each legal entity."""
-        return [
-            f"{'everywhere' if entity == EVERYWHERE else entity}: "
-            + ", ".join([*sorted(role.words for role in roles), *self._group_words(entity)])
-            for entity, roles in self.roles.items()
-        ]
-
-    def _group_words(self, entity: str) -> list[str]:
-        return [f"approves as {group}" for group in self.groups.get(entity, ())]
+        """What they are, and for which legal entities: a line each."""
+        found: dict[str, list[str]] = {}
+        for entity, roles in self.roles.items():
+            what = ", ".join(sorted(role.words for role in roles))
+            groups = " and ".join(self.groups.get(entity, ()))
+            words = f"{what}; approves as {groups}" if groups else what
+            found.setdefault(words, []).append("all" if entity == EVERYWHERE else entity)
+        return [f"{words} ({', '.join(where)})" for words, where in found.items()]
 
 
 def personas(entities: Mapping[str, LegalEntity]) -> dict[str, Persona]:

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from gateways.identity.login_settings import OidcSettings
 from starters.web.limits import RateLimit
-from starters.web.login.identity import Identity
+from starters.web.login.identity import FormKept, Identity
 from starters.web.login.oidc import CALLBACK, OidcLogin
 from starters.web.login.personas import ISSUER
 from starters.web.login.same_origin import check_same_origin, target
@@ -92,6 +92,15 @@ def router(
     else:
         _add_choice(routes, identity, limited)
     return routes
+
+
+async def give_back(request: Request, kept: FormKept) -> Response:
+    """The page from which a form is sent again."""
+    request.state.why = kept.why
+    path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return await page(
+        request, "login/again.html", status=kept.status, action=path, fields=kept.fields
+    )
 
 
 def _add_provider(routes: APIRouter, oidc: OidcLogin, limited: Limited) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TypeVar
 
@@ -68,10 +68,10 @@ class Told:
     superseded: Sequence[Subject] = ()
     lines: Sequence[Line] = ()
     content: InvoiceContent | None = None
-    sign: int = 1
     invoice_id: int | None = None
     reason: str = ""
-    about: Sequence[tuple[str, str]] = field(default_factory=tuple)
+    about_what: str = "The terms it follows from"
+    about: Sequence[tuple[str, str]] = ()
 
 
 @routes.get(
@@ -157,21 +157,42 @@ def _of_contract(workflow_id: str, state: ContractState) -> Told:
 
 def _of_invoice(workflow_id: str, state: InvoiceState, owner: ContractState | None) -> Told:
     contract = owner.contract if owner is not None else None
-    content = state.draft.content if state.draft is not None else None
-    sign = -1 if collecting.is_credit_note(state) else 1
-    return Told(
+    noun = "credit note" if collecting.is_credit_note(state) else "invoice"
+    told = Told(
         workflow_id,
         state.open_round,
-        f"the {'credit note' if sign < 0 else 'invoice'} is {state.stage.replace('_', ' ')}",
+        f"the {noun} is {state.stage.replace('_', ' ')}",
         state.journal,
         superseded=state.superseded,
-        lines=_lines(content) if content is not None else (),
-        content=content,
-        sign=sign,
         invoice_id=state.invoice_id,
         reason=state.proposal.reason,
         about=terms(contract, state.proposal) if contract is not None else (),
     )
+    if state.issued:
+        details = state.open_round.subject.details if state.open_round is not None else ()
+        return replace(
+            told,
+            lines=[Line(text) for text in details],
+            reason="",
+            about_what="How it stands in Odoo",
+            about=_balance(state),
+        )
+    content = state.draft.content if state.draft is not None else None
+    return replace(told, content=content, lines=_lines(content) if content is not None else ())
+
+
+def _balance(state: InvoiceState) -> list[tuple[str, str]]:
+    balance = state.balance
+    if balance is None:
+        return []
+    due = collecting.due_on(state)
+    return [
+        ("Number", balance.number),
+        ("With tax", str(balance.total)),
+        ("Paid", str(collecting.paid(state, balance))),
+        ("Open", str(balance.residual)),
+        ("Due", due.isoformat() if due is not None else ""),
+    ]
 
 
 def _lines(content: InvoiceContent) -> list[Line]:

@@ -47,9 +47,9 @@ async def decide(source: str, key: str, request: Request, visitor: Present) -> R
     record = await _record(request, visitor, source, key)
     if not visitor.may(Permission.MEND_EVENTS, entity_of(record) or EVERYWHERE):
         raise HttpProblem(403, access.refusal((), Permission.MEND_EVENTS) or "")
-    client, action = c2c_of(request, visitor).client, text(form, "act")
+    c2c, action = c2c_of(request, visitor), text(form, "act")
     if action == "again":
-        await asked(events.deliver_again(client, reference), reference)
+        await asked(events.deliver_again(c2c.client, reference), reference)
         return answered(request, "/exceptions", Outcome(f"{reference} is delivered again."))
     if action != "dismiss":
         raise HttpProblem(400, "the actions are again and dismiss")
@@ -65,7 +65,8 @@ async def decide(source: str, key: str, request: Request, visitor: Present) -> R
             back=event_path(reference),
         )
     try:
-        await events.dismiss(client, reference, by=visitor.person, reason=text(form, "reason"))
+        reason = text(form, "reason")
+        await events.dismiss(c2c.client, reference, by=visitor.person, reason=reason, sign=c2c.sign)
     except (Refused, InvalidContract, NotFound) as error:
         return await _drawn(request, visitor, source, key, record, str(error))
     return answered(request, "/exceptions", Outcome(f"{reference} is dismissed."))

@@ -16,6 +16,7 @@ from starters.web.pages import (
     home,
     inbox,
     questions,
+    receivable_pages,
     receivables,
     static,
 )
@@ -33,6 +34,7 @@ MODULES: tuple[PageModule, ...] = (
     contract_list.PAGES,
     contract_pages.PAGES,
     receivables.PAGES,
+    receivable_pages.PAGES,
     questions.PAGES,
     figures.PAGES,
 )

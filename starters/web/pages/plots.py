@@ -108,7 +108,7 @@ def _grid(scale: _Scale) -> list[Markup]:
 
 def _days(scale: _Scale, days: Sequence[date]) -> list[Markup]:
     """The first day and the last, and the one between them."""
-    ends = {days[0]: "start", days[-1]: "end"}
+    ends = {days[-1]: "end", days[0]: "start"}
     middle = days[len(days) // 2]
     if len(days) > 2 and middle not in ends:
         ends[middle] = "middle"

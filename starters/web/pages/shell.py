@@ -29,6 +29,7 @@ from contracts.access import Permission
 from starters.client.errors import NoAnswer, NotFound, Refused
 from starters.web.pages import rendering
 from starters.web.pages.workbench import workbench_of
+from starters.web.problems import HttpProblem
 from starters.web.visitors import Visitor
 
 CSP = "; ".join(
@@ -136,6 +137,8 @@ async def page(
         shown["own"] = visitor.entities(Permission.READ, workbench.entities) if visitor else []
     response = HTMLResponse(rendering.rendered(template, shown), status)
     response.headers["Content-Security-Policy"] = CSP
+    # With "no-referrer" a browser sends a form as coming from nowhere (Origin: null).
+    response.headers["Referrer-Policy"] = "same-origin"
     response.headers["Vary"] = "HX-Request, HX-Request-Type, Cookie"
     if _cookie(request) in request.cookies:
         response.delete_cookie(
@@ -178,7 +181,7 @@ class Counts:
         try:
             async with asyncio.timeout(_COUNT_WITHIN_SECONDS):
                 number = await link.count(request, visitor)
-        except (TimeoutError, RPCError, RuntimeError, NoAnswer, NotFound, Refused):
+        except (TimeoutError, RPCError, RuntimeError, NoAnswer, NotFound, Refused, HttpProblem):
             return None
         self.kept[key] = (time.monotonic(), number)
         while len(self.kept) > _MAX_COUNTS:

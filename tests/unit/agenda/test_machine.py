@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from contracts.access import Role
+from contracts.actors import Actor
 from contracts.agenda import requests
 from contracts.agenda.actions import (
     Answered,
@@ -235,6 +237,31 @@ def test_a_signal_that_a_defect_stopped_is_kept_and_taken_in_by_a_later_release(
     assert next_event(found) == Resumed("message:1")
     found = after(found, Resumed("message:1"))
     assert (found.unserved, found.exceptions) == ((), ())
+
+
+OLGA = Actor(issuer="i", subject="s", person="olga", roles=(Role.OPERATOR,), token_id="t")
+
+
+def test_a_signed_signal_counts_once_under_its_request_and_a_refused_one_does_not_count() -> None:
+    first = SignalReceived(Ask(name="why"), "a question", "r1", OLGA)
+    found = after(after(state(), first), first)
+    assert found.asked == ("why",)
+    found = after(found, SignalReceived(Ask(name="why"), "a question", "r2", OLGA))
+    assert found.asked == ("why", "why")
+    # As an Update under the same request it gets the answer, and changes nothing.
+    assert after(found, UpdateReceived(Ask(name="why"), "r1", OLGA)).asked == ("why", "why")
+    done = found.replace(done=("a",))
+    noted = after(done, SignalReceived(Errand(name="a"), "an errand", "r3", OLGA))
+    assert (noted.answer_to("r3"), noted.open) == (None, ())
+
+
+def test_a_signal_that_a_defect_stopped_is_remembered_with_who_signed_it() -> None:
+    found = fallen(state(), SignalReceived(Break(), "a break", "r1", OLGA))
+    [kept] = found.unserved
+    assert (kept.request_id, kept.actor) == ("r1", OLGA)
+    found = ToyState.model_validate_json(found.model_dump_json())
+    found = after(found.replace(healed=True), Resumed("message:1"))
+    assert found.answer_to("r1") is not None
 
 
 def test_a_signal_that_nobody_needs_any_more_can_be_dropped() -> None:

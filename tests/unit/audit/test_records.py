@@ -203,10 +203,8 @@ def test_anchors_follow_each_other_and_take_nothing_back() -> None:
     assert anchors.read(second.content) == second
     assert list(anchors.problems("northwind", anchors.NOTHING, second))
     assert list(anchors.problems("contoso", known, second))
-    for forged in (
-        second.replace(root="0" * 64),
-        second.replace(prev=""),
-        second.replace(heads={"a": one, "b": one}),
-        second.replace(heads={"b": one}),
-    ):
+    ends = {"a": two, "b": one}
+    assert not list(anchors.root_problems(ends, second))
+    assert list(anchors.root_problems({**ends, "b": two}, second))
+    for forged in (second.replace(prev=""), second.replace(heads={"a": one, "b": one})):
         assert list(anchors.problems("northwind", known, forged))

@@ -12,6 +12,7 @@ from joserfc.jwk import OKPKey
 from contracts.access import ALLOWED, EVERYWHERE, OF_MESSAGES, UPDATE_OF_SIGNAL, Role
 from contracts.actors import SIGNAL_VALID_SECONDS, VALID_SECONDS
 from contracts.approvals import ApprovalDecision
+from contracts.events import Dismissal
 from contracts.parking import Action, Resolution
 from gateways.identity.signing import Signer, Verifier
 from gateways.secrets import Secret
@@ -75,10 +76,18 @@ def test_nothing_is_signed_that_the_role_may_not_send(role: Role, name: str) -> 
         sign(INVOICE, name, message, "r1")
 
 
+def test_an_event_is_dismissed_by_whoever_may_somewhere() -> None:
+    dismissal = Dismissal(by=ANA, reason="a slip")
+    sign = SIGNING.of(visitor(northwind=Role.OPERATOR))
+    assert sign("event/tickets/1", "dismiss", dismissal, "r1")
+    with pytest.raises(Refused, match="this needs one of the roles operator"):
+        SIGNING.of(visitor(northwind=Role.FINANCE))("event/tickets/1", "dismiss", dismissal, "r1")
+
+
 def test_nothing_is_signed_elsewhere_or_for_others() -> None:
     sign = SIGNING.of(visitor(northwind=Role.FINANCE))
     approved = ApprovalDecision(by=ANA)
-    for elsewhere in ("contract/northwind-uk/C-1", "bank/northwind-uk/3f", "event/tickets/1"):
+    for elsewhere in ("contract/northwind-uk/C-1", "bank/northwind-uk/3f"):
         with pytest.raises(Refused, match="this needs one of the roles"):
             sign(elsewhere, "decide_approval", approved, "r1")
     with pytest.raises(Refused, match="cannot decide for bob@"):

@@ -90,6 +90,27 @@ async def test_a_person_signs_in_and_has_the_roles_of_their_groups(
     assert list(site.http.cookies) == ["c2c-8400"], "nothing is left of how they signed in"
 
 
+async def test_behind_tls_cookies_are_bound_to_the_host_and_go_nowhere_in_clear(
+    judge: Judge, browser: httpx.Client
+) -> None:
+    base = "https://c2c.example"
+    judge.client("c2c-tls", base)
+    judge.person("ana", ANA, "accounts")
+    web = {"public_url": f"{base}/", "tls_in_front": True, "proxies": ["127.0.0.1"]}
+    async with opened(configured(judge, web=web, oidc={"client_id": "c2c-tls"}), base=base) as site:
+        begun_ = await site.get("/login?to=/try")
+        back = await returned(site, judge.sign_in(browser, begun_.headers["location"], "ana"))
+        cookies = [*begun_.headers.get_list("set-cookie"), *back.headers.get_list("set-cookie")]
+        assert len(cookies) == 3, "begun, done with, signed in"
+        for cookie in cookies:
+            assert cookie.startswith("__Host-c2c")
+            assert {"Secure", "HttpOnly", "SameSite=Lax", "Path=/"} <= set(cookie.split("; "))
+            assert "Domain" not in cookie
+        csrf = (await site.who())["csrf"]
+        assert (await site.post("/try", {"csrf": csrf}, origin=base)).status_code == 200
+        assert back.headers["strict-transport-security"]
+
+
 async def test_claims_that_the_token_leaves_out_are_asked_for(
     judge: Judge, browser: httpx.Client
 ) -> None:

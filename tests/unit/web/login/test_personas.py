@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 from pathlib import Path
 
 import httpx
@@ -148,7 +149,7 @@ async def test_a_copied_cookie_ends_with_the_signing_out(site: Site) -> None:
         {"sec_fetch_site": "same-site"},
         {"sec_fetch_site": "none"},
         {"origin": "https://elsewhere.example"},
-        {"origin": "null"},
+        {"origin": "null", "sec_fetch_site": "cross-site"},
         {"origin": "http://127.0.0.1:8401"},
     ],
 )
@@ -168,6 +169,11 @@ async def test_a_form_needs_the_token_of_its_person(site: Site) -> None:
     await choose(site, VIEWER)
     for wrong in ({"csrf": of_ana}, {"csrf": ""}, {}):
         assert (await site.post("/try", wrong)).status_code == 403
+    hidden = await site.post("/try", {"csrf": (await site.who())["csrf"]}, origin="null")
+    assert hidden.status_code == 200, "what hides its address is known by Sec-Fetch-Site"
+    unknown = {"csrf": (await site.who())["csrf"]}
+    alone = await site.http.post("/try", data=unknown, headers={"origin": "null"})
+    assert alone.status_code == 403
     silent = await site.http.post("/try", data={"csrf": (await site.who())["csrf"]})
     assert silent.status_code == 403, "neither Origin nor Sec-Fetch-Site"
 
@@ -176,9 +182,20 @@ async def test_a_form_that_was_open_meanwhile_is_sent_after_signing_in_again(sit
     await choose(site)
     csrf = (await site.who())["csrf"]
     site.clock.pass_(hours=1)
-    assert (await site.post("/try", {"csrf": csrf})).status_code == 401
+    answer = await site.post("/try?x=1", {"csrf": csrf, "reason": '"><b>'})
+    assert (answer.status_code, 'action="/try?x=1"' in answer.text) == (401, True)
+    fields = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', answer.text))
+    assert fields == {"csrf": csrf, "reason": "&#34;&gt;&lt;b&gt;"}
+    await choose(site, VIEWER)
+    assert (await site.post("/try?x=1", fields)).status_code == 403, "somebody else's"
     await choose(site)
-    assert (await site.post("/try", {"csrf": csrf})).status_code == 200
+    assert (await site.post("/try?x=1", fields)).status_code == 200
+
+
+async def test_no_other_site_has_a_page_of_ours_show_its_fields(site: Site) -> None:
+    answer = await site.post("/try", {"csrf": "x", "a": "b"}, sec_fetch_site="cross-site")
+    assert answer.status_code == 403
+    assert (await site.http.post("/try", data={"csrf": "x"})).status_code == 401
 
 
 @pytest.mark.parametrize(

@@ -399,7 +399,8 @@ async def test_events_that_wait_are_listed_delivered_again_and_dismissed(
     await desk.send(place, dismissed | {"reason": "a test"})
     assert "dismiss" not in [name for name, *_ in calls.made]
     await desk.send(place, desk.form(place))
-    assert calls.last == ("dismiss", ("tickets/msg_2f",), {"by": OLE.person, "reason": "a test"})
+    said = {"by": OLE.person, "reason": "a test", "sign": None}
+    assert calls.last == ("dismiss", ("tickets/msg_2f",), said)
     await desk.open(place, SUE)
     assert desk.status == 404
     desk.person = FINN
