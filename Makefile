@@ -92,7 +92,7 @@ docs: $(STAMP) ## write the pages that are generated from the code's tables
 
 lock: $(STAMP) ## pin every dependency with hashes
 	@command -v uv >/dev/null || $(BIN)/pip install --quiet uv
-	@uv pip compile pyproject.toml --extra local --extra analytics --extra test --extra bench --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11 --quiet --custom-compile-command "make lock" -o requirements/dev.txt
+	@uv pip compile pyproject.toml --extra local --extra analytics --extra s3 --extra audit --extra test --extra bench --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11 --quiet --custom-compile-command "make lock" -o requirements/dev.txt
 	@uv pip compile pyproject.toml --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11 --quiet --custom-compile-command "make lock" -c requirements/dev.txt -o requirements/run.txt
 	@uv pip compile pyproject.toml --extra local --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11 --quiet --custom-compile-command "make lock" -c requirements/dev.txt -o requirements/local.txt
 	@uv pip compile pyproject.toml --extra analytics --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11 --quiet --custom-compile-command "make lock" -c requirements/dev.txt -o requirements/analytics.txt

@@ -15,7 +15,7 @@ from activities.done import Done
 from activities.failures import BusinessRefusal
 from activities.metrics import mails as counted
 from contracts.approvals import ApprovalRound
-from contracts.mails import Mail, Mails, OpenApproval, Owners, Parked, digests, text_of
+from contracts.mails import Mail, Mails, OpenApproval, Owners, Parked, digests, subject_of, text_of
 from contracts.parking import StepException
 from gateways.errors import GatewayError
 from gateways.mailer import Mailer
@@ -107,7 +107,7 @@ class MailActivities:
         mail = request.mail
         text = text_of(mail, self._public_url)
         try:
-            self._mailer.send(mail.to, mail.subject, text, key=request.key)
+            self._mailer.send(mail.to, subject_of(mail), text, key=request.key)
         except GatewayError as error:
             counted.add(1, {"outcome": _outcome(error)})
             raise

@@ -14,13 +14,14 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, Field
 
-from contracts.approvals import ApprovalRound
+from contracts.approvals import ApprovalKind, ApprovalRound
 from contracts.identifiers import legal_entity_of
 from contracts.model import Value
+from contracts.money import Money
 from contracts.page_addresses import approval_path, exception_path, reference
-from contracts.parking import Responsible, StepException
+from contracts.parking import STEPS, Responsible, StepException
 
-MAX_LINES = 25
+MAX_LINES = 15
 """In one section of a mail; the rest is counted."""
 MAX_MAILS = 200
 """To so many people, so that a day's digests are below what the engine keeps of one result."""
@@ -30,28 +31,40 @@ Owners = Mapping[str, Mapping[Responsible, Sequence[str]]]
 """Who looks after exceptions: by legal entity and responsible, e-mail addresses."""
 
 
-class MailLine(Value):
-    """One thing, and the path of its page."""
+class ToApprove(Value):
+    """What awaits approval, in the workflow of an invoice or a contract."""
 
-    text: str
-    path: str
+    workflow_id: str
+    kind: ApprovalKind
+    amount: Money
+    content_hash: str
+    asked_on: date
 
 
-class MailSection(Value):
-    """What a mail says of things of one kind; `more` are not listed."""
+class ToResolve(Value):
+    """A parked step of an invoice or a contract. What it says may name the customer: that is on its
+    page only."""
 
-    heading: str
-    lines: tuple[MailLine, ...]
-    path: str
-    more: int = 0
+    workflow_id: str
+    step: str
+    code: str
+    since: datetime
 
 
 class Mail(Value):
-    """A mail to one person."""
+    """A mail to one person: of a day's digests, or (without a day) of an escalation. What is beyond
+    a mail's length is counted.
+
+    It holds what is to be said and not the words, so that a release with other words replays what
+    an earlier one has sent.
+    """
 
     to: str
-    subject: str
-    sections: tuple[MailSection, ...]
+    day: date | None = None
+    approvals: tuple[ToApprove, ...] = ()
+    exceptions: tuple[ToResolve, ...] = ()
+    more_approvals: int = 0
+    more_exceptions: int = 0
 
 
 class Digest(BaseModel):
@@ -85,10 +98,12 @@ class Parked(NamedTuple):
 
 
 def has_address(person: str) -> bool:
-    """Whether a person of the rules can be mailed: the name is an address."""
+    """Whether a person of the rules can be mailed: the name is an address, of ASCII as most mail
+    servers want it."""
     name, at, host = person.partition("@")
     is_one = bool(name and at and host) and "@" not in host
-    return is_one and person.isprintable() and not set(person) & set(' ,;<>"()')
+    is_plain = person.isascii() and person.isprintable()
+    return is_one and is_plain and not set(person) & set(' ,;<>"()')
 
 
 def digests(
@@ -116,69 +131,101 @@ def digests(
 
 def escalation(workflow_id: str, approval_round: ApprovalRound, today: date) -> Mails:
     """To each who may decide from now on: an approval that was open for too long."""
-    item = OpenApproval(workflow_id, approval_round)
-    subject = approval_round.subject
-    title = f"Escalated: {subject.kind.words} of {subject.amount} awaits approval"
-    section = MailSection(heading=APPROVALS, lines=(_approval(item),), path="/inbox")
+    item = _to_approve(OpenApproval(workflow_id, approval_round))
     people = [person for person in approval_round.may_approve(today) if has_address(person)]
-    mails = [Mail(to=person, subject=title, sections=(section,)) for person in people]
+    mails = [Mail(to=person, approvals=(item,)) for person in people]
     return Mails(mails=mails[:MAX_MAILS], left_out=len(mails[MAX_MAILS:]))
-
-
-def text_of(mail: Mail, address: str) -> str:
-    """The text of a mail; `address` is that of the web application."""
-    parts = [_section_text(section, address.rstrip("/")) for section in mail.sections]
-    return "\n\n".join(parts) + "\n"
 
 
 def _digest(
     day: date, person: str, approvals: Sequence[OpenApproval], parked: Sequence[Parked]
 ) -> Mail:
-    sections = [
-        MailSection(
-            heading=heading, lines=tuple(lines[:MAX_LINES]), path=path, more=len(lines[MAX_LINES:])
-        )
-        for heading, path, lines in (
-            (APPROVALS, "/inbox", [_approval(item) for item in approvals]),
-            (EXCEPTIONS, "/exceptions", [_parked(item) for item in parked]),
-        )
-        if lines
-    ]
-    counts = [_counted(len(approvals), "approval"), _counted(len(parked), "exception")]
-    what = " and ".join(text for text in counts if text)
-    return Mail(to=person, subject=f"{day}: {what} for you", sections=tuple(sections))
+    return Mail(
+        to=person,
+        day=day,
+        approvals=tuple(_to_approve(item) for item in approvals[:MAX_LINES]),
+        exceptions=tuple(_to_resolve(item) for item in parked[:MAX_LINES]),
+        more_approvals=len(approvals[MAX_LINES:]),
+        more_exceptions=len(parked[MAX_LINES:]),
+    )
 
 
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'s' if count > 1 else ''}" if count else ""
+def _to_approve(item: OpenApproval) -> ToApprove:
+    subject = item.approval_round.subject
+    return ToApprove(
+        workflow_id=item.workflow_id,
+        kind=subject.kind,
+        amount=subject.amount,
+        content_hash=subject.content_hash,
+        asked_on=item.approval_round.requirement.asked_on,
+    )
+
+
+def _to_resolve(item: Parked) -> ToResolve:
+    exception = item.exception
+    return ToResolve(
+        workflow_id=item.workflow_id,
+        step=exception.step,
+        code=exception.code,
+        since=exception.since,
+    )
 
 
 def _asked_on(item: OpenApproval) -> tuple[date, str]:
     return item.approval_round.requirement.asked_on, item.workflow_id
 
 
-def _approval(item: OpenApproval) -> MailLine:
-    found = item.approval_round
-    kind = found.subject.kind.words.capitalize()
-    text = (
-        f"{kind} of {found.subject.amount}, {reference(item.workflow_id)}, "
-        f"asked for on {found.requirement.asked_on}"
+# --- in words -----------------------------------------------------------------------------------
+
+
+def subject_of(mail: Mail) -> str:
+    """The subject of a mail."""
+    if mail.day is None:
+        [item] = mail.approvals
+        return f"Escalated: {item.kind.words} of {item.amount} awaits approval"
+    counts = (
+        _counted(len(mail.approvals) + mail.more_approvals, "approval"),
+        _counted(len(mail.exceptions) + mail.more_exceptions, "exception"),
     )
-    path = approval_path(item.workflow_id, found.subject.content_hash)
-    return MailLine(text=text, path=path)
+    return f"{mail.day}: {' and '.join(text for text in counts if text)} for you"
 
 
-def _parked(item: Parked) -> MailLine:
-    """What it says in full may name the customer: that is on its page."""
-    step = item.exception
-    text = f"{step.doing}, {reference(item.workflow_id)}, since {step.since:%Y-%m-%d} [{step.code}]"
-    return MailLine(text=text, path=exception_path(item.workflow_id, step.step))
+def text_of(mail: Mail, address: str) -> str:
+    """The text of a mail; `address` is that of the web application."""
+    approvals = [_approval(item) for item in mail.approvals]
+    if mail.more_approvals:
+        approvals.append((f"{mail.more_approvals} more", "/inbox"))
+    exceptions = [_parked(item) for item in mail.exceptions]
+    if mail.more_exceptions:
+        exceptions.append((f"{mail.more_exceptions} more", "/exceptions"))
+    parts = [
+        "\n".join([heading, "", *_linked(lines, address.rstrip("/"))])
+        for heading, lines in ((APPROVALS, approvals), (EXCEPTIONS, exceptions))
+        if lines
+    ]
+    return "\n\n".join(parts) + "\n"
 
 
-def _section_text(section: MailSection, address: str) -> str:
-    lines = [section.heading, ""]
-    for line in section.lines:
-        lines += [f"- {line.text}", f"  {address}{line.path}"]
-    if section.more:
-        lines += [f"- {section.more} more", f"  {address}{section.path}"]
-    return "\n".join(lines)
+Line = tuple[str, str]
+"""A text, and the path of its page."""
+
+
+def _linked(lines: Sequence[Line], address: str) -> list[str]:
+    return [text for line, path in lines for text in (f"- {line}", f"  {address}{path}")]
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'s' if count > 1 else ''}" if count else ""
+
+
+def _approval(item: ToApprove) -> Line:
+    kind, place = item.kind.words.capitalize(), reference(item.workflow_id)
+    text = f"{kind} of {item.amount}, {place}, asked for on {item.asked_on}"
+    return text, approval_path(item.workflow_id, item.content_hash)
+
+
+def _parked(item: ToResolve) -> Line:
+    known = STEPS.get(item.step)
+    doing, place = known.doing if known else item.step, reference(item.workflow_id)
+    text = f"{doing}, {place}, since {item.since:%Y-%m-%d} [{item.code}]"
+    return text, exception_path(item.workflow_id, item.step)

@@ -52,6 +52,13 @@ class MailSettings(Section):
             raise ValueError("a time of day in time_zone such as 07:30")
         return at
 
+    @field_validator("from_address")
+    @classmethod
+    def _ascii(cls, address: Email) -> Email:
+        if not address.isascii():
+            raise ValueError("an e-mail address of ASCII, as most mail servers want it")
+        return address
+
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if self.security == "none" and not is_loopback(self.host):

@@ -80,8 +80,16 @@ class Mailer:
         if settings.security == "starttls":
             server.starttls(context=self._context)
         if (secret := settings.secret) is not None:
-            server.login(settings.user, secret.reveal())
+            server.login(settings.user, _carried(secret.reveal()))
         server.ehlo_or_helo_if_needed()
+
+
+def _carried(password: str) -> str:
+    """The library would name the characters that SMTP does not carry."""
+    if not password.isascii():
+        message = "the mail server's password has characters that are not ASCII"
+        raise errors.credentials(_SYSTEM, "secret_unreadable", message)
+    return password
 
 
 def _hand_over(server: smtplib.SMTP, content: bytes) -> None:

@@ -14,11 +14,11 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 from temporalio.client import Client, ScheduleListDescription
 from temporalio.service import RPCError
 
@@ -93,6 +93,14 @@ class _Result(BaseModel):
     unread: _Unread | None = None
     left: list[Any] = Field(default_factory=list)
     held: int | None = None
+
+    @classmethod
+    def of(cls, result: Any) -> Self:
+        """What a schedule's run has returned; of what is no sweep's, nothing."""
+        try:
+            return cls.model_validate(result)
+        except ValidationError:
+            return cls()
 
     def read_until(self, began: datetime) -> datetime:
         """Odoo's watermark stands still while nothing changes: its sweep says when it read."""
@@ -246,10 +254,16 @@ async def sweeps(client: Client) -> dict[str, SweepStanding]:
     async for item in await client.list_schedules():
         if not item.id.startswith(OURS):
             continue
-        standing = await _standing(client, item)
+        seen += 1
+        try:
+            standing = await _standing(client, item)
+        except RPCError:
+            raise
+        except Exception:  # its result cannot be read: the others are shown all the same
+            _log.exception("%s is left out", item.id)
+            continue
         if standing is not None:
             found[item.id] = standing
-        seen += 1
         if seen == _MOST_SCHEDULES:
             break
     return found
@@ -258,8 +272,8 @@ async def sweeps(client: Client) -> dict[str, SweepStanding]:
 async def _standing(client: Client, item: ScheduleListDescription) -> SweepStanding | None:
     where = f"TemporalScheduledById = '{item.id}' AND ExecutionStatus = 'Completed'"
     async for run in client.list_workflows(where, limit=1):
-        handle = client.get_workflow_handle(run.id, run_id=run.run_id, result_type=_Result)
-        result = await handle.result(follow_runs=False) or _Result()
+        handle = client.get_workflow_handle(run.id, run_id=run.run_id)
+        result = _Result.of(await handle.result(follow_runs=False))
         intervals = item.schedule.spec.intervals if item.schedule else []
         every = min((each.every for each in intervals), default=_DAY)
         return SweepStanding(result.read_until(run.start_time), every, result.unserved)

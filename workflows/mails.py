@@ -30,8 +30,6 @@ with workflow.unsafe.imports_passed_through():
     from workflows.shell import failed
 
 FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(minutes=30)
-GIVEN_UP_AFTER = timedelta(hours=10)
-"""Below a day: the next digest says the same anew."""
 _PASSES = ("transient", "credentials")
 
 
@@ -54,7 +52,7 @@ class MailWorkflow:
 
 async def _sent(mail: Mail) -> str:
     """Send a mail; why it was given up, or "" once it went out."""
-    until, wait = workflow.now() + GIVEN_UP_AFTER, FIRST_WAIT
+    until, wait = workflow.now() + options.MAIL_GIVEN_UP_AFTER, FIRST_WAIT
     request = MailToSend(mail=mail, key=workflow.info().workflow_id)
     while True:
         try:

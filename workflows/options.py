@@ -42,6 +42,9 @@ _HEARTBEAT_OF_LOOKING = timedelta(seconds=10)
 _SHOWN_AFTER = timedelta(hours=2)
 _MAIL_SHOWN_AFTER = timedelta(hours=24)
 
+MAIL_GIVEN_UP_AFTER = timedelta(hours=10)
+"""Of mails to the firm's own people: below a day, as the next digest says the same."""
+
 # A page to pay on is a convenience: the invoice itself must not be late for it.
 _LINK_WITHIN = timedelta(minutes=10)
 
@@ -158,6 +161,8 @@ def mail(summary: str) -> ActivityConfig:
     not heartbeat either, and its worker may be busy for as long as it takes."""
     return ActivityConfig(
         task_queue=task_queues.MAIL,
+        # Without a worker for it, it would be mailed days later, with those of the days between.
+        schedule_to_start_timeout=MAIL_GIVEN_UP_AFTER,
         start_to_close_timeout=_START_TO_CLOSE,
         retry_policy=RetryPolicy(maximum_attempts=1),
         summary=summary[:200],

@@ -75,7 +75,7 @@ def list_(context: typer.Context, open_: Open = False, limit: Limit = 50) -> Non
     session = session_of(context)
     found = session.run(
         lambda c2c: files.files(
-            c2c.client, only_open=open_, limit=limit, unreadable=session.warn_unreadable
+            c2c.connection, only_open=open_, limit=limit, unreadable=session.warn_unreadable
         )
     )
     nothing = f"No such bank file at {session.place}."
@@ -93,8 +93,8 @@ def lines(
     session = session_of(context)
 
     async def ask(c2c: Any) -> list[WaitingLine]:
-        ids = [await files.find(c2c.client, file, session.entities)] if file else None
-        return await files.lines(c2c.client, ids, unreadable=session.warn_unreadable)
+        ids = [await files.find(c2c.connection, file, session.entities)] if file else None
+        return await files.lines(c2c.connection, ids, unreadable=session.warn_unreadable)
 
     found = session.run(ask)
     document = {
@@ -144,8 +144,8 @@ def settle(
     )
 
     async def ask(c2c: Any) -> str:
-        workflow_id = await files.find(c2c.client, file, session.entities)
-        return await files.settle(c2c.client, workflow_id, asked, request_id)
+        workflow_id = await files.find(c2c.connection, file, session.entities)
+        return await files.settle(c2c.connection, workflow_id, asked, request_id)
 
     answer = session.run(ask)
     session.show({"settled": answer}, f"{answer}.".capitalize())
@@ -182,9 +182,9 @@ def _decide(
     session = session_of(context)
 
     async def ask(c2c: Any) -> str:
-        workflow_id = await files.find(c2c.client, file, session.entities)
+        workflow_id = await files.find(c2c.connection, file, session.entities)
         return await files.decide(
-            c2c.client,
+            c2c.connection,
             workflow_id,
             FileDecision(decision),
             by=by,

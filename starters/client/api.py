@@ -14,6 +14,7 @@ import httpx
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from contracts.approvals import ApprovalKind
+from contracts.bank.file import BankFileView
 from contracts.contract.state import ContractStage
 from contracts.model import JsonObject
 from contracts.money import Money
@@ -100,6 +101,24 @@ class Api(Remote):
 
     async def trying(self, workflow_id: str) -> list[Attempt]:
         return (await self.get(f"{wire.path_of(workflow_id)}/trying", wire.Trying)).trying
+
+    async def bank_files(
+        self,
+        *,
+        only_open: bool,
+        legal_entity: str,
+        limit: int,
+        unreadable: Unreadable | None = None,
+    ) -> list[BankFileView]:
+        found = await self.get(
+            f"{wire.PREFIX}/bank/files",
+            wire.BankFiles,
+            only_open=str(only_open).lower(),
+            entity=legal_entity,
+            limit=limit,
+        )
+        _note(found.unread, unreadable)
+        return found.files
 
     # --- what lists and starts ask --------------------------------------------------------------
 

@@ -25,7 +25,7 @@ from contracts.bank.file import (
 from contracts.identifiers import BANK_PREFIX, KEY
 from starters.client import calls
 from starters.client.calls import Sign, Unreadable
-from starters.client.connection import Connection
+from starters.client.connection import Connection, Remote
 from starters.client.errors import NotFound
 from starters.client.names import BANK_FILE_WORKFLOW, MAX_LISTED
 from starters.client.parked import ParkedStep
@@ -94,7 +94,7 @@ async def show(client: Connection, workflow_id: str) -> BankFileView:
 
 
 async def files(
-    client: Client,
+    client: Connection,
     *,
     only_open: bool = False,
     legal_entity: str = "",
@@ -104,6 +104,10 @@ async def files(
 ) -> list[BankFileView]:
     """Files, the newest first, each with the first of its lines that wait. `where` is a further
     condition in Temporal's list filter."""
+    if isinstance(client, Remote):
+        return await client.bank_files(
+            only_open=only_open, legal_entity=legal_entity, limit=limit, unreadable=unreadable
+        )
     ids = await _ids(
         client, only_open=only_open, legal_entity=legal_entity, where=where, limit=limit
     )
@@ -115,7 +119,7 @@ async def files(
 
 
 async def lines(
-    client: Client,
+    client: Connection,
     workflow_ids: list[str] | None = None,
     *,
     limit: int = MAX_LISTED,
@@ -183,7 +187,7 @@ async def decide(
     )
 
 
-async def find(client: Client, reference: str, entities: Entities) -> str:
+async def find(client: Connection, reference: str, entities: Entities) -> str:
     """The workflow id of the file that is meant: `northwind/3f2a9c`, `3f2a9c` (the beginning of its
     hash is enough), or the workflow id. Raises BadReference, NotFound."""
     entity, _, start_of_hash = reference.removeprefix(BANK_PREFIX).rpartition("/")
@@ -193,7 +197,7 @@ async def find(client: Client, reference: str, entities: Entities) -> str:
     begin = f"{BANK_PREFIX}{entity}/{start_of_hash}"
     if len(start_of_hash) == _WHOLE_HASH:
         return begin
-    found = await _ids(client, where=f"WorkflowId STARTS_WITH '{begin}'", limit=2)
+    found = await _beginning_with(client, entity, begin)
     if len(found) != 1:
         there = "several bank files begin" if found else "no bank file begins"
         raise NotFound(f"{there} with {entity}/{start_of_hash}: see c2c bank list")
@@ -205,14 +209,27 @@ def short_id(workflow_id: str) -> str:
     return short(workflow_id).removeprefix(BANK_PREFIX)
 
 
+async def _beginning_with(client: Connection, entity: str, begin: str) -> list[str]:
+    """The files whose ids begin so; more than one is as bad as many."""
+    if isinstance(client, Remote):
+        ids = await _ids(client, legal_entity=entity)
+        return [item for item in ids if item.startswith(begin)][:2]
+    return await _ids(client, where=f"WorkflowId STARTS_WITH '{begin}'", limit=2)
+
+
 async def _ids(
-    client: Client,
+    client: Connection,
     *,
     only_open: bool = False,
     legal_entity: str = "",
     where: str = "",
     limit: int = MAX_LISTED,
 ) -> list[str]:
+    if isinstance(client, Remote):
+        listed = await client.bank_files(
+            only_open=only_open, legal_entity=legal_entity, limit=limit
+        )
+        return [item.state.file.workflow_id for item in listed]
     wanted = [f"WorkflowType = '{BANK_FILE_WORKFLOW}'", "ExecutionStatus != 'ContinuedAsNew'"]
     if only_open:
         wanted.append("ExecutionStatus = 'Running'")

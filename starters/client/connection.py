@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
@@ -13,6 +14,7 @@ from temporalio.client import Client
 from starters.client.errors import OnlyOnTemporal
 
 if TYPE_CHECKING:
+    from contracts.bank.file import BankFileView
     from starters.client.protocol import Query, Update
 
 T = TypeVar("T")
@@ -32,7 +34,7 @@ class Attempt:
 
 
 class Remote(ABC):
-    """One call to one workflow, not by Temporal; each raises what `calls` does."""
+    """The calls of this package that are not by Temporal; each raises what `calls` does."""
 
     @abstractmethod
     async def query(self, workflow_id: str, question: Query[T], argument: object = None) -> T:
@@ -47,6 +49,17 @@ class Remote(ABC):
     @abstractmethod
     async def trying(self, workflow_id: str) -> list[Attempt]:
         """What a workflow tries again at the moment."""
+
+    @abstractmethod
+    async def bank_files(
+        self,
+        *,
+        only_open: bool,
+        legal_entity: str,
+        limit: int,
+        unreadable: Callable[[str, Exception], None] | None = None,
+    ) -> list[BankFileView]:
+        """Files of banks, the newest first."""
 
 
 Connection: TypeAlias = Client | Remote

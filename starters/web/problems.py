@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from contracts.problems import Problem
+from contracts.problems import Problem, expectation, finding, first_of
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -61,6 +61,12 @@ def response(failed: HttpProblem) -> JSONResponse:
     )
 
 
+def _problem(item: Mapping[str, Any]) -> Problem:
+    """What is wrong with a part of the address, or a header, by its name."""
+    name = ".".join(str(part) for part in item["loc"][1:])
+    return finding(str(item["type"]), name, item.get("input"), expectation(item))
+
+
 def title_of(status: int) -> str:
     try:
         return HTTPStatus(status).phrase
@@ -89,7 +95,9 @@ def add_handlers(app: FastAPI, shown: Shown = as_document) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def unreadable(request: Request, error: RequestValidationError) -> Response:
-        return await shown(request, HttpProblem(422, "the address cannot be read"))
+        problems = first_of(list(map(_problem, error.errors())))
+        failed = HttpProblem(422, "the address or a header cannot be read", problems=problems)
+        return await shown(request, failed)
 
     @app.exception_handler(Exception)
     async def defect(request: Request, error: Exception) -> JSONResponse:

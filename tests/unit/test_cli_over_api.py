@@ -123,6 +123,11 @@ C1, C1_1 = "northwind/C-1", "northwind/C-1/1"
         (PIA, ["milestone", "reached", C1, "no such key"], ExitCode.REFUSED),
         (PIA, ["milestone", "unreach", C1, "design", "--request-id", "r-1"], ExitCode.OK),
         (PIA, ["contract", "change", C1, "FILE", "--yes"], ExitCode.OK),
+        (VERA, ["bank", "list", "--open"], ExitCode.OK),
+        (VERA, ["bank", "lines"], ExitCode.OK),
+        (VERA, ["bank", "lines", "northwind/3f2a"], ExitCode.OK),
+        (ANA, ["bank", "settle", "northwind/3f2a", "3", "--ignore", "not ours"], ExitCode.OK),
+        (ANA, ["bank", "retry", "northwind/beef"], ExitCode.NOT_FOUND),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else str(value),
 )

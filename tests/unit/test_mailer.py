@@ -160,6 +160,14 @@ def test_by_starttls_it_logs_in_once_it_is_encrypted(certificate: Certificate) -
     assert "no" not in found.message.split()
 
 
+def test_a_password_that_smtp_cannot_carry_is_named_in_no_error(certificate: Certificate) -> None:
+    with serving(tls_context=certificate.server, authenticator=authenticated) as (port, _):
+        wanted = settings(port, security="starttls", user="c2c", password="geh€im")
+        found = failure(Mailer(wanted, certificate.trusting))
+    assert (found.kind, found.code) == (FailureKind.CREDENTIALS, "secret_unreadable")
+    assert "€" not in f"{found} {found.__cause__} {found.__context__}"
+
+
 def test_by_tls_from_the_start(certificate: Certificate) -> None:
     with serving(ssl_context=certificate.server) as (port, taking):
         send(Mailer(settings(port, security="tls"), certificate.trusting))

@@ -25,6 +25,7 @@ from contracts.mails import (
     digests,
     escalation,
     has_address,
+    subject_of,
     text_of,
 )
 from contracts.parking import POST_INVOICE, Responsible, StepException
@@ -131,7 +132,12 @@ def test_exceptions_go_to_the_owners_of_their_responsible_in_their_legal_entity(
     ("person", "is_one"),
     [
         *((ANA, True), ("ana", False), ("ana@", False), ("@firm", False), ("a b@firm", False)),
-        *(("a@b, c@d", False), ("ana\n@firm", False), ("ana@firm@firm", False)),
+        *(
+            ("a@b, c@d", False),
+            ("ana\n@firm", False),
+            ("ana@firm@firm", False),
+            ("änne@firm", False),
+        ),
     ],
 )
 def test_a_person_is_mailed_who_is_named_by_an_address(person: str, is_one: bool) -> None:
@@ -144,8 +150,8 @@ def test_a_person_is_mailed_who_is_named_by_an_address(person: str, is_one: bool
 def test_a_digest_says_what_waits_since_when_with_links_and_names_no_customer() -> None:
     old = a_round(date(2026, 4, 20))
     [mail, other] = sent(a_round(), old, steps=(a_step(),), finance=(ANA,))
-    assert other.subject == "2026-05-04: 2 approvals for you"
-    assert mail.subject == "2026-05-04: 2 approvals and 1 exception for you"
+    assert subject_of(other) == "2026-05-04: 2 approvals for you"
+    assert subject_of(mail) == "2026-05-04: 2 approvals and 1 exception for you"
     assert text_of(mail, "https://c2c.northwind.example/") == (
         "Waiting for your approval\n\n"
         "- Invoice of 1200.00 EUR, northwind/C-1001/3, asked for on 2026-04-20\n"
@@ -162,19 +168,35 @@ def test_a_digest_says_what_waits_since_when_with_links_and_names_no_customer() 
 def test_an_escalation_goes_to_those_who_may_decide_from_now_on() -> None:
     mails = escalation(CONTRACT, a_round(escalated=True), DAY).mails
     assert to(mails) == [ANA, BOB, CLEO]
-    assert mails[0].subject == "Escalated: invoice of 1200.00 EUR awaits approval"
+    assert subject_of(mails[0]) == "Escalated: invoice of 1200.00 EUR awaits approval"
     assert "Harbour" not in mails[0].model_dump_json()
 
 
 def test_mails_are_bounded() -> None:
     [mail] = sent(steps=(a_step(),) * (MAX_LINES + 7), finance=(ANA,))
-    [section] = mail.sections
-    assert (len(section.lines), section.more) == (MAX_LINES, 7)
+    assert (len(mail.exceptions), mail.more_exceptions) == (MAX_LINES, 7)
+    assert subject_of(mail) == f"2026-05-04: {MAX_LINES + 7} exceptions for you"
     assert "- 7 more\n  https://x/exceptions\n" in text_of(mail, "https://x")
     many = tuple(f"p{number}@northwind.example" for number in range(MAX_MAILS + 3))
     owners = {"northwind": {Responsible.FINANCE: many}}
     found = digests(DAY, NOW, [], [Parked(INVOICE, a_step())], owners)
     assert (len(found.mails), found.left_out) == (MAX_MAILS, 3)
+
+
+def test_the_largest_day_is_below_what_the_engine_keeps_of_one_result() -> None:
+    everybody = tuple(f"person-{number}@northwind.example" for number in range(MAX_MAILS))
+    of_all = {"required": (RequiredApproval(group="all", people=everybody),)}
+    rounds = (a_round(requirement=of_all),) * (MAX_LINES + 1)
+    owners = {"northwind": {Responsible.FINANCE: everybody}}
+    found = digests(
+        DAY,
+        NOW,
+        [OpenApproval(INVOICE, item) for item in rounds],
+        [Parked(INVOICE, a_step())] * (MAX_LINES + 1),
+        owners,
+    )
+    assert len(found.mails) == MAX_MAILS
+    assert len(found.model_dump_json()) < 1_500_000
 
 
 # --- configuration ------------------------------------------------------------------------------
@@ -193,6 +215,7 @@ def mail_settings(**changes: Any) -> MailSettings:
         {"password": "x"},
         {"user": "c2c", "password": "x", "password_file": "x"},
         {"from_address": "c2c"},
+        {"from_address": "büro@northwind.example"},
         {"time_zone": "Mars/Olympus"},
         {"digest_at": "07:00:01"},
         {"owners": {"northwind": {"nobody": [ANA]}}},

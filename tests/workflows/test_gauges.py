@@ -105,7 +105,10 @@ def test_a_sweep_that_ended_before_its_last_page_has_read_to_where_it_goes_on() 
     assert read.read_until(began) == since
     # Odoo's watermark is that of the newest change: it stands still on a quiet day.
     assert _Result(watermark=since, read_at=NOW).read_until(began) == NOW
-    assert _Result().read_until(began) == began
+    # What is no sweep's has read when it began: a digest says only whether it mailed anybody.
+    for other in (None, True, {}, {"left": 7}):
+        assert _Result.of(other).read_until(began) == began
+        assert _Result.of(other).unserved is None
 
 
 async def test_what_is_not_counted_any_more_is_not_shown_for_long(

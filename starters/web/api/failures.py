@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from temporalio.service import RPCError, RPCStatusCode
 
 from contracts.problems import InvalidContract
+from gateways.errors import GatewayError
 from starters.client.errors import NoAnswer, NotFound, Refused
 from starters.client.references import BadReference
 from starters.client.wire import REQUEST_ID_HEADER
@@ -38,6 +39,8 @@ def told() -> Iterator[None]:
         if error.status is RPCStatusCode.INVALID_ARGUMENT:  # such as a cursor that is none
             raise HttpProblem(422, "Temporal cannot be asked so", why=error.message) from None
         raise _later("Temporal does not answer", {}, f"Temporal: {error.message}") from None
+    except GatewayError as error:  # such as a key that cannot be read
+        raise _later("this cannot be signed at the moment", {}, str(error)) from None
     except RuntimeError as error:  # as the SDK says that it cannot connect
         why = f"Temporal: {type(error).__name__}: {error}"
         raise _later("Temporal does not answer", {}, why) from None

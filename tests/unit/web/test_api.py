@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,20 @@ from pydantic import BaseModel
 from temporalio.service import RPCError, RPCStatusCode
 
 from contracts import access
+from contracts.agenda import requests
+from gateways.identity.keys import new_pair
+from gateways.identity.signing import Signer, Verifier
+from gateways.secrets import Secret
 from starters.client import bank, events, messages, wire
 from starters.client.errors import Refused
 from starters.client.protocol import Update
 from starters.web.api.documents import EXAMPLES
 from starters.web.app import application
 from starters.web.pages.workbench import Workbench
+from starters.web.signing import Signing
 from tests.unit.rounds import ANA, round_of
 from tests.unit.web.visiting import BOT, CONNY, OLGA, PIA, VERA, NamedVisits, as_
-from tests.unit.web.workflows import CONTRACT, FABRIKAM, INVOICE, SHA256, Workflows, firm
+from tests.unit.web.workflows import CONTRACT, FABRIKAM, FILE, INVOICE, SHA256, Workflows, firm
 from wiring.settings import WebSettings
 
 API = "/api/v1"
@@ -195,6 +201,27 @@ async def test_what_signs_is_asked_for_whom_it_signs(workflows: Workflows) -> No
     assert message.actor == f"{BOT}.{INVOICE}.promise_payment.r1".replace("/", "-")
 
 
+async def test_what_is_sent_is_signed_so_that_workers_believe_it(
+    workflows: Workflows, tmp_path: Path
+) -> None:
+    key, public = tmp_path / "key.jwk", tmp_path / "public.jwks"
+    new_pair(key, public)
+    workbench = Workbench(signing=Signing(Signer(Secret.file(key))).of)
+    async with asking(application_of(workflows, workbench=workbench)) as http:
+        headers = {**as_(BOT), "Idempotency-Key": "r1"}
+        sent = {"on": "2026-05-01", "amount": "9.00 EUR"}
+        told(await http.post(f"{OF_INVOICE}/promise_payment", json=sent, headers=headers), 200)
+        key.unlink()
+        away = await http.post(f"{OF_INVOICE}/promise_payment", json=sent, headers=headers)
+    assert told(away, 503)["detail"] == "this cannot be signed at the moment"
+    [(workflow_id, name, message, update_id)] = workflows.sent
+    claims, now = Verifier([public]).verify(message.actor), datetime.now(UTC)
+    request_id = requests.request_id(update_id, message)
+    assert claims.refusal(workflow_id, name, message, request_id, now) is None
+    assert (claims.actor.person, claims.actor.roles) == (BOT, (access.Role.FINANCE,))
+    assert (request_id, claims.amount) == ("r1", "9.00 EUR")
+
+
 # --- who may ------------------------------------------------------------------------------------
 
 
@@ -254,7 +281,7 @@ async def test_lists_show_what_belongs_to_ones_legal_entities(
     assert await ids("contracts", OLGA, "contracts") == {CONTRACT, FABRIKAM}
     assert await ids("approvals", ANA, "approvals") == {INVOICE}
     assert await ids("approvals", CONNY, "approvals") == {FABRIKAM}
-    assert await ids("exceptions", VERA, "exceptions") == {INVOICE}
+    assert await ids("exceptions", VERA, "exceptions") == {INVOICE, FILE}
     assert await ids("exceptions", CONNY, "exceptions") == set()
     assert await ids("events", OLGA, "events") == {"tickets/msg_1"}
     told(await http.get(f"{API}/events", headers=as_(ANA)), 403)
@@ -281,6 +308,15 @@ async def test_pages_of_contracts_follow_each_other(http: httpx.AsyncClient) -> 
     assert sorted(seen) == [FABRIKAM, CONTRACT]
     for wrong in ("%25", "bm8="):
         told(await http.get(f"{API}/contracts?cursor={wrong}", headers=as_(OLGA)), 422)
+
+
+async def test_all_that_is_wrong_with_an_address_is_said(http: httpx.AsyncClient) -> None:
+    answer = await http.get(f"{API}/contracts?limit=0&stage=nowhere", headers=as_(VERA))
+    problems = {item["field"]: item["expected"] for item in told(answer, 422)["problems"]}
+    assert problems["limit"] == "1 or more"
+    assert "active" in problems["stage"]
+    money = await http.get(f"{API}/approvals?up_to=500", headers=as_(VERA))
+    assert [item["field"] for item in told(money, 422)["problems"]] == ["up_to"]
 
 
 # --- failures -----------------------------------------------------------------------------------

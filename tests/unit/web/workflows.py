@@ -15,11 +15,12 @@ from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from contracts import parking
-from contracts.bank.file import BankFileState, BankFileView, FileRef
+from contracts.bank.file import BankFileState, BankFileView, FileRef, ParkedLine
 from contracts.contract.state import ContractOutcome, ContractStage
 from contracts.events import EventRecord, ForContract, InboundEvent
 from contracts.identifiers import legal_entity_of
 from contracts.invoice.state import InvoiceStage
+from contracts.problems import finding
 from tests.unit import examples
 from tests.unit.rounds import round_of
 from workflows import search_attributes
@@ -29,6 +30,7 @@ FABRIKAM = "contract/fabrikam/F-1"
 SHA256 = "3f2a9c0d" * 8
 FILE = f"bank/northwind/{SHA256}"
 EVENT = "event/tickets/msg_1"
+_BEGINS = re.compile(r"WorkflowId STARTS_WITH '([^']*)'")
 _ENTITIES = re.compile(r"LegalEntity (?:IN \(([^)]*)\)|= '([^']*)')")
 
 
@@ -72,11 +74,13 @@ class Workflows:
     ) -> _Runs:
         self.asked.append(query)
         named = _ENTITIES.search(query)
+        begins = _BEGINS.search(query)
         wanted = set(re.findall(r"[\w-]+", named[1] or named[2])) if named else None
         found = [
             _run(item, answers)
             for item, answers in self.answers.items()
             if f"'{_kind(item)}'" in query
+            and item.startswith(begins[1] if begins else "")
             and (wanted is None or legal_entity_of(item) in wanted)
             and (f"{search_attributes.WAITING_ON.name} IN" not in query or _waits(answers))
             and f"{search_attributes.AMOUNT_DUE.name} !=" not in query
@@ -190,8 +194,18 @@ def firm() -> Workflows:
     parked = examples.invoice_state(exceptions=[examples.parked(parking.POST_INVOICE)])
     outcome = ContractOutcome(contract_id="C-1", stage=ContractStage.ACTIVE)
     file = FileRef(bank="main", legal_entity="northwind", name="a.xml", sha256=SHA256)
+    line = ParkedLine(
+        number=3,
+        key="3",
+        booked_on=examples.MONDAY,
+        amount=examples.euros("12.00"),
+        counterparty="Acme NV",
+        problem=finding("no_match", "line", "", "an invoice that it pays"),
+    )
     view = BankFileView(
-        state=BankFileState(file=file, received_at=examples.NOON), open_lines=0, more=False
+        state=BankFileState(file=file, received_at=examples.NOON, parked=(line,)),
+        open_lines=1,
+        more=False,
     )
     task = ForContract(contract=CONTRACT, update="reach_milestone", message={"milestone": "m"})
     event = InboundEvent(
