@@ -13,6 +13,7 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from contracts.actors import Sign
 from contracts.events import (
     WORKFLOW_PREFIX,
     Dismissal,
@@ -23,7 +24,7 @@ from contracts.events import (
     InboundEvent,
 )
 from contracts.identifiers import KEY, contract_workflow_id, deal_contract_id
-from starters.client.calls import Sign, query, update
+from starters.client.calls import query, update
 from starters.client.errors import NotFound
 from starters.client.names import EVENT_WORKFLOW, MAX_LISTED
 from starters.client.protocol import Query, Update, built

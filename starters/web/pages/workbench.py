@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from fastapi import Request
 
 from contracts.access import Permission
+from contracts.actors import Sign
 from contracts.policy import LegalEntity
 from gateways.audit.reading import Reader
 from starters.books import Books
 from starters.client import C2C, Entities
-from starters.client.calls import Sign
 from starters.client.references import NO_ENTITIES
 from starters.web.problems import HttpProblem
 from starters.web.visitors import Visitor
