@@ -85,13 +85,19 @@ async def deliver_again(client: Client, reference: str) -> str:
 
 
 async def dismiss(
-    client: Client, reference: str, *, by: str, reason: str, sign: Sign | None = None
+    client: Client,
+    reference: str,
+    *,
+    by: str,
+    reason: str,
+    request_id: str | None = None,
+    sign: Sign | None = None,
 ) -> str:
     """Let nothing come of an event that waits; returns its id. Raises NotFound, Refused where it is
     done with, NoAnswer, InvalidContract."""
     workflow_id = _workflow_id(reference)
     dismissal = built(Dismissal, by=by, reason=reason)
-    await update(client, workflow_id, DISMISS, dismissal, sign=sign)
+    await update(client, workflow_id, DISMISS, dismissal, request_id=request_id, sign=sign)
     return _id(workflow_id)
 
 
