@@ -84,7 +84,10 @@ def _person(claims: Mapping[str, Any], settings: OidcSettings) -> str:
         found = _PERSON.validate_python(value, strict=True)
     except ValidationError:
         found = ""
-    if not found.isprintable() or not found:
+    # A letter that only looks like another, and is it once it is small (the sign of kelvin), would
+    # make somebody else of them.
+    is_another = found.isascii() and not str(value).isascii()
+    if not found.isprintable() or not found or is_another:
         raise NotUsable(f"the provider says no {settings.person_claim} of you that can be used")
     return found
 
