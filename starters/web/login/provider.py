@@ -148,10 +148,13 @@ class Provider:
 
     def _client(self, redirect: str) -> AsyncOAuth2Client:
         settings = self.settings
-        secret = settings.secret
+        try:
+            secret = settings.secret.reveal() if settings.secret else None
+        except GatewayError as error:
+            raise ProviderAway(f"the client's own secret: {error}") from None
         return AsyncOAuth2Client(
             settings.client_id,
-            secret.reveal() if secret else None,
+            secret,
             token_endpoint_auth_method="client_secret_basic" if secret else "none",
             scope=" ".join(settings.scopes),
             redirect_uri=redirect,

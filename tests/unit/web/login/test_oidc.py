@@ -270,6 +270,10 @@ async def test_a_provider_that_is_away_is_503(judge: Judge) -> None:
         assert api.status_code == 503
     async with opened(configured(judge, oidc={"issuer": f"{judge.issuer}/"})) as site:
         assert (await site.get("/login")).status_code == 503, "it calls itself otherwise"
+    secret = {"client_secret": None, "client_secret_file": "/absent/secret"}
+    async with opened(configured(judge, oidc=secret)) as site:
+        answer = await site.get("/login")
+        assert (answer.status_code, "absent" in answer.text) == (503, False)
 
 
 async def test_signing_out_ends_the_session_there_too(
