@@ -79,7 +79,7 @@ class Asker:
     visitor: Visitor | None = None
 
     def check(self, keys: Sequence[str]) -> None:
-        """Raises HttpProblem with 403 for what they may not read."""
+        """Raises HttpProblem with 403 for what they may not read, or seal."""
         if self.visitor is None:
             return
         for key in keys:
@@ -146,9 +146,8 @@ class CodecServer:
 
         Raises HttpProblem with 400 for what is no contract.
         """
-        contract = request.headers.get(_CONTRACT_HEADER, "")
-        scope = f"contract/{contract}" if contract else SHARED
-        if contract and contract_scope(scope) != scope:
+        [scope] = _named(request) or [SHARED]
+        if scope != SHARED and contract_scope(scope) != scope:
             raise HttpProblem(400, "X-Contract is LEGAL-ENTITY/CONTRACT, such as northwind/C-1001")
         return await self.codec.for_scope(scope).encode(payloads)
 
@@ -205,7 +204,7 @@ def router(served: CodecServer, requests_per_minute: int) -> APIRouter:
             who = request.state.who = asker.name
             payloads = _read(await read_body(request, MAX_BODY_BYTES))
             keys = request.state.keys = key_ids(payloads)
-            asker.check(keys)
+            asker.check([*keys, *_named(request)])
             request.state.payloads = len(payloads)
             try:
                 if keys:
@@ -244,6 +243,12 @@ def router(served: CodecServer, requests_per_minute: int) -> APIRouter:
     add("download", served.decode, "The same: large payloads are kept nowhere else.")
     add("encode", served.encode, "Payloads sealed, under the key of the header X-Contract.")
     return routes
+
+
+def _named(request: Request) -> list[str]:
+    """The scope of the contract that the request names, if it names one."""
+    contract = request.headers.get(_CONTRACT_HEADER, "")
+    return [f"contract/{contract}"] if contract else []
 
 
 def _read(body: bytes) -> list[Payload]:

@@ -244,7 +244,11 @@ async def test_a_signed_in_operator_decodes_the_contracts_of_their_entities(
         body = json.dumps({"payloads": [json_format.MessageToDict(payload)]})
         headers = {"origin": origin} if origin else {}
         answer = await site.http.post("/codec/decode", content=body, headers=headers)
+        clear = json.dumps({"payloads": [json_format.MessageToDict(Payload(data=b"1"))]})
+        named = {**headers, "x-contract": "northwind/C-1001"}
+        sealed = await site.http.post("/codec/encode", content=clear, headers=named)
     assert answer.status_code == status, answer.text
+    assert sealed.status_code == status, "nobody seals for a contract that they may not read"
     [*names] = records.names("decodes/", limit=10)
     noted = [json.loads(records.read(name) or b"{}")["who"] for name in names]
     assert noted == (["olga@northwind.example"] if status == 200 else [])
