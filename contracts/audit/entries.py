@@ -23,7 +23,8 @@ MAX_ENTRY_BYTES = 8_000
 """No entry has more, as JSON."""
 STARTED, ENDED, LEFT_OUT = "started", "ended", "left_out"
 _MAX_DETAILS, _MAX_WHY, _MAX_TEXT = 1_200, 1_000, 200
-_EMPTY: tuple[Any, ...] = (None, "", [], {}, False)
+_EMPTY: tuple[Any, ...] = (None, "", [], {})
+"""Was not said. No and nought are: neither is equal to one of these."""
 _CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
