@@ -171,6 +171,22 @@ def test_a_broken_chain_is_reported_and_not_anchored_any_further(
     assert [item.of for item in made.broken] == [CONTRACT]
 
 
+def test_a_chain_that_is_shorter_than_anchored_or_gone_is_reported_on_the_next_day(
+    chains: Chains,
+) -> None:
+    chains.write(CONTRACT, 0, "", some(1, 3))
+    chains.write(INVOICE, 0, "", some(1, 1))
+    assert not anchoring.make(chains, "northwind", "2026-03-02T00:00:00+00:00", None).broken
+    chains.store.delete(records.record_name(CONTRACT, 3))
+    chains.store.delete(records.record_name(INVOICE, 1))
+    made = anchoring.make(chains, "northwind", "2026-03-03T00:00:00+00:00", None)
+    assert {item.of: [found.kind for found in item.findings] for item in made.broken} == {
+        CONTRACT: [Kind.CUT_OFF],
+        INVOICE: [Kind.CUT_OFF],
+    }
+    assert (made.anchor.heads, made.anchor.chains) == ({}, 2)
+
+
 @pytest.mark.parametrize(
     ("forge", "told"),
     [
