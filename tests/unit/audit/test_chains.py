@@ -259,6 +259,23 @@ def test_a_bucket_keeps_records_as_a_folder_does(endpoint: str) -> None:
         store.create("../a", b"one")
 
 
+def test_a_bucket_that_answers_in_short_pages_hides_no_record(
+    endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = bucket(endpoint)
+    names = [f"pages/{number}" for number in range(5)]
+    for name in names:
+        store.create(name, b"x")
+    listed = store._s3.list_objects_v2
+
+    def short(MaxKeys: int, **request: Any) -> Any:
+        return listed(MaxKeys=min(MaxKeys, 2), **request)
+
+    monkeypatch.setattr(store._s3, "list_objects_v2", short)
+    assert store.names("pages/") == names
+    assert store.names("pages/", after="pages/0", limit=3) == names[1:4]
+
+
 def test_what_is_locked_stays_and_keys_go_with_every_version(endpoint: str) -> None:
     store = bucket(endpoint, lock="compliance", lock_days=30)
     store.create("audit/locked", b"one")
