@@ -10,11 +10,12 @@ from datetime import UTC, date, datetime
 
 from temporalio.client import Client
 
+from contracts.actors import Sign
 from contracts.approvals import ApprovalDecision, ApprovalKind, ApprovalRound, Decision
 from contracts.money import Money
 from contracts.views.cards import of_card
 from starters.client import calls, listing
-from starters.client.calls import Sign, Unreadable
+from starters.client.calls import Unreadable
 from starters.client.connection import Connection
 from starters.client.errors import NoAnswer, Refused
 from starters.client.names import CONTRACT_WORKFLOW, INVOICE_WORKFLOW

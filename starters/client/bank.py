@@ -11,6 +11,7 @@ from temporalio.client import Client
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
+from contracts.actors import Sign
 from contracts.bank.file import (
     FILE_STEP,
     NOTICE_STEP,
@@ -24,7 +25,7 @@ from contracts.bank.file import (
 )
 from contracts.identifiers import BANK_PREFIX, KEY
 from starters.client import calls
-from starters.client.calls import Sign, Unreadable
+from starters.client.calls import Unreadable
 from starters.client.connection import Connection, Remote
 from starters.client.errors import NotFound
 from starters.client.names import BANK_FILE_WORKFLOW, MAX_LISTED

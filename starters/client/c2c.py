@@ -16,12 +16,13 @@ from workflows import search_attributes
 if TYPE_CHECKING:
     from temporalio.client import Client
 
+    from contracts.actors import Sign
     from contracts.approvals import ApprovalKind
     from contracts.contract.state import ContractStage
     from contracts.model import JsonObject
     from contracts.money import Money
     from starters.client.approvals import Awaiting, Ballot, Outcome
-    from starters.client.calls import Sign, Unreadable
+    from starters.client.calls import Unreadable
     from starters.client.connection import Connection
     from starters.client.contracts import ContractClient
     from starters.client.invoices import InvoiceClient

@@ -20,12 +20,12 @@ from temporalio.client import (
 from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from contracts.actors import Sign as Sign
 from contracts.agenda import requests
 from starters.client.connection import Attempt, Connection, Remote
 from starters.client.errors import NoAnswer, NotFound, Refused
 
 if TYPE_CHECKING:
+    from contracts.actors import Sign
     from starters.client.protocol import Query, Update
 
 T = TypeVar("T")

@@ -13,6 +13,7 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from contracts.actors import Sign
 from contracts.events import (
     WORKFLOW_PREFIX,
     Dismissal,
@@ -23,7 +24,7 @@ from contracts.events import (
     InboundEvent,
 )
 from contracts.identifiers import KEY, contract_workflow_id, deal_contract_id
-from starters.client.calls import Sign, query, update
+from starters.client.calls import query, update
 from starters.client.errors import NotFound
 from starters.client.names import EVENT_WORKFLOW, MAX_LISTED
 from starters.client.protocol import Query, Update, built
@@ -84,13 +85,19 @@ async def deliver_again(client: Client, reference: str) -> str:
 
 
 async def dismiss(
-    client: Client, reference: str, *, by: str, reason: str, sign: Sign | None = None
+    client: Client,
+    reference: str,
+    *,
+    by: str,
+    reason: str,
+    request_id: str | None = None,
+    sign: Sign | None = None,
 ) -> str:
     """Let nothing come of an event that waits; returns its id. Raises NotFound, Refused where it is
     done with, NoAnswer, InvalidContract."""
     workflow_id = _workflow_id(reference)
     dismissal = built(Dismissal, by=by, reason=reason)
-    await update(client, workflow_id, DISMISS, dismissal, sign=sign)
+    await update(client, workflow_id, DISMISS, dismissal, request_id=request_id, sign=sign)
     return _id(workflow_id)
 
 

@@ -97,10 +97,11 @@ class PublicClient:
             raise SignedOut("another provider answered")
         if "code" not in given:
             raise SignedOut(f"the provider did not let you in: {given.get('error', '')[:80]}")
+        code = given["code"]
         answer = self._granted(
             found,
             grant_type="authorization_code",
-            code=given["code"],
+            code=code,
             redirect_uri=redirect,
             code_verifier=verifier,
             **self._resource,

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from pydantic import BaseModel
 
+from contracts.actors import Sign
 from contracts.agenda.state import Answer
 from contracts.approvals import ApprovalRound, Decision
 from contracts.contract.state import ContractState
@@ -16,7 +17,6 @@ from contracts.problems import InvalidContract
 from contracts.validation import payload_problems
 from starters.client import approvals, calls, messages
 from starters.client.approvals import Awaiting
-from starters.client.calls import Sign
 from starters.client.connection import Attempt, Connection
 from starters.client.parked import ParkedStep
 from starters.client.protocol import Query, Update, built

@@ -64,7 +64,8 @@ def response(failed: HttpProblem) -> JSONResponse:
 def _problem(item: Mapping[str, Any]) -> Problem:
     """What is wrong with a part of the address, or a header, by its name."""
     name = ".".join(str(part) for part in item["loc"][1:])
-    return finding(str(item["type"]), name, item.get("input"), expectation(item))
+    code = str(item["type"])
+    return finding(code, name, item.get("input"), expectation(item))
 
 
 def title_of(status: int) -> str:

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import uvicorn
 
+from contracts.actors import Sign
 from contracts.addresses import is_loopback
-from starters.client.calls import Sign
 from starters.web import codec
 from starters.web.app import application
 from starters.web.codec import CodecServer, Readers

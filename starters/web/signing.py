@@ -11,10 +11,9 @@ from pydantic import BaseModel
 
 from contracts import access
 from contracts.access import Role
-from contracts.actors import Actor, Claims
+from contracts.actors import Actor, Claims, Sign
 from contracts.identifiers import legal_entity_of
 from gateways.identity.signing import Signer
-from starters.client.calls import Sign
 from starters.client.errors import Refused
 from starters.web.visitors import Visitor
 

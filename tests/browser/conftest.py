@@ -22,9 +22,10 @@ from contracts.changes import ChangeOrder
 from contracts.model import JsonObject
 from starters.books import Books
 from starters.web.app import application
+from starters.web.login.personas import Persona
+from starters.web.login.wiring import signing_in
 from starters.web.pages.workbench import Workbench
-from tests.visitors import PERSON, FakeVisits, visitor
-from tests.world import ANA, BOB, CLEO, World, contract_data, single
+from tests.world import ANA, World, contract_data, single
 from wiring.settings import Settings, WebSettings
 
 WIDTHS = {"wide": 1200, "narrow": 390}
@@ -32,12 +33,7 @@ SCHEMES = ("light", "dark")
 SCREENSHOTS = os.environ.get("SCREENSHOTS", "")
 """A folder for pictures of what is looked at; none are made without it."""
 PIA = "pia@northwind.example"
-VISITORS = {
-    PIA: visitor(PIA, northwind=Role.PROJECT_MANAGER),
-    ANA: visitor(ANA, northwind=Role.FINANCE),
-    BOB: visitor(BOB, northwind=Role.FINANCE),
-    CLEO: visitor(CLEO, northwind=Role.CONTROLLER),
-}
+"""Of no approval rule, so that the list of people has her by name only."""
 _ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run")
 
 
@@ -50,13 +46,20 @@ def chromium() -> str:
 
 @pytest.fixture(scope="session")
 async def site(world: World, sandbox_settings: Settings) -> AsyncIterator[str]:
-    """The address of the pages."""
+    """The address of the pages, where people sign in by the list of personas."""
 
     async def connect() -> Any:
         return world.client
 
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    web = WebSettings(port=port)
+    login = signing_in(sandbox_settings.model_copy(update={"web": web}))
+    roles = {"northwind": frozenset({Role.PROJECT_MANAGER})}
+    login.identity.personas[PIA] = Persona(PIA, "Pia", roles)
     app = application(
-        WebSettings(),
+        web,
         {},
         connect,
         workbench=Workbench(
@@ -64,11 +67,9 @@ async def site(world: World, sandbox_settings: Settings) -> AsyncIterator[str]:
             "https://odoo.example",
             books=Books.of(sandbox_settings),
         ),
-        visits=FakeVisits(VISITORS),
+        visits=login.identity,
+        login=login.routes,
     )
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None))
     serving = asyncio.create_task(server.serve())
     await eventually(lambda: _started(server))
@@ -132,10 +133,12 @@ def visiting(browser: Browser, site: str) -> Visiting:
             viewport={"width": width, "height": 900},
             color_scheme="dark" if scheme == "dark" else "light",
             java_script_enabled=scripts,
-            extra_http_headers={PERSON: person},
         )
         page = await context.new_page()
         visit = Visit(page, site)
+        await visit.open("/login")
+        await page.locator(f"button[value='{person}']").click()
+        await page.wait_for_url("**/inbox")
         page.on("console", lambda said: _complains(visit, said.type, said.text))
         page.on("pageerror", lambda error: visit.complaints.append(str(error)))
         yield visit

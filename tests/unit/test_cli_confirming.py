@@ -59,9 +59,15 @@ def commands(command: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield from commands(command.get_command(context, name), f"{path} {name}")
 
 
-LOOK = {"list", "lines", "show", "versions", "statement", "close-out", "verify", "export"}
-KEYS = {"new-master", "rewrap", "erase"}
-SYSTEM = {"worker", "serve", "setup", "check", "connectors", "replay", "demo", "dev"}
+LOOK = {
+    *("list", "lines", "show", "versions", "statement", "close-out", "verify", "export"),
+    *("receivables", "questions", "figures"),
+}
+KEYS = {"new-master", "new-signing", "rewrap", "erase"}
+SYSTEM = {
+    *("worker", "serve", "setup", "check", "connectors", "replay", "demo", "dev"),
+    *("login", "logout"),
+}
 COUNTS_ONCE = {"bank import", "contract start", "events replay", "events dismiss"}
 """By the contract's own id, the event's, and what is in the file."""
 

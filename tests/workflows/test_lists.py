@@ -6,10 +6,13 @@ import asyncio
 import time
 from collections.abc import Callable
 
+import pytest
+
 from contracts.money import Money
-from starters.client import ContractRow
+from starters.client import ContractRow, calls
+from starters.client.parked import ParkedRow
 from tests.workflows.test_long_lives import many_milestones
-from tests.world import World, eur
+from tests.world import World, eur, single
 
 
 async def listed(
@@ -40,3 +43,23 @@ async def test_what_is_due_on_a_contract_is_what_is_open_on_its_invoices(world: 
     await world.pay(f"{workflow_id}/invoice/1", "33.33")
     await world.sweep()
     await listed(world, workflow_id, owes(eur("166.67")))
+
+
+async def test_what_is_parked_is_listed_without_asking_its_workflow(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contract = single()
+    contract["services"][0]["code"] = "ALCHEMY"
+    workflow_id = await world.start(contract)
+    step = await world.parked(workflow_id)
+    monkeypatch.setattr(calls, "query", None)  # nothing can be asked from here on
+    deadline = time.monotonic() + 30
+    rows: list[ParkedRow] = []
+    while time.monotonic() < deadline and not any(row.steps for row in rows):
+        found = await world.c2c.parked(["northwind"])
+        rows = [row for row in found.items if row.workflow_id == workflow_id]
+        await asyncio.sleep(0.1)
+    [row] = rows
+    assert [(item.step, item.code) for item in row.steps] == [(step.step, "service_code_unknown")]
+    assert row.steps[0].since == step.since
+    assert (await world.c2c.parked(["elsewhere"])).items == []

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pydantic_core import from_json
 
 from contracts.access import OF_MESSAGES, RESOLVE_EXCEPTION, TO_RESOLVE
+from contracts.actors import Sign
 from contracts.identifiers import bank_workflow_id, contract_workflow_id, invoice_workflow_id
 from contracts.model import JsonObject
 from contracts.parking import Resolution
@@ -18,7 +19,6 @@ from contracts.problems import InvalidContract
 from contracts.validation import payload_problems
 from starters.client import bank, calls, messages, wire
 from starters.client.c2c import C2C
-from starters.client.calls import Sign
 from starters.client.protocol import Update
 from starters.client.wire import Said
 from starters.web.api.access import require_to_resolve

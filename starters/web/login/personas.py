@@ -14,8 +14,6 @@ from contracts.policy import LegalEntity
 ISSUER = "c2c:personas"
 """Of whoever was chosen, and has proven nothing."""
 BANNER = "For trials on this machine: nobody has signed in, you chose who you are."
-OTHERS = (Role.VIEWER, Role.OPERATOR, Role.ADMIN)
-"""Roles that decide nothing, so that no approval rule names who has them."""
 
 
 @dataclass
@@ -49,7 +47,10 @@ def personas(entities: Mapping[str, LegalEntity]) -> dict[str, Persona]:
                 one = found.setdefault(person, Persona(person, _name(person)))
                 one.roles[entity] = one.roles.get(entity, frozenset()) | {role}
                 one.groups[entity] = (*one.groups.get(entity, ()), group)
-    for role in OTHERS:
+    given = {role for one in found.values() for roles in one.roles.values() for role in roles}
+    for role in Role:
+        if role in given or role is Role.SENDER:  # that one is of systems
+            continue
         person = f"{role}@c2c.example"
         found[person] = Persona(person, role.words.capitalize(), {EVERYWHERE: frozenset({role})})
     return found

@@ -22,9 +22,12 @@ from contracts.contract.state import ContractState
 from contracts.invoice.state import CLEARED, UNBILLED, InvoiceState
 from contracts.page_addresses import exception_path
 from contracts.problems import InvalidContract, Problem
+from contracts.views.audit import sentence
 from contracts.views.overview import contract_overview, invoice_overview
+from gateways.errors import GatewayError
 from starters.client import C2C, Attempt, ChangePreview, NoAnswer, NotFound, Refused, calls, listing
 from starters.client import messages as known
+from starters.client.references import short
 from starters.web.forms import form_of, new_id, text
 from starters.web.pages import links
 from starters.web.pages.actions import BY_NAME, OF_CONTRACTS, OF_INVOICES, PERMISSIONS, Act, offers
@@ -49,6 +52,8 @@ _MOST_TRYING = 20
 _AS_OF = "as_of"
 """The field with the time of the latest entry of the journal that a form was drawn with."""
 _MOST_NEWS = 8
+_MOST_ENTRIES = 500
+"""Of one chain of the audit record; the command line shows all of it."""
 Number = Annotated[int, Path(ge=1, le=999_999)]
 
 routes = APIRouter()
@@ -125,10 +130,15 @@ async def _contract(
 ) -> Response:
     c2c = c2c_of(request, visitor)
     _, entity, contract_id = workflow_id.split("/")
-    state, next_actions = await asyncio.gather(
-        asked(c2c.contract(workflow_id).state(), f"{entity}/{contract_id}"),
-        _next_actions(c2c.client, entity, contract_id),
-    )
+    try:
+        state, next_actions = await asyncio.gather(
+            asked(c2c.contract(workflow_id).state(), f"{entity}/{contract_id}"),
+            _next_actions(c2c.client, entity, contract_id),
+        )
+    except HttpProblem as problem:
+        if problem.status == 404:
+            return await _from_record(request, c2c, workflow_id, problem)
+        raise
     shown = contract_overview(state)
     zone = shown.time_zone if state.contract else workbench_of(request).zone(entity)
     return await page(
@@ -143,6 +153,36 @@ async def _contract(
         order_link=links.odoo(workbench_of(request), "sale.order", shown.order_id),
         project_link=links.odoo(workbench_of(request), "project.project", shown.project_id),
         **_common(request, visitor, c2c, workflow_id, state, filled),
+    )
+
+
+async def _from_record(
+    request: Request, c2c: C2C, workflow_id: str, unknown: HttpProblem
+) -> Response:
+    """What the audit record has of a contract that Temporal does not know any more. Raises
+    HttpProblem where it has nothing either."""
+    workbench = workbench_of(request)
+    if workbench.audit is None:
+        raise unknown
+    try:
+        found = await c2c.contract(workflow_id).audit(workbench.audit, live=False)
+    except NotFound:
+        raise unknown from None
+    except GatewayError as error:
+        raise HttpProblem(
+            503, f"{unknown.detail} Its audit record cannot be read now.", why=str(error)
+        ) from error
+    entity = workflow_id.split("/")[1]
+    return await page(
+        request,
+        "record.html",
+        title=f"{short(workflow_id)}, from the audit record",
+        found=found,
+        most=_MOST_ENTRIES,
+        sentence=sentence,
+        moment_of=datetime.fromisoformat,
+        zone=workbench.zone(entity),
+        contract_id=workflow_id.rpartition("/")[2],
     )
 
 

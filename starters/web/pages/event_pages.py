@@ -12,10 +12,10 @@ from contracts.access import EVERYWHERE, Permission
 from contracts.events import EventRecord, ForContract, ForDeal
 from contracts.identifiers import KEY, legal_entity_of
 from contracts.problems import InvalidContract
-from starters.client import NotFound, Refused, events
+from starters.client import NoAnswer, NotFound, Refused, events
 from starters.client.references import short
 from starters.web.forms import form_of, new_id, text
-from starters.web.pages.asking import CONFIRMED, asked, confirming, id_of
+from starters.web.pages.asking import CONFIRMED, asked, confirming, id_of, unanswered
 from starters.web.pages.shell import Outcome, PageModule, answered, page
 from starters.web.pages.workbench import c2c_of
 from starters.web.problems import HttpProblem
@@ -43,7 +43,7 @@ async def event(source: str, key: str, request: Request, visitor: Present) -> Re
 async def decide(source: str, key: str, request: Request, visitor: Present) -> Response:
     """Deliver an event again, or dismiss it."""
     form, reference = await form_of(request), f"{source}/{key}"
-    id_of(form)
+    request_id = id_of(form)
     record = await _record(request, visitor, source, key)
     if not visitor.may(Permission.MEND_EVENTS, entity_of(record) or EVERYWHERE):
         raise HttpProblem(403, access.refusal((), Permission.MEND_EVENTS) or "")
@@ -65,8 +65,16 @@ async def decide(source: str, key: str, request: Request, visitor: Present) -> R
             back=event_path(reference),
         )
     try:
-        reason = text(form, "reason")
-        await events.dismiss(c2c.client, reference, by=visitor.person, reason=reason, sign=c2c.sign)
+        await events.dismiss(
+            c2c.client,
+            reference,
+            by=visitor.person,
+            reason=text(form, "reason"),
+            request_id=request_id,
+            sign=c2c.sign,
+        )
+    except NoAnswer:
+        return await unanswered(request, form, reference, back=event_path(reference))
     except (Refused, InvalidContract, NotFound) as error:
         return await _drawn(request, visitor, source, key, record, str(error))
     return answered(request, "/exceptions", Outcome(f"{reference} is dismissed."))

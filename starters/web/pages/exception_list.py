@@ -48,13 +48,13 @@ routes = APIRouter()
 
 @dataclass(frozen=True)
 class ExceptionRow:
-    """One thing that waits. `key` is what a form names it by; empty where nothing is retried from
-    here."""
+    """One thing that waits. `kind` is its code, or `EVENTS`; `key` is what a form names it by,
+    empty where nothing is retried from here."""
 
     of: str
     entity: str
     href: str
-    code: str
+    kind: str
     doing: str
     message: str
     since: datetime | None
@@ -101,7 +101,7 @@ async def exceptions(
     found = await waiting(request, visitor, shown_entities(request, visitor, entity))
     rows = [row for row in found.rows if responsible in ("", row.responsible) and _is_of(row, of)]
     counts = {group.code: len(group.rows) for group in grouped(rows)}
-    groups = grouped(row for row in rows if code in ("", row.code))
+    groups = grouped(row for row in rows if code in ("", row.kind))
     return await page(
         request,
         "exceptions.html",
@@ -198,7 +198,7 @@ def _step_row(found: ParkedRow, of: str, entity: str, item: ParkedCard) -> Excep
         of=of,
         entity=entity,
         href=exception_path(found.workflow_id, item.step),
-        code=item.code,
+        kind=item.code,
         doing=item.doing,
         message=item.message,
         since=item.since,
@@ -216,7 +216,7 @@ def _bank_row(step: ParkedStep) -> ExceptionRow:
         of=short(step.workflow_id),
         entity=_entity(step.workflow_id),
         href=f"{file_path(step.workflow_id)}#{item.step}",
-        code=item.code,
+        kind=item.code,
         doing=item.doing,
         message=item.message,
         since=item.since,
@@ -231,7 +231,7 @@ def _event_row(item: events.EventRow) -> ExceptionRow:
         of=item.id,
         entity=item.legal_entity,
         href=event_path(item.id),
-        code=EVENTS,
+        kind=EVENTS,
         doing=f"Deliver {item.kind} of {item.source}",
         message=item.why,
         since=item.received_at,
@@ -244,7 +244,7 @@ def grouped(rows: Iterable[ExceptionRow]) -> list[Group]:
     """By code; the group whose oldest has waited longest comes first."""
     found: dict[str, list[ExceptionRow]] = defaultdict(list)
     for row in rows:
-        found[row.code].append(row)
+        found[row.kind].append(row)
     return [_group(code, some) for code, some in found.items()]
 
 

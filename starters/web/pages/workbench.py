@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from fastapi import Request
 
 from contracts.access import Permission
+from contracts.actors import Sign
 from contracts.policy import LegalEntity
+from gateways.audit.reading import Reader
 from starters.books import Books
 from starters.client import C2C, Entities
-from starters.client.calls import Sign
 from starters.client.references import NO_ENTITIES
 from starters.web.problems import HttpProblem
 from starters.web.visitors import Visitor
+from wiring import audit
 from wiring.settings import Settings
 
 Signing = Callable[[Visitor], Sign]
@@ -26,7 +28,7 @@ class Workbench:
     """`entities` are the configured legal entities, `odoo_url` and `temporal_url` the addresses of
     the other pages that ours link to (empty: no links). `secure` says that browsers reach us by
     TLS. Without `signing` decisions are sent unsigned; without `books` nothing is asked of
-    Odoo."""
+    Odoo, and without `audit` nothing is shown of what Temporal has forgotten."""
 
     entities: Mapping[str, LegalEntity] = field(default_factory=dict)
     odoo_url: str = ""
@@ -34,6 +36,7 @@ class Workbench:
     secure: bool = False
     signing: Signing | None = None
     books: Books | None = None
+    audit: Reader | None = None
 
     @classmethod
     def of(cls, settings: Settings, *, signing: Signing | None = None) -> Workbench:
@@ -44,6 +47,7 @@ class Workbench:
             secure=settings.web.tls_in_front,
             signing=signing,
             books=Books.of(settings),
+            audit=audit.reader(settings) if settings.records.is_configured else None,
         )
 
     def zone(self, entity: str) -> str:

@@ -33,7 +33,7 @@ def test_the_rules_give_the_people_and_the_roles_that_fit() -> None:
     assert cleo.roles == {key: {Role.CONTROLLER} for key in ("northwind", "northwind-uk")}
     assert {role for one in found.values() for roles in one.roles.values() for role in roles} == {
         *Role
-    } - {Role.PROJECT_MANAGER, Role.SENDER}
+    } - {Role.SENDER}
 
 
 async def test_whoever_is_chosen_is_signed_in_and_the_page_says_that_nothing_is_proven(

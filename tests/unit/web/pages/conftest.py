@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
 from contracts.access import Role
+from contracts.audit.entries import Entry
+from contracts.audit.records import Record, Verdict
+from gateways.audit.chains import Stored
+from gateways.audit.reading import Chain, ContractAudit, Reader
 from starters.web.middleware import Around
 from starters.web.pages import errors
 from starters.web.pages.modules import add_pages
@@ -30,6 +35,7 @@ OLE = visitor("ole@northwind.example", northwind=Role.OPERATOR)
 VIC = visitor("vic@northwind.example", northwind=Role.VIEWER)
 SUE = visitor("sue@southwind.example", southwind=Role.CONTROLLER)
 PEOPLE = (PIA, FINN, CORA, OLE, VIC, SUE)
+ENDED_AT = datetime(2020, 5, 4, 12, tzinfo=UTC)
 ODOO, TEMPORAL = "https://odoo.example", "https://temporal.example"
 
 
@@ -135,6 +141,18 @@ def lists() -> Lists:
     return Lists()
 
 
+class Kept:
+    """Stands for the audit record: it has one contract, C-9, which Temporal has forgotten."""
+
+    def contract(self, contract: str, heads: object) -> ContractAudit:
+        if not contract.endswith("/C-9"):
+            return ContractAudit(contract, ())
+        entry = Entry(at=ENDED_AT, what="close_out", why="all is paid")
+        record = Record(seq=7, of=contract, at=ENDED_AT.isoformat(), what="close_out")
+        chain = Chain(contract, Verdict(of=contract), (Stored(record, entry),))
+        return ContractAudit(contract, (chain,))
+
+
 @asynccontextmanager
 async def _desk(lists: Lists) -> AsyncIterator[Desk]:
     app = FastAPI()
@@ -142,7 +160,7 @@ async def _desk(lists: Lists) -> AsyncIterator[Desk]:
     add_handlers(app, errors.shown)
     entity = SimpleNamespace(time_zone="Europe/Brussels")
     known: Any = {"northwind": entity, "southwind": entity}
-    add_pages(app, Workbench(known, ODOO, TEMPORAL))
+    add_pages(app, Workbench(known, ODOO, TEMPORAL, audit=cast("Reader", Kept())))
     app.state.links = []
     app.state.temporal = lists
     app.state.visits = FakeVisits({person.person: person for person in PEOPLE})

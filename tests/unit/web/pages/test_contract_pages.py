@@ -86,6 +86,18 @@ async def test_a_contract_that_is_gone_is_said_to_be(desk: Desk, calls: Calls) -
     assert "ended longer ago than Temporal keeps" in text
 
 
+async def test_what_temporal_has_forgotten_is_shown_from_the_audit_record(
+    desk: Desk, calls: Calls
+) -> None:
+    calls.answer("contract", NotFound("nothing"))
+    text = await desk.open("/c/northwind/C-9")
+    assert desk.status == 200
+    assert "Temporal does not keep this contract any more" in text
+    assert "closed the contract out – because: all is paid" in text
+    await desk.open("/c/northwind/C-9", SUE)
+    assert desk.status == 404
+
+
 async def test_without_a_worker_the_page_says_so(desk: Desk, calls: Calls) -> None:
     calls.answer("contract", NoAnswer("no worker"))
     text = await desk.open(CONTRACT)
@@ -97,7 +109,7 @@ async def test_without_a_worker_the_page_says_so(desk: Desk, calls: Calls) -> No
 
 
 def test_every_message_of_people_has_a_form() -> None:
-    elsewhere = {"report_signature", "decide_approval", "settle_line", "decide_file"}
+    elsewhere = {"report_signature", "decide_approval", "settle_line", "decide_file", "dismiss"}
     assert set(BY_NAME) == set(OF_MESSAGES) - elsewhere
 
 

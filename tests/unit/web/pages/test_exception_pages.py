@@ -400,7 +400,7 @@ async def test_events_that_wait_are_listed_delivered_again_and_dismissed(
     assert "dismiss" not in [name for name, *_ in calls.made]
     await desk.send(place, desk.form(place))
     said = {"by": OLE.person, "reason": "a test", "sign": None}
-    assert calls.last == ("dismiss", ("tickets/msg_2f",), said)
+    assert calls.last == ("dismiss", ("tickets/msg_2f",), said | {"request_id": dismissed[ONCE]})
     await desk.open(place, SUE)
     assert desk.status == 404
     desk.person = FINN

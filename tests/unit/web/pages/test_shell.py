@@ -82,6 +82,8 @@ async def test_a_page_has_its_layout_and_a_policy_that_lets_nothing_inline(
     policy = answer.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
+    # A form whose page hides where it is would be sent as coming from nowhere.
+    assert answer.headers["referrer-policy"] == "same-origin"
     text = answer.text
     assert 'href="#main"' in text
     assert 'aria-current="page"' in text
