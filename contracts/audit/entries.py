@@ -164,9 +164,12 @@ def canonical(content: Any) -> bytes:
 
 
 def _who(content: JsonObject, signed_by: Actor | None) -> Who:
-    """Who has signed a message, or else whom it names, which is taken out of its content."""
+    """Who has signed a message, or else whom it names, which is taken out of its content; but what
+    a system says of its own people stays there."""
     named = _cut(str(content.pop("by", "") or ""), _MAX_TEXT)
     if signed_by is not None:
+        if named and named.lower() != signed_by.person:
+            content["by"] = named
         fields = signed_by.model_dump(mode="json")
         return Who(**fields)
     if named:

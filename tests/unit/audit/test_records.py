@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.actors import Actor
+from contracts.actors import APPLICATION, SENDER, Actor
 from contracts.approvals import ApprovalDecision, Decision
 from contracts.audit import anchors, entries, merkle, records
 from contracts.audit.entries import MAX_PENDING, Entry, Trail, Who, Written
@@ -168,6 +168,15 @@ def test_an_entry_says_who_decided_about_what_and_why() -> None:
         issuer="https://id.example", subject="u-1", person="ana@northwind.example", token_id="t-1"
     )
     assert entries.of_message(decision, NOON, signed).actor.token_id == "t-1"
+
+
+def test_whom_a_system_names_stays_in_the_entry_that_it_signed() -> None:
+    reached = MilestoneReached(milestone="m1", by="pia@northwind.example")
+    system = Actor(issuer=APPLICATION, subject=f"{SENDER}jira", person="jira")
+    found = entries.of_message(reached, NOON, system)
+    assert (found.actor.person, found.details["by"]) == ("jira", "pia@northwind.example")
+    herself = Actor(issuer="https://id.example", subject="u-1", person="pia@northwind.example")
+    assert "by" not in entries.of_message(reached, NOON, herself).details
 
 
 def test_an_entry_says_no_and_nought_and_leaves_out_what_was_not_said() -> None:
