@@ -21,6 +21,8 @@ from gateways.audit.timestamps import Authority
 from gateways.odoo import OdooClient
 
 _MAX_NAMED = 20
+_MOST_BROKEN = 1_000
+"""Of an anchor's result, which Temporal keeps."""
 
 
 class WriteRequest(BaseModel):
@@ -102,7 +104,9 @@ class AuditActivities:
             chains=anchor.chains,
             grown=len(anchor.heads),
             key_id=anchor.key_id,
-            broken=tuple(f"{item.of}: {item.findings[0].text}" for item in made.broken),
+            broken=tuple(
+                f"{item.of}: {item.findings[0].text}" for item in made.broken[:_MOST_BROKEN]
+            ),
             is_stamped=setup.authority is not None,
             is_noted=setup.companies is not None,
         )

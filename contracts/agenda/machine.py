@@ -419,7 +419,7 @@ class Agenda(Generic[S]):
             return after
         if trail.made > before.audit.made:
             trail = trail.changed(audited.standing(before), audited.standing(after))
-        if not trail.made:
+        if not before.audit.made:
             origin = audited.origin(after)
             trail = trail.begun(Entry(at=after.clock, what=entries.STARTED, source_hash=origin))
         if has_ended:

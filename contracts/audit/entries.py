@@ -23,7 +23,8 @@ MAX_ENTRY_BYTES = 8_000
 """No entry has more, as JSON."""
 STARTED, ENDED, LEFT_OUT = "started", "ended", "left_out"
 _MAX_DETAILS, _MAX_WHY, _MAX_TEXT = 1_200, 1_000, 200
-_EMPTY: tuple[Any, ...] = (None, "", [], {}, False)
+_EMPTY: tuple[Any, ...] = (None, "", [], {})
+"""Was not said. No and nought are: neither is equal to one of these."""
 _CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -163,9 +164,12 @@ def canonical(content: Any) -> bytes:
 
 
 def _who(content: JsonObject, signed_by: Actor | None) -> Who:
-    """Who has signed a message, or else whom it names, which is taken out of its content."""
+    """Who has signed a message, or else whom it names, which is taken out of its content; but what
+    a system says of its own people stays there."""
     named = _cut(str(content.pop("by", "") or ""), _MAX_TEXT)
     if signed_by is not None:
+        if named and named.lower() != signed_by.person:
+            content["by"] = named
         fields = signed_by.model_dump(mode="json")
         return Who(**fields)
     if named:

@@ -7,7 +7,7 @@ from datetime import date, datetime
 
 from contracts.billing import account
 from contracts.billing.lines import InvoiceKind
-from contracts.contract.state import ContractState, ContractVersion, money_table
+from contracts.contract.state import ENDED, ContractState, ContractVersion, money_table
 from contracts.contract.waits import contract_waits
 from contracts.invoice import collecting
 from contracts.invoice.state import InvoiceState
@@ -32,7 +32,7 @@ from contracts.views.timeline import Timeline, timeline
 
 class MilestoneRow(Value):
     """A milestone, and how it stands in words. `is_late`: its day is over, and it is not
-    reached."""
+    reached; of a contract that has ended none is."""
 
     key: str
     name: str
@@ -146,9 +146,10 @@ def _change_hash(state: ContractState) -> str:
 
 def _milestones(state: ContractState) -> tuple[MilestoneRow, ...]:
     found = []
+    is_over = state.stage in ENDED
     for item in state.contract.milestones if state.contract else ():
         progress = state.milestones.get(item.key)
-        is_open = progress is None or progress.reached_on is None
+        is_open = not is_over and (progress is None or progress.reached_on is None)
         found.append(
             MilestoneRow(
                 key=item.key,

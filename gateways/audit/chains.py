@@ -157,15 +157,21 @@ class Chains:
         return records.check(of, self.stored(of), known)
 
     def grown(self, prefix: str, heads: Mapping[str, Head]) -> Iterator[tuple[str, Head | Verdict]]:
-        """The ends of the chains that are longer than known, or what is wrong with what is new."""
+        """The ends of the chains that are longer than known, or what is wrong with what is new;
+        and what is wrong with those that are shorter, or gone."""
+        left = dict(heads)
         for of, numbers in self.chains(prefix):
-            head = heads.get(of, records.BEGINNING)
+            head = left.pop(of, records.BEGINNING)
             if numbers[-1] > head.seq:
                 verdict = records.check(of, self._after(of, head, numbers), behind=head)
                 yield (
                     of,
                     (Head(seq=verdict.seq, hash=verdict.head) if verdict.is_whole else verdict),
                 )
+            elif numbers[-1] < head.seq:
+                yield of, _cut_off(of, numbers[-1], head)
+        for of, head in left.items():
+            yield of, _cut_off(of, 0, head)
 
     def _after(
         self, of: str, head: Head, numbers: Iterable[int]
@@ -191,6 +197,11 @@ class Chains:
             if len(page) < MAX_PAGE:
                 return
             after = page[-1]
+
+
+def _cut_off(of: str, last: int, known: Head) -> Verdict:
+    """What is wrong with a chain that ends before an end that is known of it."""
+    return records.check(of, (), {known.seq: known.hash}, Head(seq=last, hash=""))
 
 
 def _differs(of: str, seq: int) -> GatewayError:

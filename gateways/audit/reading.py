@@ -124,10 +124,12 @@ class Reader:
     def _stamp_problems(self, anchor: Anchor, roots: Path) -> list[str]:
         """A day on which the authority did not answer leaves an anchor without a stamp."""
         try:
-            timestamps.stamp_of(self._chains.store, anchor, roots)
+            stamped = timestamps.stamp_of(self._chains.store, anchor, roots)
         except GatewayError as error:
             return [error.message]
-        return []
+        if stamped is None or timestamps.is_timely(anchor, stamped):
+            return []
+        return [f"anchor {anchor.number} is of {anchor.at}, and was stamped on {stamped:%Y-%m-%d}"]
 
 
 def _of_contract(

@@ -6,7 +6,7 @@ rfc3161-client, of the extra `audit`, is imported late: nothing else needs it.
 from __future__ import annotations
 
 import base64
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import ModuleType
 
@@ -25,6 +25,8 @@ _READ_TIMEOUT_SECONDS = 20.0
 _MAX_BYTES = 100_000
 _STAMPS = "stamps/"
 _DIGITS = 8
+_WITHIN = timedelta(days=7)
+"""After an anchor's time it is stamped, also where workers were away meanwhile."""
 
 
 def stamp_name(legal_entity: str, number: int) -> str:
@@ -104,6 +106,15 @@ def stamped_at(answer: bytes, anchor: Anchor, roots: Path) -> datetime:
         raise _invalid(anchor, str(error)) from None
     at: datetime = response.tst_info.gen_time
     return at
+
+
+def is_timely(anchor: Anchor, stamped: datetime) -> bool:
+    """Whether an anchor was stamped at the time that it says it is of. One that was made again
+    later, over another history, was not."""
+    try:
+        return abs(stamped - datetime.fromisoformat(anchor.at)) <= _WITHIN
+    except (ValueError, TypeError):  # no time, or one without a zone
+        return False
 
 
 def _invalid(anchor: Anchor, why: str) -> GatewayError:

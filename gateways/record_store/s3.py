@@ -85,9 +85,16 @@ class S3Store:
         request: dict[str, Any] = {"Bucket": self._bucket, "Prefix": below}
         if after:
             request["StartAfter"] = f"{self._prefix}{after}"
-        with _reached(prefix or "of the store"):
-            page = self._s3.list_objects_v2(**request, MaxKeys=min(limit, MAX_PAGE))
-        return [item["Key"].removeprefix(self._prefix) for item in page.get("Contents", ())]
+        most, found = min(limit, MAX_PAGE), list[str]()
+        while len(found) < most:
+            with _reached(prefix or "of the store"):
+                page = self._s3.list_objects_v2(**request, MaxKeys=most - len(found))
+            found += [item["Key"].removeprefix(self._prefix) for item in page.get("Contents", ())]
+            # A page may hold less than was asked for, and there is more behind it.
+            if not page.get("IsTruncated"):
+                break
+            request["ContinuationToken"] = page["NextContinuationToken"]
+        return found
 
     def delete(self, name: str) -> bool:
         """Every version of it; what is locked stays, and GatewayError says so."""

@@ -171,6 +171,22 @@ def test_a_broken_chain_is_reported_and_not_anchored_any_further(
     assert [item.of for item in made.broken] == [CONTRACT]
 
 
+def test_a_chain_that_is_shorter_than_anchored_or_gone_is_reported_on_the_next_day(
+    chains: Chains,
+) -> None:
+    chains.write(CONTRACT, 0, "", some(1, 3))
+    chains.write(INVOICE, 0, "", some(1, 1))
+    assert not anchoring.make(chains, "northwind", "2026-03-02T00:00:00+00:00", None).broken
+    chains.store.delete(records.record_name(CONTRACT, 3))
+    chains.store.delete(records.record_name(INVOICE, 1))
+    made = anchoring.make(chains, "northwind", "2026-03-03T00:00:00+00:00", None)
+    assert {item.of: [found.kind for found in item.findings] for item in made.broken} == {
+        CONTRACT: [Kind.CUT_OFF],
+        INVOICE: [Kind.CUT_OFF],
+    }
+    assert (made.anchor.heads, made.anchor.chains) == ({}, 2)
+
+
 @pytest.mark.parametrize(
     ("forge", "told"),
     [
@@ -241,6 +257,23 @@ def test_a_bucket_keeps_records_as_a_folder_does(endpoint: str) -> None:
     assert not store.delete("audit/a")
     with pytest.raises(ValueError, match="is not the name"):
         store.create("../a", b"one")
+
+
+def test_a_bucket_that_answers_in_short_pages_hides_no_record(
+    endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = bucket(endpoint)
+    names = [f"pages/{number}" for number in range(5)]
+    for name in names:
+        store.create(name, b"x")
+    listed = store._s3.list_objects_v2
+
+    def short(MaxKeys: int, **request: Any) -> Any:
+        return listed(MaxKeys=min(MaxKeys, 2), **request)
+
+    monkeypatch.setattr(store._s3, "list_objects_v2", short)
+    assert store.names("pages/") == names
+    assert store.names("pages/", after="pages/0", limit=3) == names[1:4]
 
 
 def test_what_is_locked_stays_and_keys_go_with_every_version(endpoint: str) -> None:

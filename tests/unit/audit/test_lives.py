@@ -11,11 +11,14 @@ from contracts.audit.entries import Entry
 from contracts.contract import rules
 from contracts.contract.messages import BurnRequest, Hold, HoldKind, HoldRequest, MilestoneReached
 from contracts.contract.state import ContractState
+from contracts.invoice.messages import ContractHoldChange
 from contracts.parking import Action as Choice
 from contracts.views.audit import sentence
 from tests.recorded import written
 from tests.unit.contract import examples
 from tests.unit.contract.played import OLGA, PIA, Played
+from tests.unit.examples import invoice_state
+from tests.unit.invoice.played import applied
 
 DIFFERS = Failed("business", "audit_differs", "entry 2 is another one")
 
@@ -46,6 +49,15 @@ def test_a_life_is_recorded_from_its_start_to_its_end() -> None:
     assert last(life).details["stage"] == "closed"
     assert life.state.audit.pending == ()
     assert life.state.audit.made == len(life.recorded)
+
+
+def test_what_comes_before_anything_else_is_recorded_behind_the_start() -> None:
+    message = ContractHoldChange(by=OLGA, reason="the customer asked")
+    proposed = invoice_state(policy=None, approval_round=None)
+    state = applied(proposed, SignalReceived(message), proposed.clock)
+    first, second = state.audit.pending
+    assert (first.what, bool(first.source_hash)) == ("started", True)
+    assert (second.what, second.actor.person) == ("contract_hold_change", OLGA)
 
 
 def test_an_entry_says_who_what_why_and_what_changed() -> None:

@@ -9,12 +9,14 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.actors import Actor
+from contracts.actors import APPLICATION, SENDER, Actor
 from contracts.approvals import ApprovalDecision, Decision
 from contracts.audit import anchors, entries, merkle, records
 from contracts.audit.entries import MAX_PENDING, Entry, Trail, Who, Written
 from contracts.audit.merkle import Head
 from contracts.audit.records import Kind, Record, Sealed
+from contracts.contract.messages import MilestoneReached
+from contracts.invoice.messages import HoldChange
 from contracts.money import Money
 from contracts.parking import Action as Choice
 from contracts.parking import Resolution
@@ -166,6 +168,22 @@ def test_an_entry_says_who_decided_about_what_and_why() -> None:
         issuer="https://id.example", subject="u-1", person="ana@northwind.example", token_id="t-1"
     )
     assert entries.of_message(decision, NOON, signed).actor.token_id == "t-1"
+
+
+def test_whom_a_system_names_stays_in_the_entry_that_it_signed() -> None:
+    reached = MilestoneReached(milestone="m1", by="pia@northwind.example")
+    system = Actor(issuer=APPLICATION, subject=f"{SENDER}jira", person="jira")
+    found = entries.of_message(reached, NOON, system)
+    assert (found.actor.person, found.details["by"]) == ("jira", "pia@northwind.example")
+    herself = Actor(issuer="https://id.example", subject="u-1", person="pia@northwind.example")
+    assert "by" not in entries.of_message(reached, NOON, herself).details
+
+
+def test_an_entry_says_no_and_nought_and_leaves_out_what_was_not_said() -> None:
+    released = HoldChange(on=False, by="ana@northwind.example", reason="settled")
+    assert entries.of_message(released, NOON).details == {"on": False}
+    reached = MilestoneReached(milestone="m1", by="ana@northwind.example")
+    assert entries.of_message(reached, NOON).details == {"milestone": "m1"}
 
 
 @given(st.text("aé漢", max_size=5_000), st.dictionaries(st.text("é漢"), st.text("é漢")))

@@ -11,7 +11,9 @@ from threading import Thread
 
 import pytest
 
-from contracts.audit.anchors import NOTHING, Anchor, anchored
+from contracts.audit.anchors import NOTHING, Anchor, anchor_name, anchored
+from gateways.audit.chains import Chains
+from gateways.audit.reading import Reader
 from gateways.audit.timestamps import Authority, stamp_name, stamp_of
 from gateways.errors import GatewayError
 from gateways.record_store.folder import FolderStore
@@ -99,6 +101,22 @@ def test_an_anchor_is_stamped_once_and_the_stamp_is_of_it_alone(
     with pytest.raises(GatewayError, match="does not hold") as caught:
         stamp_of(store, ANCHOR.replace(at="2020-01-01"), folder / "ca.pem")
     assert caught.value.code == "timestamp_invalid"
+
+
+def test_an_anchor_that_was_stamped_long_after_its_time_is_reported(
+    tsa: tuple[str, Path], tmp_path: Path
+) -> None:
+    url, folder = tsa
+    store, roots = FolderStore(tmp_path), folder / "ca.pem"
+    authority = Authority(url, roots)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    for anchor in (ANCHOR, anchored("contoso", NOTHING, {}, now)):
+        store.create(anchor_name(anchor.legal_entity, 1), anchor.content)
+        authority.stamp(store, anchor)
+    reader = Reader(Chains(store, None), None, {}, roots)
+    [problem] = reader.stamps("northwind")
+    assert problem.startswith(f"anchor 1 is of {ANCHOR.at}, and was stamped on ")
+    assert reader.stamps("contoso") == []
 
 
 def test_a_stamp_of_another_authority_does_not_count(tsa: tuple[str, Path], tmp_path: Path) -> None:
