@@ -137,6 +137,7 @@ string_too_long: a text is longer than 200 characters, or an id than 100 bytes
 string_type: a text is required here
 model_type: an object is required here
 tuple_type: a list is required here
+type_malformed: JSON of another type is required here, such as a text for an amount
 email_malformed: this is not an e-mail address
 country_malformed: this is not an ISO country code of two capitals
 partner_malformed: the choice of a partner is neither an id of Odoo nor `new`
