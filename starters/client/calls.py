@@ -39,6 +39,9 @@ Unreadable = Callable[[str, Exception], None]
 
 NOT_YET = "task is not scheduled yet"
 """What the server says of a run that has continued as new and not begun."""
+NOT_ACCEPTED = "unexpected workflow task failure"
+"""What it says of an Update that came in the moment in which a run gave way to the next: neither
+has accepted it."""
 _BETWEEN_RUNS = (0.1, 0.3, 0.6, 1.0, 2.0, 4.0)
 """Seconds to wait for a run that has just continued as new: the server lets it begin a little
 later, and until then it answers nothing."""
@@ -122,21 +125,38 @@ async def update(
     if sign is not None:
         token = sign(workflow_id, message.name, argument, request_id)
         argument = argument.model_copy(update={"actor": token})
+
+    async def sent() -> T:
+        answer: T = await handle.execute_update(
+            message.name,
+            argument,
+            id=requests.update_id(request_id, argument),
+            result_type=message.result,
+        )
+        return answer
+
     try:
         async with asyncio.timeout(_ANSWER_WITHIN.total_seconds()):
-            answer: T = await handle.execute_update(
-                message.name,
-                argument,
-                id=requests.update_id(request_id, argument),
-                result_type=message.result,
-            )
-            return answer
+            return await _by_either_run(sent)
     except WorkflowUpdateFailedError as error:
         raise Refused(_reason(error.cause)) from error
     except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
         raise _no_answer(workflow_id, request_id) from error
     except RPCError as error:
         raise _explained(error, workflow_id, request_id) from error
+
+
+async def _by_either_run(send: Callable[[], Awaitable[T]]) -> T:
+    """Send an Update, again to the next run where the one before gave way just then: under the same
+    id it counts once."""
+    for wait in _BETWEEN_RUNS:
+        try:
+            return await send()
+        except RPCError as error:
+            if NOT_ACCEPTED not in error.message:
+                raise
+        await asyncio.sleep(wait)
+    return await send()
 
 
 async def signal(

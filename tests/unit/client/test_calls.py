@@ -172,6 +172,18 @@ async def test_a_run_that_has_not_begun_is_asked_again(monkeypatch: pytest.Monke
         await Told(not_yet, not_yet, not_yet).contract.state()
 
 
+async def test_what_no_run_has_accepted_is_sent_again_under_the_same_id(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(calls, "_BETWEEN_RUNS", (0.0, 0.0))
+    between = rpc(f"Unable: {calls.NOT_ACCEPTED}.", RPCStatusCode.FAILED_PRECONDITION)
+    told = Told(between, between, ANSWER)
+    assert await told.contract.cancel(by="sam") is ANSWER
+    assert len({options["id"] for *_, options in told.sent}) == 1
+    with pytest.raises(RPCError, match=calls.NOT_ACCEPTED):
+        await Told(between, between, between).contract.cancel(by="sam")
+
+
 async def test_only_so_many_are_asked_at_a_time_and_the_answers_keep_their_order(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
