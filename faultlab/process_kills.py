@@ -53,16 +53,22 @@ APART = frozenset(
         "put_away_bank_file",
         "refuse_bank_file",
         "apply_bank_details",
+        "measure_figures",
     }
 )
 """What no scenario comes to: what the sweep of each day and people ask for; what is done in a
 folder, where no call is; and what a bank's notification tells of an entry."""
-_OTHER_QUEUES = (task_queues.ESIGN, task_queues.TIMESHEETS, task_queues.RECORDS)
+_OTHER_QUEUES = (
+    task_queues.ESIGN,
+    task_queues.TIMESHEETS,
+    task_queues.RECORDS,
+    task_queues.MAIL,
+)
 
 
 def remote_activities(settings: Settings) -> list[str]:
     """The activities that call a remote in a campaign, as the workers host them. Nothing is signed
-    in one, no hours come from elsewhere, and no records are kept."""
+    in one, no hours come from elsewhere, no records are kept, and nobody is mailed."""
     odoo = remotes.odoo(settings)
     gateways = remotes.gateways(settings, odoo)
     try:
