@@ -100,8 +100,10 @@ def customer_name(seed: int) -> str:
 
 
 def last_month() -> tuple[date, date]:
-    """The first and last day of the month that is over: its bills are due at once."""
-    last = datetime.now(UTC).date().replace(day=1) - timedelta(days=1)
+    """The first and last day of the month that was over yesterday: its bills are due at once. On
+    the first of a month those of the month before are due when the business day opens."""
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    last = yesterday.replace(day=1) - timedelta(days=1)
     return last.replace(day=1), last
 
 
