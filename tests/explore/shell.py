@@ -40,6 +40,7 @@ from activities.odoo.orders import OrderRef
 from activities.odoo.projects import AmendedProject
 from activities.odoo.timesheets import TimeReading
 from activities.odoo.validation import Accepted
+from activities.proofs import Proven
 from contracts.agenda.actions import Action, ClockRang, Done, Failed, Result
 from contracts.contract import (
     amendments,
@@ -258,13 +259,24 @@ class Run:
             self._begun.append(command)
 
     def record(self, now: datetime) -> None:
-        """What it begins to write of its audit record is written at once, as in the world."""
+        """What it begins to write of its audit record is written at once, as in the world; and it
+        is known at once who sent what it hears: nobody signs here."""
         while found := [item for item in self._begun if _name_of(item) == "write_entries"]:
             [command] = found
             self._begun.remove(command)
             job = WorkflowActivationJob()
             job.resolve_activity.seq = command.schedule_activity.seq
             answer = _CONVERTER.to_payload(written(self.state).value)
+            job.resolve_activity.result.completed.result.CopyFrom(answer)
+            self.activate(now, job)
+        while found := [item for item in self._begun if _name_of(item) == "verify_signatures"]:
+            [command] = found
+            self._begun.remove(command)
+            scheduled = command.schedule_local_activity
+            [tokens] = _CONVERTER.from_payloads(list(scheduled.arguments), [list[str]])
+            job = WorkflowActivationJob()
+            job.resolve_activity.seq, job.resolve_activity.is_local = scheduled.seq, True
+            answer = _CONVERTER.to_payload([Proven() for _ in tokens])
             job.resolve_activity.result.completed.result.CopyFrom(answer)
             self.activate(now, job)
 
