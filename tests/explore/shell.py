@@ -279,6 +279,13 @@ class Run:
             answer = _CONVERTER.to_payload([Proven() for _ in tokens])
             job.resolve_activity.result.completed.result.CopyFrom(answer)
             self.activate(now, job)
+        while found := [item for item in self._begun if _is_mail(item)]:
+            self._begun.remove(found[0])
+            job = WorkflowActivationJob()
+            started = job.resolve_child_workflow_execution_start
+            started.seq = found[0].start_child_workflow_execution.seq
+            started.succeeded.run_id = "mail"
+            self.activate(now, job)
 
     def matched(self, actions: Mapping[str, Action], names: Mapping[str, str]) -> None:
         """Find the commands by which new acts were begun."""
@@ -387,6 +394,14 @@ def _updates_of(kind: type) -> dict[type, str]:
         for name, item in definition.updates.items()
         if name and item.arg_types
     }
+
+
+def _is_mail(command: WorkflowCommand) -> bool:
+    """Whether it starts what mails an escalation to our own people."""
+    return (
+        command.HasField("start_child_workflow_execution")
+        and command.start_child_workflow_execution.workflow_type == "MailWorkflow"
+    )
 
 
 def _name_of(command: WorkflowCommand) -> str:
