@@ -37,6 +37,24 @@ def secret_of(file: Path | None, given: SecretStr | None) -> Secret:
     return Secret.file((file or Path()).expanduser())
 
 
+class KeySettings(Section):
+    """A key that seals: 32 random bytes as Base64 (`c2c keys new-master` prints some), in a file,
+    or given by the environment."""
+
+    key_file: Path | None = None
+    key: SecretStr | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.key_file is None) == (self.key is None):
+            raise ValueError("give either key_file or key (by the environment)")
+        return self
+
+    @property
+    def secret(self) -> Secret:
+        return secret_of(self.key_file, self.key)
+
+
 class Credential(Section):
     """One key: in a file, or given by the environment."""
 

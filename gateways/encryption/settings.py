@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
 
 from gateways.secrets import Secret
-from gateways.settings import Section, secret_of
+from gateways.settings import KeySettings, Section, secret_of
 
 MasterId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 TokenName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$")]
@@ -52,23 +52,6 @@ class RecordsSettings(Section):
         return self.folder is not None or self.bucket is not None
 
 
-class MasterSettings(Section):
-    """A master key: 32 random bytes as Base64, in a file, or given by the environment."""
-
-    key_file: Path | None = None
-    key: SecretStr | None = None
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        if (self.key_file is None) == (self.key is None):
-            raise ValueError("give either key_file or key (by the environment)")
-        return self
-
-    @property
-    def secret(self) -> Secret:
-        return secret_of(self.key_file, self.key)
-
-
 class TokenSettings(Section):
     """A token of the codec server, in a file, or given by the environment."""
 
@@ -105,7 +88,7 @@ class EncryptionSettings(Section):
 
     enabled: bool | None = None
     active: MasterId | None = None
-    masters: dict[MasterId, MasterSettings] = Field(default_factory=dict, max_length=20)
+    masters: dict[MasterId, KeySettings] = Field(default_factory=dict, max_length=20)
     codec: CodecSettings = CodecSettings()
     readable_logs: bool = False
 

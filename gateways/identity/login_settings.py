@@ -15,7 +15,7 @@ from contracts.addresses import is_loopback
 from contracts.identifiers import KEY
 from contracts.model import Person
 from gateways.secrets import Secret
-from gateways.settings import Section, secret_of
+from gateways.settings import KeySettings, Section, secret_of
 
 
 def _address(value: str) -> str:
@@ -127,31 +127,13 @@ class MachineSettings(Section):
         return Secret.file(self.public_key_file.expanduser()) if self.public_key_file else None
 
 
-class CookieKeySettings(Section):
-    """A key of the cookie: 32 random bytes as Base64 (`c2c keys new-master` prints some), in a
-    file, or given by the environment."""
-
-    key_file: Path | None = None
-    key: SecretStr | None = None
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        if (self.key_file is None) == (self.key is None):
-            raise ValueError("give either key_file or key (by the environment)")
-        return self
-
-    @property
-    def secret(self) -> Secret:
-        return secret_of(self.key_file, self.key)
-
-
 class CookieSettings(Section):
     """The keys that the cookie of whoever is signed in is sealed by. `active` names the one for new
     cookies; the others still open theirs. Without any, a process makes one for itself: people sign
     in again when it restarts, and several processes do not know each other's cookies."""
 
     active: KeyId | None = None
-    keys: dict[KeyId, CookieKeySettings] = Field(default_factory=dict, max_length=10)
+    keys: dict[KeyId, KeySettings] = Field(default_factory=dict, max_length=10)
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
