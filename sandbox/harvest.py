@@ -57,7 +57,8 @@ class HarvestStore:
         self.now = now
         self._people: dict[int, Json] = {}
         self._entries: dict[int, Json] = {}
-        self._next_id = 635_000_000
+        # Accounts share one sequence in Harvest: no two of them ever have an entry of the same id.
+        self._next_id = 635_000_000 + 10_000 * secrets.randbelow(100_000)
         self._lock = RLock()
 
     # --- what people do ---------------------------------------------------------------------------

@@ -204,11 +204,16 @@ class Firm(World):
 
         return await asyncio.to_thread(work)
 
-    def hours(self, system: str) -> dict[str, float]:
-        """What Odoo has of a time system, by entry."""
+    async def hours(self, contract: str, system: str) -> dict[str, float]:
+        """What Odoo has of a time system in the project of this contract, by entry."""
+        project = (await self.contract(contract)).odoo.project_id
         rows = self.admin.search_read(
             "account.analytic.line",
-            [("ref", "=like", f"{system} %"), ("x_approved", "=", True)],
+            [
+                ("project_id", "=", project),
+                ("ref", "=like", f"{system} %"),
+                ("x_approved", "=", True),
+            ],
             ["ref", "unit_amount"],
         )
         return {row["ref"].removeprefix(f"{system} "): row["unit_amount"] for row in rows}

@@ -195,7 +195,7 @@ async def test_a_time_system_may_be_away_for_an_hour(firm: Firm, system: str) ->
     contract = await firm.active(hourly() | {"contract_id": TIMED[system]})
     corrected = await firm.approved(system, "2")
     await swept_before(firm, time_sweep(system))
-    assert firm.hours(system) == {corrected: 2.0}
+    assert await firm.hours(contract, system) == {corrected: 2.0}
     with firm.away(system) as [wire]:
         new = await firm.approved(system, "3")
         await asyncio.to_thread(firm.time_system(system).correct, corrected, "1.5")
@@ -209,7 +209,7 @@ async def test_a_time_system_may_be_away_for_an_hour(firm: Firm, system: str) ->
     await firm.client.get_workflow_handle(sweep).result()
     # A sweep that waited for long ends after its page, and the next goes on there.
     await swept_before(firm, time_sweep(system))
-    assert firm.hours(system) == {corrected: 1.5, new: 3.0}
+    assert await firm.hours(contract, system) == {corrected: 1.5, new: 3.0}
     await nothing_was_parked(firm, contract)
 
 
