@@ -16,12 +16,14 @@ with workflow.unsafe.imports_passed_through():
     from workflows.acts import activity
 
 
-def write(state: AgendaState, action: Action) -> Awaitable[Any]:
-    """Write what is pending, in one activity; of very much, the first."""
+def write(state: AgendaState, action: Action, customer: str = "") -> Awaitable[Any]:
+    """Write what is pending, in one activity; of very much, the first. `customer` is the key of the
+    contract's customer."""
     trail = state.audit
     entries = trail.pending[:MAX_AT_A_TIME]
     request = WriteRequest(
         of=workflow.info().workflow_id,
+        customer=customer,
         seq=trail.seq,
         head=trail.head,
         rejoins=trail.rejoins,

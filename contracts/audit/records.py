@@ -22,6 +22,7 @@ _DIGITS = 8
 BEGINNING = Head(seq=0, hash="")
 """Of a chain: nothing is before its first record."""
 _AUDIT, _ENTRIES = "audit/", "/entries/"
+_INSTALLATION = "installation"
 
 
 class Record(Frozen):
@@ -102,6 +103,12 @@ def record_name(of: str, seq: int) -> str:
 def entity_prefix(legal_entity: str) -> str:
     """What the names of all chains of a legal entity begin with."""
     return f"{_AUDIT}contract/{legal_entity}/"
+
+
+def entity_chain(legal_entity: str) -> str:
+    """The chain of what concerns a legal entity and no single workflow; without one, of what
+    concerns the installation."""
+    return f"entity/{legal_entity}" if legal_entity else _INSTALLATION
 
 
 def contract_prefix(contract: str) -> str:

@@ -53,6 +53,10 @@ _WORDS = {
     "reconcile": "set the credit note off",
     "remind": "sent a reminder",
     "write_off": "wrote off what was open",
+    "contract_erased": "destroyed the keys of a contract",
+    "customer_erased": "erased a customer",
+    "retention": "removed records that are not kept any longer",
+    "audit_removed": "removed the audit record of a contract or an invoice",
 }
 
 

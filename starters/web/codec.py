@@ -26,7 +26,7 @@ from contracts.identifiers import contract_scope, legal_entity_of
 from gateways.encryption.keys import SHARED
 from gateways.encryption.settings import CodecSettings
 from gateways.errors import FailureKind, GatewayError
-from gateways.record_store.protocol import RecordStore
+from gateways.record_store.protocol import DECODES, RecordStore
 from gateways.secrets import Secret
 from starters.web.limits import RateLimit, read_body
 from starters.web.problems import HttpProblem, documented
@@ -157,7 +157,7 @@ class CodecServer:
     async def note(self, action: str, who: str, keys: Sequence[str], request: Request) -> None:
         """Record what is about to be shown."""
         at = self.now()
-        name = f"decodes/{at:%Y-%m-%d}/{at:%H%M%S}-{secrets.token_hex(6)}"
+        name = f"{DECODES}{at:%Y-%m-%d}/{at:%H%M%S}-{secrets.token_hex(6)}"
         entry = {
             "at": at.isoformat(timespec="seconds"),
             "action": action,
@@ -240,7 +240,7 @@ def router(served: CodecServer, requests_per_minute: int) -> APIRouter:
         return Response(status_code=204, headers=allowed if origin in served.origins else {})
 
     add("decode", served.decode, "Payloads in clear. It is recorded who asked for which keys.")
-    add("download", served.decode, "The same: large payloads are kept nowhere else.")
+    add("download", served.decode, "The same: large payloads are read from the record store.")
     add("encode", served.encode, "Payloads sealed, under the key of the header X-Contract.")
     return routes
 
