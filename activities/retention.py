@@ -18,7 +18,7 @@ from temporalio.client import Client
 
 from activities.ends import ended
 from contracts.audit.entries import OURSELVES, Entry
-from contracts.audit.records import contract_prefix, entity_prefix, record_name
+from contracts.audit.records import contract_prefix, contracts_prefix, record_name
 from contracts.identifiers import contract_scope
 from contracts.model import JsonObject
 from contracts.retention import CHAIN_REMOVED, REMOVED, Kind, Page, Removed, is_over
@@ -158,7 +158,7 @@ class Retention:
     def _recorded(self, request: RetentionRequest) -> list[str]:
         """The next contracts that have an audit record."""
         found: list[str] = []
-        prefix, after = entity_prefix(request.legal_entity), request.after
+        prefix, after = contracts_prefix(request.legal_entity), request.after
         while len(found) < CONTRACTS_A_PAGE:
             names = self._setup.store.names(prefix, after=after, limit=1)
             if not names:

@@ -40,13 +40,6 @@ def kinds_of(legal_entity: str) -> tuple[Kind, ...]:
     return OF_ENTITY if legal_entity else OF_NONE
 
 
-class RetentionDue(Frozen):
-    """What a schedule asks for, daily: of a legal entity, or of what belongs to none."""
-
-    legal_entity: str = ""
-    time_zone: str = "UTC"
-
-
 class Removed(Frozen):
     """What came of one kind: how many contracts (or days of records) were due, and how many records
     were removed. `held` are records that a bucket's lock holds, `undated` contracts of which
@@ -89,6 +82,15 @@ class Progress(Frozen):
         same = (item for item in self.done if item.kind is self.kind)
         removed = next(same, Removed(kind=self.kind)).plus(page.removed)
         return Progress(kind=self.kind, after=page.after, done=(*others, removed))
+
+
+class RetentionDue(Frozen):
+    """What a schedule asks for, daily: of a legal entity, or of what belongs to none. `progress` is
+    that of a run that goes on in another."""
+
+    legal_entity: str = ""
+    time_zone: str = "UTC"
+    progress: Progress | None = None
 
 
 class RetentionReport(Frozen):

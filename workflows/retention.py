@@ -19,9 +19,9 @@ class RetentionWorkflow:
     """Looks at one kind after the other. What cannot be removed now is due tomorrow, too."""
 
     @workflow.run
-    async def run(self, due: RetentionDue, progress: Progress | None = None) -> RetentionReport:
+    async def run(self, due: RetentionDue) -> RetentionReport:
         kinds = kinds_of(due.legal_entity)
-        progress = progress or Progress(kind=kinds[0])
+        progress = due.progress or Progress(kind=kinds[0])
         for _ in range(_PAGES_A_RUN):
             page = await workflow.execute_activity_method(
                 RetentionActivities.apply_retention,
@@ -39,4 +39,4 @@ class RetentionWorkflow:
                 if not left:
                     return RetentionReport(legal_entity=due.legal_entity, removed=progress.done)
                 progress = progress.replace(kind=left[0])
-        workflow.continue_as_new(args=[due, progress])
+        workflow.continue_as_new(due.replace(progress=progress))

@@ -100,8 +100,14 @@ def record_name(of: str, seq: int) -> str:
     return f"{chain_prefix(of)}{seq:0{_DIGITS}}"
 
 
-def entity_prefix(legal_entity: str) -> str:
-    """What the names of all chains of a legal entity begin with."""
+def entity_prefixes(legal_entity: str) -> tuple[str, ...]:
+    """What the names of all chains begin with that a legal entity's anchors are over: those of its
+    contracts, and its own chain."""
+    return (contracts_prefix(legal_entity), f"{_AUDIT}{entity_chain(legal_entity)}/")
+
+
+def contracts_prefix(legal_entity: str) -> str:
+    """What the names of the chains of all contracts of a legal entity begin with."""
     return f"{_AUDIT}contract/{legal_entity}/"
 
 

@@ -147,11 +147,12 @@ class Chains:
         except (GatewayError, ValueError) as error:
             return Stored(record, sealed=getattr(error, "message", str(error)))
 
-    def chains(self, prefix: str) -> Iterator[tuple[str, list[int]]]:
-        """Every chain below a prefix, and the numbers of its records."""
-        places = filter(None, map(records.place_of, self._names(prefix)))
-        for of, group in groupby(places, lambda place: place[0]):
-            yield of, [seq for _, seq in group]
+    def chains(self, *prefixes: str) -> Iterator[tuple[str, list[int]]]:
+        """Every chain below the prefixes, and the numbers of its records."""
+        for prefix in prefixes:
+            places = filter(None, map(records.place_of, self._names(prefix)))
+            for of, group in groupby(places, lambda place: place[0]):
+                yield of, [seq for _, seq in group]
 
     def hash_of(self, of: str, seq: int) -> str:
         """The hash of a record; empty where there is none."""
@@ -170,11 +171,13 @@ class Chains:
         """Whether a chain is whole; `known` are hashes of records by their numbers."""
         return records.check(of, self.stored(of), known)
 
-    def grown(self, prefix: str, heads: Mapping[str, Head]) -> Iterator[tuple[str, Head | Verdict]]:
+    def grown(
+        self, prefixes: Iterable[str], heads: Mapping[str, Head]
+    ) -> Iterator[tuple[str, Head | Verdict]]:
         """The ends of the chains that are longer than known, or what is wrong with what is new;
         and what is wrong with those that are shorter, or gone."""
         left = dict(heads)
-        for of, numbers in self.chains(prefix):
+        for of, numbers in self.chains(*prefixes):
             head = left.pop(of, records.BEGINNING)
             if numbers[-1] > head.seq:
                 verdict = records.check(of, self._after(of, head, numbers), behind=head)

@@ -12,11 +12,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from contracts.audit.anchors import Anchor
 from contracts.audit.anchors import read as anchor_of
 from contracts.audit.merkle import Head
-from contracts.audit.records import Verdict, contract_prefix, entity_prefix
+from contracts.audit.records import Verdict, contract_prefix, entity_prefixes
 from contracts.identifiers import legal_entity_of
 from gateways.audit import anchoring, timestamps
 from gateways.audit.anchoring import Checked
 from gateways.audit.chains import Chains, Stored
+from gateways.audit.removals import removed_chains, verdict_of
 from gateways.encryption.keys import Erasure, KeyRing
 from gateways.errors import GatewayError
 
@@ -74,8 +75,13 @@ class Reader:
             if head.seq:
                 known.setdefault(of, {})[head.seq] = head.hash
         names = {of for of, _ in self._chains.chains(contract_prefix(contract))} | known.keys()
+        removed = removed_chains(self._chains.store, legal_entity_of(contract))
         chains = [
-            Chain(of, self._chains.check(of, known.get(of, {})), tuple(self._chains.entries(of)))
+            Chain(
+                of,
+                self._verdict(of, known.get(of, {}), removed),
+                tuple(self._chains.entries(of)),
+            )
             for of in sorted(names, key=_by_number)
         ]
         return ContractAudit(
@@ -91,11 +97,17 @@ class Reader:
         """Whether each chain of a legal entity is whole, one by one; also those that only an anchor
         knows of."""
         seen = set()
-        for of, _ in self._chains.chains(entity_prefix(legal_entity)):
+        removed = removed_chains(self._chains.store, legal_entity)
+        for of, _ in self._chains.chains(*entity_prefixes(legal_entity)):
             seen.add(of)
-            yield self._chains.check(of, found.heads.get(of, {}))
+            yield self._verdict(of, found.heads.get(of, {}), removed)
         for of in sorted(found.heads.keys() - seen):
-            yield self._chains.check(of, found.heads[of])
+            yield self._verdict(of, found.heads[of], removed)
+
+    def _verdict(self, of: str, known: Mapping[int, str], removed: Mapping[str, Head]) -> Verdict:
+        """Whether a chain is whole; one that was removed by a rule is."""
+        gone = verdict_of(of, removed[of], known) if of in removed else None
+        return gone or self._chains.check(of, known)
 
     def anchors(self, legal_entity: str) -> Checked:
         """What the anchors of a legal entity say, and what is wrong with them. What was found whole

@@ -16,6 +16,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 import uvicorn
@@ -29,6 +30,7 @@ from contracts.contract.state import ContractStage
 from contracts.invoice.state import InvoiceStage
 from contracts.model import JsonObject
 from contracts.parking import Action
+from contracts.retention import Removed, RetentionDue
 from gateways.audit.entity_chain import EntityChain
 from gateways.encryption.settings import CodecSettings
 from gateways.errors import GatewayError
@@ -38,6 +40,7 @@ from gateways.retention.settings import RetentionSettings
 from sandbox.real_odoo.mailbox import free_port
 from sandbox.server import Sandbox
 from sandbox.stack import temporal_binary
+from starters import schedules
 from starters.client import C2C, Refused
 from starters.erasing import Erasing, Standing
 from starters.web import codec
@@ -55,6 +58,7 @@ from workers import worker
 from workers.replays import replayed
 from workflows import task_queues
 from workflows.audit_anchor import AuditAnchorWorkflow
+from workflows.retention import RetentionWorkflow
 
 MARK = "zyx"
 """Each marked text is this and what it stands for, so that a leak says which it is."""
@@ -341,6 +345,42 @@ async def test_an_anchor_is_made_and_noted_in_odoo(
     assert [row["subject"] for row in notes] == [f"Audit anchor 1: {anchored.root}"]
     found = await world.c2c.contract(closed).audit(audit.reader(sealed.settings))
     assert (found.anchors, found.problems, found.is_whole) == (1, (), True)
+
+
+# --- retention ----------------------------------------------------------------------------------
+
+
+async def test_rules_of_retention_are_applied_and_keep_what_is_not_due(
+    sealed: Sealed, world: World, closed: str
+) -> None:
+    store = FolderStore(sealed.records)
+    old, young = "decodes/2019-05-01/120000-abc", f"decodes/{datetime.now(UTC):%Y-%m-%d}/1-abc"
+    for name in (old, young):
+        store.create(name, b"{}")
+    keys = {item.scope for item in sealed.ring().wrapped()}
+    removed: dict[tuple[str, str], Removed] = {}
+    for sweep in schedules.sweeps(sealed.settings):
+        if sweep.workflow != "RetentionWorkflow":
+            continue
+        report = await world.client.execute_workflow(
+            RetentionWorkflow.run,
+            cast("RetentionDue", sweep.argument),
+            id=unique(sweep.id),
+            task_queue=task_queues.CONTRACTS,
+        )
+        removed |= {(report.legal_entity, str(item.kind)): item for item in report.removed}
+    assert {key: (item.due, item.records) for key, item in removed.items()} == {
+        ("northwind", "payloads"): (0, 0),
+        ("northwind", "keys"): (0, 0),
+        ("northwind", "audit"): (0, 0),
+        ("", "payloads"): (0, 0),
+        ("", "decodes"): (1, 1),
+    }
+    assert store.read(old) is None
+    assert store.delete(young)
+    assert {item.scope for item in sealed.ring().wrapped()} >= keys
+    [entry] = EntityChain(store).entries()
+    assert (entry.what, entry.actor.system, entry.details["records"]) == ("retention", "c2c", 1)
 
 
 # --- the codec server and Temporal's own command ------------------------------------------------

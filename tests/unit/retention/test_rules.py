@@ -15,8 +15,11 @@ from activities import retention
 from activities.retention import Retention, RetentionRequest, RetentionSetup
 from contracts.audit.entries import ENDED, STARTED, Entry
 from contracts.retention import Kind, Page, Progress, Removed
+from gateways.audit import anchoring
 from gateways.audit.chains import Chains
 from gateways.audit.entity_chain import EntityChain
+from gateways.audit.reading import Reader
+from gateways.audit.removals import removed_chains, verdict_of
 from gateways.encryption.large_payloads import LargePayloads
 from gateways.errors import FailureKind, GatewayError
 from gateways.record_store.folder import FolderStore
@@ -218,6 +221,47 @@ async def test_an_audit_record_goes_whole_and_its_end_is_kept(
     assert {item["seq"] for item in found} == {2}
     assert (await run(setup, temporal, Kind.AUDIT)).records == 0
     assert [item.details for item in log(store)] == found
+
+
+@pytest.mark.parametrize("is_anchored", [True, False])
+async def test_a_removed_audit_record_verifies_and_one_that_was_taken_away_does_not(
+    setup: RetentionSetup, store: FolderStore, temporal: Executions, is_anchored: bool
+) -> None:
+    fill(setup, OLD, YOUNG)
+    chains, at = Chains(store, None), NOW.isoformat()
+    if is_anchored:
+        anchoring.make(chains, "northwind", at, None)
+    await run(setup, temporal, Kind.AUDIT)
+
+    def broken() -> set[str]:
+        reader = Reader(chains, None, {})
+        verdicts = reader.every("northwind", reader.anchors("northwind"))
+        return {item.of for item in verdicts if not item.is_whole}
+
+    assert broken() == set()
+    made = anchoring.make(chains, "northwind", (NOW + timedelta(days=1)).isoformat(), None)
+    assert made.broken == ()
+    assert "entity/northwind" in made.anchor.heads
+    assert Reader(chains, None, {}).contract(OLD).is_whole
+    # Somebody takes another one away, and then one that says what was removed.
+    taken = [*of(YOUNG, store, "audit/"), "audit/entity/northwind/entries/00000001"]
+    for name in taken:
+        store.delete(name)
+    lost = {YOUNG, f"{YOUNG}/invoice/1", "entity/northwind"}
+    assert broken() == (lost | {OLD} if is_anchored else lost)
+
+
+async def test_what_was_anchored_later_than_an_entry_says_was_not_removed_by_it(
+    setup: RetentionSetup, store: FolderStore, temporal: Executions
+) -> None:
+    fill(setup, OLD)
+    chains = Chains(store, None)
+    await run(setup, temporal, Kind.AUDIT)
+    removed = removed_chains(store, "northwind")[OLD]
+    assert verdict_of(OLD, removed, {removed.seq: removed.hash}) is not None
+    assert verdict_of(OLD, removed, {removed.seq: "another"}) is None
+    assert verdict_of(OLD, removed, {removed.seq + 1: "later"}) is None
+    assert chains.check(OLD, {removed.seq: removed.hash}).findings
 
 
 class Locked(FolderStore):
