@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from contracts.audit.anchors import Anchor
 from contracts.audit.anchors import read as anchor_of
 from contracts.audit.merkle import Head
-from contracts.audit.records import Verdict, contract_prefix, entity_prefix
+from contracts.audit.records import Verdict, contract_prefix, entity_prefixes
 from contracts.identifiers import legal_entity_of
 from gateways.audit import anchoring, timestamps
 from gateways.audit.anchoring import Checked
@@ -35,7 +35,8 @@ class Chain:
 class ContractAudit:
     """The audit record of a contract and its invoices. `anchors` is how many there are of the legal
     entity, `anchored_at` when the last one was made, `problems` what is wrong with them. `erasure`
-    is there where the contract's keys are destroyed: then no names can be read."""
+    is there where the contract's keys are destroyed: then no names can be read. `silent` are the
+    workflows that did not say how their chains end."""
 
     contract: str
     chains: tuple[Chain, ...]
@@ -43,6 +44,7 @@ class ContractAudit:
     anchored_at: str = ""
     problems: tuple[str, ...] = ()
     erasure: Erasure | None = None
+    silent: tuple[str, ...] = ()
 
     @property
     def is_whole(self) -> bool:
@@ -65,9 +67,21 @@ class Reader:
         self._checked: dict[str, Checked] = {}
         self._lock = threading.Lock()
 
-    def contract(self, contract: str, live: Mapping[str, Head] | None = None) -> ContractAudit:
+    def of_contract(self, contract: str) -> dict[str, int]:
+        """The chains in the store of a contract, by its workflow id, and of its invoices, each with
+        the number of its last record."""
+        found = self._chains.chains(contract_prefix(contract))
+        ends = {of: numbers[-1] for of, numbers in found}
+        return {of: ends[of] for of in sorted(ends, key=_by_number)}
+
+    def contract(
+        self,
+        contract: str,
+        live: Mapping[str, Head] | None = None,
+        silent: tuple[str, ...] = (),
+    ) -> ContractAudit:
         """The record of a contract, by its workflow id. `live` are the ends of chains as running
-        workflows know them."""
+        workflows know them, `silent` are those that did not answer."""
         found = self.anchors(legal_entity_of(contract))
         known = _of_contract(contract, found.heads)
         for of, head in (live or {}).items():
@@ -85,13 +99,14 @@ class Reader:
             found.last_at,
             tuple(found.problems),
             self._ring.erasure(contract) if self._ring else None,
+            silent,
         )
 
     def every(self, legal_entity: str, found: Checked) -> Iterator[Verdict]:
         """Whether each chain of a legal entity is whole, one by one; also those that only an anchor
         knows of."""
         seen = set()
-        for of, _ in self._chains.chains(entity_prefix(legal_entity)):
+        for of, _ in self._chains.chains(*entity_prefixes(legal_entity)):
             seen.add(of)
             yield self._chains.check(of, found.heads.get(of, {}))
         for of in sorted(found.heads.keys() - seen):
