@@ -14,12 +14,11 @@ from datetime import datetime
 from itertools import groupby
 
 from contracts.audit import records
-from contracts.audit.entries import Entry, Written
+from contracts.audit.entries import ENDED, Entry, Written
 from contracts.audit.merkle import Head
 from contracts.audit.records import Record, Sealed, Verdict
-from contracts.identifiers import contract_scope
 from gateways import errors
-from gateways.encryption.keys import KeyRing
+from gateways.encryption.keys import KeyRing, scope_of
 from gateways.encryption.sealing import seal, unseal
 from gateways.errors import GatewayError
 from gateways.record_store.protocol import MAX_PAGE, RecordStore
@@ -107,7 +106,7 @@ class Chains:
         private = records.private_part(entry)
         if self._ring is None or not self._seals:
             return Sealed(private=private.decode())
-        key = self._ring.key_for(contract_scope(of))
+        key = self._ring.key_for(scope_of(of))
         algorithm, content = seal(key, private)
         return Sealed(
             private=base64.b64encode(content).decode(), key_id=key.id, algorithm=algorithm
@@ -147,10 +146,12 @@ class Chains:
         except (GatewayError, ValueError) as error:
             return Stored(record, sealed=getattr(error, "message", str(error)))
 
-    def chains(self, *prefixes: str) -> Iterator[tuple[str, list[int]]]:
-        """Every chain below the prefixes, and the numbers of its records."""
+    def chains(self, *prefixes: str, after: str = "") -> Iterator[tuple[str, list[int]]]:
+        """Every chain below the prefixes, and the numbers of its records; `after` a record's name
+        only what comes behind it."""
         for prefix in prefixes:
-            places = filter(None, map(records.place_of, self._names(prefix)))
+            names = self._names(prefix, after)
+            places = filter(None, map(records.place_of, names))
             for of, group in groupby(places, lambda place: place[0]):
                 yield of, [seq for _, seq in group]
 
@@ -180,7 +181,12 @@ class Chains:
         for of, numbers in self.chains(*prefixes):
             head = left.pop(of, records.BEGINNING)
             if numbers[-1] > head.seq:
-                verdict = records.check(of, self._after(of, head, numbers), behind=head)
+                verdict = records.check(
+                    of,
+                    self._after(of, head, numbers),
+                    behind=head,
+                    is_ended=self._is_end(of, head.seq),
+                )
                 yield (
                     of,
                     (Head(seq=verdict.seq, hash=verdict.head) if verdict.is_whole else verdict),
@@ -197,6 +203,11 @@ class Chains:
             if seq > head.seq:
                 yield seq, self.store.read(records.record_name(of, seq))
 
+    def _is_end(self, of: str, seq: int) -> bool:
+        """Whether a workflow had ended with this record; there is none before the first."""
+        record = self._read(of, seq) if seq else None
+        return record is not None and record.what == ENDED
+
     def _read(self, of: str, seq: int) -> Record | None:
         return records.read(self.store.read(records.record_name(of, seq)) or b"")
 
@@ -206,8 +217,7 @@ class Chains:
             if place is not None:
                 yield place[1]
 
-    def _names(self, prefix: str) -> Iterator[str]:
-        after = ""
+    def _names(self, prefix: str, after: str = "") -> Iterator[str]:
         while True:
             page = self.store.names(prefix, after=after, limit=MAX_PAGE)
             yield from page

@@ -36,7 +36,8 @@ class Chain:
 class ContractAudit:
     """The audit record of a contract and its invoices. `anchors` is how many there are of the legal
     entity, `anchored_at` when the last one was made, `problems` what is wrong with them. `erasure`
-    is there where the contract's keys are destroyed: then no names can be read."""
+    is there where the contract's keys are destroyed: then no names can be read. `silent` are the
+    workflows that did not say how their chains end."""
 
     contract: str
     chains: tuple[Chain, ...]
@@ -44,6 +45,7 @@ class ContractAudit:
     anchored_at: str = ""
     problems: tuple[str, ...] = ()
     erasure: Erasure | None = None
+    silent: tuple[str, ...] = ()
 
     @property
     def is_whole(self) -> bool:
@@ -66,9 +68,21 @@ class Reader:
         self._checked: dict[str, Checked] = {}
         self._lock = threading.Lock()
 
-    def contract(self, contract: str, live: Mapping[str, Head] | None = None) -> ContractAudit:
+    def of_contract(self, contract: str) -> dict[str, int]:
+        """The chains in the store of a contract, by its workflow id, and of its invoices, each with
+        the number of its last record."""
+        found = self._chains.chains(contract_prefix(contract))
+        ends = {of: numbers[-1] for of, numbers in found}
+        return {of: ends[of] for of in sorted(ends, key=_by_number)}
+
+    def contract(
+        self,
+        contract: str,
+        live: Mapping[str, Head] | None = None,
+        silent: tuple[str, ...] = (),
+    ) -> ContractAudit:
         """The record of a contract, by its workflow id. `live` are the ends of chains as running
-        workflows know them."""
+        workflows know them, `silent` are those that did not answer."""
         found = self.anchors(legal_entity_of(contract))
         known = _of_contract(contract, found.heads)
         for of, head in (live or {}).items():
@@ -91,6 +105,7 @@ class Reader:
             found.last_at,
             tuple(found.problems),
             self._ring.erasure(contract) if self._ring else None,
+            silent,
         )
 
     def every(self, legal_entity: str, found: Checked) -> Iterator[Verdict]:

@@ -50,7 +50,14 @@ async def decide(source: str, key: str, request: Request, visitor: Present) -> R
         raise HttpProblem(403, refusal)
     c2c, action = c2c_of(request, visitor), text(form, "act")
     if action == "again":
-        await asked(events.deliver_again(c2c.client, reference), reference)
+        try:
+            await events.deliver_again(
+                c2c.client, reference, by=visitor.person, request_id=request_id, sign=c2c.sign
+            )
+        except NoAnswer:
+            return await unanswered(request, form, reference, back=event_path(reference))
+        except (Refused, InvalidContract, NotFound) as error:
+            return await _drawn(request, visitor, source, key, record, str(error))
         return answered(request, "/exceptions", Outcome(f"{reference} is delivered again."))
     if action != "dismiss":
         raise HttpProblem(400, "the actions are again and dismiss")

@@ -109,7 +109,8 @@ async def test_without_a_worker_the_page_says_so(desk: Desk, calls: Calls) -> No
 
 
 def test_every_message_of_people_has_a_form() -> None:
-    elsewhere = {"report_signature", "decide_approval", "settle_line", "decide_file", "dismiss"}
+    files_and_events = {"settle_line", "decide_file", "deliver_again", "dismiss"}
+    elsewhere = files_and_events | {"report_signature", "decide_approval"}
     assert set(BY_NAME) == set(OF_MESSAGES) - elsewhere
 
 
