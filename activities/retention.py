@@ -18,8 +18,7 @@ from temporalio.client import Client
 
 from activities.ends import ended
 from contracts.audit.entries import OURSELVES, Entry
-from contracts.audit.records import contract_prefix, contracts_prefix, record_name
-from contracts.identifiers import contract_scope
+from contracts.audit.records import contract_prefix, record_name, workflow_prefixes
 from contracts.model import JsonObject
 from contracts.retention import CHAIN_REMOVED, REMOVED, Kind, Page, Removed, is_over
 from gateways.audit.chains import Chains
@@ -145,38 +144,38 @@ class Retention:
         )
 
     async def _audit(self, request: RetentionRequest, days: int) -> Page:
-        contracts = await asyncio.to_thread(self._recorded, request)
-        over, undated = await self._over(contracts, days, request.at)
+        recorded = await asyncio.to_thread(self._recorded, request)
+        over, undated = await self._over(recorded, days, request.at)
         free, _ = await self._over(over, max(days, self._setup.lock_days), request.at)
         removed = Removed(kind=Kind.AUDIT, due=len(free), undated=undated)
-        for contract in sorted(over):
-            work = self._remove_chains if contract in free else self._hold_chains
-            removed = removed.plus(await asyncio.to_thread(work, contract, days, request.at))
-        is_last = len(contracts) < CONTRACTS_A_PAGE
-        return Page(removed=removed, after="" if is_last else _behind(contracts[-1]))
+        for workflow in sorted(over):
+            work = self._remove_chains if workflow in free else self._hold_chains
+            removed = removed.plus(await asyncio.to_thread(work, workflow, days, request.at))
+        is_last = len(recorded) < CONTRACTS_A_PAGE
+        return Page(removed=removed, after="" if is_last else _behind(recorded[-1]))
 
     def _recorded(self, request: RetentionRequest) -> list[str]:
-        """The next contracts that have an audit record."""
+        """The next contracts and bank files that have an audit record, by their workflow ids."""
         found: list[str] = []
-        prefix, after = contracts_prefix(request.legal_entity), request.after
-        while len(found) < CONTRACTS_A_PAGE:
-            names = self._setup.store.names(prefix, after=after, limit=1)
-            if not names:
-                break
-            contract = contract_scope(names[0].partition("/")[2])
-            found.append(contract)
-            after = _behind(contract)
+        after = request.after
+        for prefix in workflow_prefixes(request.legal_entity):
+            while len(found) < CONTRACTS_A_PAGE:
+                names = self._setup.store.names(prefix, after=after, limit=1)
+                if not names:
+                    break
+                found.append("/".join(names[0].split("/")[1:4]))
+                after = _behind(found[-1])
         return found
 
-    def _remove_chains(self, contract: str, days: int, at: datetime) -> Removed:
-        """The contract's chain and those of its invoices. Who verifies finds the entry, with the
-        number and the hash of the last record."""
-        log = EntityChain(self._setup.store, contract.split("/")[1])
+    def _remove_chains(self, workflow: str, days: int, at: datetime) -> Removed:
+        """The contract's chain and those of its invoices, or a bank file's. Who verifies finds the
+        entry, with the number and the hash of the last record."""
+        log = EntityChain(self._setup.store, workflow.split("/")[1])
         known = {
             str(item.details.get("of")) for item in log.entries() if item.what == CHAIN_REMOVED
         }
         total = Removed(kind=Kind.AUDIT)
-        for of, numbers in list(self._chains.chains(contract_prefix(contract))):
+        for of, numbers in list(self._chains.chains(contract_prefix(workflow))):
             head = self._chains.hash_of(of, numbers[-1])
             if self._is_dry:
                 total = total.plus(Removed(kind=Kind.AUDIT, records=len(numbers)))
@@ -188,8 +187,8 @@ class Retention:
             total = total.plus(self._deleted(Kind.AUDIT, names))
         return total
 
-    def _hold_chains(self, contract: str, *_: object) -> Removed:
-        chains = self._chains.chains(contract_prefix(contract))
+    def _hold_chains(self, workflow: str, *_: object) -> Removed:
+        chains = self._chains.chains(contract_prefix(workflow))
         return Removed(kind=Kind.AUDIT, held=sum(len(numbers) for _, numbers in chains))
 
     async def _over(

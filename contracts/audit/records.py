@@ -106,13 +106,14 @@ def entity_prefixes(legal_entity: str) -> tuple[str, ...]:
     """What the names of the chains begin with that a legal entity's anchors are over: those of its
     contracts and of its banks' files, its own, and those of all events: some belong to none, or to
     several."""
-    of_entity = (f"{_AUDIT}{kind}/{legal_entity}/" for kind in ("bank", "contract", "entity"))
-    return (*of_entity, EVENTS_PREFIX)
+    own = f"{_AUDIT}{entity_chain(legal_entity)}/"
+    return (*workflow_prefixes(legal_entity), own, EVENTS_PREFIX)
 
 
-def contracts_prefix(legal_entity: str) -> str:
-    """What the names of the chains of all contracts of a legal entity begin with."""
-    return f"{_AUDIT}contract/{legal_entity}/"
+def workflow_prefixes(legal_entity: str) -> tuple[str, ...]:
+    """What the names of the chains of a legal entity's contracts and bank files begin with, in the
+    order of names."""
+    return tuple(f"{_AUDIT}{kind}/{legal_entity}/" for kind in ("bank", "contract"))
 
 
 def entity_chain(legal_entity: str) -> str:
@@ -122,7 +123,7 @@ def entity_chain(legal_entity: str) -> str:
 
 
 def contract_prefix(contract: str) -> str:
-    """The same of a contract, by its workflow id, and its invoices."""
+    """The same of a contract, by its workflow id, and its invoices; or of a bank's file."""
     return f"{_AUDIT}{contract}/"
 
 

@@ -208,17 +208,23 @@ async def test_an_audit_record_goes_whole_and_its_end_is_kept(
 ) -> None:
     monkeypatch.setattr(retention, "CONTRACTS_A_PAGE", page)
     fill(setup, OLD, YOUNG, OPEN, ELSEWHERE)
-    before, due = names(store), of(OLD, store, "audit/")
+    chains, bank = Chains(store, None), [f"bank/northwind/{digit * 64}" for digit in "123"]
+    for number, file in enumerate(bank):
+        chains.write(file, 0, "", [Entry(at=NOW, what=ENDED)])
+        temporal.ended[file] = NOW - timedelta(days=89 + number)
+    before = names(store)
+    due = set().union(*(of(item, store, "audit/") for item in (OLD, *bank[1:])))
     heads = {
-        of: Chains(store, None).hash_of(of, numbers[-1])
-        for of, numbers in Chains(store, None).chains(f"audit/{OLD}/")
+        of: chains.hash_of(of, numbers[-1])
+        for item in (OLD, *bank[1:])
+        for of, numbers in chains.chains(f"audit/{item}/")
     }
     removed = await run(setup, temporal, Kind.AUDIT)
-    assert (removed.due, removed.records, removed.held) == (1, 4, 0)
+    assert (removed.due, removed.records, removed.held) == (3, 6, 0)
     assert names(store) == before - due
     found = [item.details for item in log(store)]
     assert {str(item["of"]): item["hash"] for item in found} == heads
-    assert {item["seq"] for item in found} == {2}
+    assert {item["seq"] for item in found} == {1, 2}
     assert (await run(setup, temporal, Kind.AUDIT)).records == 0
     assert [item.details for item in log(store)] == found
 
