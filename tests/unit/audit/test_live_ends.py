@@ -17,7 +17,8 @@ from gateways.record_store.folder import FolderStore
 from starters.client import NoAnswer, NotFound, auditing, calls
 from starters.client.protocol import Query
 from tests.unit import engagements
-from tests.unit.audit.test_chains import CONTRACT, NOON
+from tests.unit.audit.test_chains import NOON
+from tests.unit.encryption.stores import CONTRACT
 from tests.unit.examples import invoice_state
 
 COUNT = 30
