@@ -8,7 +8,7 @@ an attempt that comes again finds what an earlier one wrote, however far that ca
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -17,6 +17,7 @@ from contracts.audit import records
 from contracts.audit.entries import ENDED, Entry, Written
 from contracts.audit.merkle import Head
 from contracts.audit.records import Record, Sealed, Verdict
+from contracts.model import JsonObject
 from gateways import errors
 from gateways.encryption.keys import KeyRing, scope_of
 from gateways.encryption.sealing import seal, unseal
@@ -33,6 +34,21 @@ class Stored:
     record: Record
     entry: Entry | None = None
     sealed: str = ""
+
+    @property
+    def is_opened(self) -> bool:
+        """Whether it was sealed, and is shown in clear."""
+        return self.entry is not None and bool(self.record.key_id)
+
+    @property
+    def document(self) -> JsonObject:
+        """An entry as programs read it: what is stored, and what was sealed in clear."""
+        stored = self.record.model_dump(mode="json", exclude={"private", "algorithm"})
+        if self.entry is None:
+            return {**stored, "unreadable": self.sealed}
+        clear = self.entry.model_dump(mode="json", include={"actor", "why", "details"})
+        changes = self.entry.model_dump(mode="json", include={"before", "after"})
+        return {**stored, **clear, **changes}
 
 
 class Chains:
@@ -125,20 +141,33 @@ class Chains:
             private = unseal(self._ring.key(record.key_id), record.algorithm, content)
         return records.entry_of(record, private)
 
-    def stored(self, of: str) -> Iterator[tuple[int, bytes | None]]:
-        """The records of a chain as they are stored, by their numbers."""
-        for seq in self._numbers(of):
+    def stored(
+        self, of: str, numbers: Iterable[int] | None = None
+    ) -> Iterator[tuple[int, bytes | None]]:
+        """The records of a chain as they are stored, by their numbers; all, or these."""
+        for seq in self._numbers(of) if numbers is None else numbers:
             yield seq, self.store.read(records.record_name(of, seq))
 
-    def entries(self, of: str) -> Iterator[Stored]:
-        """The entries of a chain, as far as they can be read."""
-        for seq, content in self.stored(of):
-            record = records.read(content or b"")
-            if record is not None:
-                yield self._shown(record)
-            else:
-                unreadable = Record(seq=seq, of=of, at="", what="unreadable")
-                yield Stored(unreadable, sealed="the record was changed")
+    def entries(self, of: str, numbers: Iterable[int] | None = None) -> Iterator[Stored]:
+        """The entries of a chain, as far as they can be read; all, or these."""
+        for seq in self._numbers(of) if numbers is None else numbers:
+            found = self.one(of, seq)
+            if found is not None:
+                yield found
+
+    def one(
+        self, of: str, seq: int, is_wanted: Callable[[Record], bool] = lambda record: True
+    ) -> Stored | None:
+        """An entry, as far as it can be read; None where it is not wanted by what is readable."""
+        record = self._read(of, seq)
+        if record is None:
+            unreadable = Record(seq=seq, of=of, at="", what="unreadable")
+            return Stored(unreadable, sealed="the record was changed")
+        return self._shown(record) if is_wanted(record) else None
+
+    def numbers(self, of: str) -> list[int]:
+        """The numbers of a chain's records."""
+        return list(self._numbers(of))
 
     def _shown(self, record: Record) -> Stored:
         try:
@@ -168,9 +197,12 @@ class Chains:
         except ValueError:
             return None
 
-    def check(self, of: str, known: Mapping[int, str]) -> Verdict:
-        """Whether a chain is whole; `known` are hashes of records by their numbers."""
-        return records.check(of, self.stored(of), known)
+    def check(
+        self, of: str, known: Mapping[int, str], numbers: Iterable[int] | None = None
+    ) -> Verdict:
+        """Whether a chain is whole, or the records of these numbers, from its first; `known` are
+        hashes of records by their numbers."""
+        return records.check(of, self.stored(of, numbers), known)
 
     def grown(
         self, prefixes: Iterable[str], heads: Mapping[str, Head]

@@ -157,17 +157,7 @@ def _print_lines(found: ContractAudit) -> None:
 
     for chain in found.chains:
         for item in chain.entries:
-            print(json.dumps(line_of(item), ensure_ascii=False))
-
-
-def line_of(item: Stored) -> dict[str, Any]:
-    """An entry as programs read it: what is stored, and what was sealed in clear."""
-    stored = item.record.model_dump(mode="json", exclude={"private", "algorithm"})
-    if item.entry is None:
-        return {**stored, "unreadable": item.sealed}
-    clear = item.entry.model_dump(mode="json", include={"actor", "why", "details"})
-    changes = item.entry.model_dump(mode="json", include={"before", "after"})
-    return {**stored, **clear, **changes}
+            print(json.dumps(item.document, ensure_ascii=False))
 
 
 def _chain(chain: Chain, zone: str) -> Iterator[View | str]:

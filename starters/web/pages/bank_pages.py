@@ -20,6 +20,7 @@ from starters.client import Entities, NoAnswer, NotFound, Refused, bank
 from starters.client.protocol import built
 from starters.web.forms import form_of, new_id, text
 from starters.web.pages.asking import CONFIRMED, asked, confirming, id_of, unanswered
+from starters.web.pages.audit_chains import chain_path
 from starters.web.pages.shell import Outcome, PageModule, answered, page
 from starters.web.pages.workbench import c2c_of, workbench_of
 from starters.web.problems import HttpProblem
@@ -128,6 +129,9 @@ async def _drawn(
         "bank_file.html",
         status=409 if wrong[1] else 200,
         title=f"{state.file.name} of {state.file.bank}",
+        audit_link=chain_path(workflow_id)
+        if workbench_of(request).audit and state.audit.made
+        else "",
         state=state,
         whole=[item for item in state.exceptions if not item.step.startswith("line-")],
         file_step=FILE_STEP,
