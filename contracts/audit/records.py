@@ -207,7 +207,7 @@ def check(
         if is_ended and what == STARTED:
             begun_again += 1
         elif is_ended and not found:
-            text = f"entry {seq} stands behind the end of its workflow"
+            text = f"entry {seq} is behind the end of its workflow"
             findings.append(Finding(kind=Kind.APPENDED, seq=seq, text=text))
         is_ended = what == ENDED
         count, last, head = count + 1, seq, computed
