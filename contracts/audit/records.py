@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from contracts.audit.entries import ENDED, STARTED, Entry, canonical, sha256
 from contracts.audit.merkle import Head
+from contracts.identifiers import ENTITY_PREFIX
 from contracts.model import Frozen, JsonObject, Value
 
 _READABLE = ("at", "what", "content_hash", "source_hash", "remote_id", "left_out")
@@ -119,7 +120,7 @@ def workflow_prefixes(legal_entity: str) -> tuple[str, ...]:
 def entity_chain(legal_entity: str) -> str:
     """The chain of what concerns a legal entity and no single workflow; without one, of what
     concerns the installation."""
-    return f"entity/{legal_entity}" if legal_entity else _INSTALLATION
+    return f"{ENTITY_PREFIX}{legal_entity}" if legal_entity else _INSTALLATION
 
 
 def contract_prefix(contract: str) -> str:
