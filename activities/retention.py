@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 
 from pydantic import BaseModel
 from temporalio import activity
@@ -34,6 +34,9 @@ PAGE = 500
 """Names of records that are looked at in one page."""
 CONTRACTS_A_PAGE = 100
 _AT_ONCE = 20
+_OF_CONTRACTS = ("ContractWorkflow", "InvoiceWorkflow")
+_HANDED_ON_WITHIN = timedelta(days=1)
+"""From when a run writes what the next one begins with until that has begun."""
 _LAST = "~"
 """Behind every letter that a name can have."""
 BY = "c2c"
@@ -92,7 +95,7 @@ class Retention:
         if request.kind is Kind.DECODES:
             return await asyncio.to_thread(self._decodes, request, days)
         if request.kind is Kind.PAYLOADS and not request.legal_entity:
-            return await asyncio.to_thread(self._shared_payloads, request, days)
+            return await self._shared_payloads(request, days)
         of_entity = {
             Kind.PAYLOADS: self._payloads,
             Kind.KEYS: self._keys,
@@ -210,12 +213,30 @@ class Retention:
 
     # --- by day ---------------------------------------------------------------------------------
 
-    def _shared_payloads(self, request: RetentionRequest, days: int) -> Page:
-        found, after = self._setup.large.page(SHARED, request.after, limit=PAGE)
-        due = [item for item in found if is_over(_end_of(item.day), days, request.at)]
-        removed = Removed(kind=Kind.PAYLOADS, due=len({item.day for item in due}))
-        removed = self._remove(request, days, removed, [item.name for item in due])
-        return Page(removed=removed, after=after if len(due) == len(found) else "")
+    async def _shared_payloads(self, request: RetentionRequest, days: int) -> Page:
+        found, after = await asyncio.to_thread(
+            self._setup.large.page, SHARED, request.after, limit=PAGE
+        )
+        due: set[date] = set()
+        for day in sorted({item.day for item in found}):
+            if not is_over(_end_of(day), days, request.at) or await self._is_needed(day):
+                break  # those of later days are kept, too
+            due.add(day)
+        names = [item.name for item in found if item.day in due]
+        removed = Removed(kind=Kind.PAYLOADS, due=len(due))
+        removed = await asyncio.to_thread(self._remove, request, days, removed, names)
+        return Page(removed=removed, after=after if len(names) == len(found) else "")
+
+    async def _is_needed(self, day: date) -> bool:
+        """Whether something of no contract still runs that has begun by then: a bank's file or an
+        event may wait for a person for months."""
+        by = _end_of(day) + _HANDED_ON_WITHIN
+        types = ", ".join(f"'{name}'" for name in _OF_CONTRACTS)
+        found = await self._client.count_workflows(
+            f"ExecutionStatus = 'Running' AND WorkflowType NOT IN ({types}) "
+            f"AND StartTime <= '{by:%Y-%m-%dT%H:%M:%SZ}'"
+        )
+        return found.count > 0
 
     def _decodes(self, request: RetentionRequest, days: int) -> Page:
         names = self._setup.store.names(DECODES, after=request.after, limit=PAGE)

@@ -327,6 +327,10 @@ async def test_what_belongs_to_no_entity_goes_by_its_day(
     removed = await run(setup, temporal, Kind.DECODES, "")
     assert (removed.due, removed.records) == (2, 4)
     assert {name.split("/")[1] for name in store.names("decodes/")} == {"2026-11-01", "2026-11-30"}
+    # A bank's file of that month still waits for a person, and may have begun with one of these.
+    temporal.others.append(NOW - timedelta(days=31))
+    assert (await run(setup, temporal, Kind.PAYLOADS, "")).records == 0
+    temporal.others[:] = [NOW - timedelta(days=29)]
     assert (await run(setup, temporal, Kind.PAYLOADS, "")).records == 1
     [left] = store.names("payloads/shared/")
     assert "2026-11-02" in left
@@ -390,3 +394,5 @@ def test_progress_adds_up_by_kind() -> None:
 def test_what_is_no_rule_is_refused(given: dict[str, int]) -> None:
     with pytest.raises(ValidationError):
         RetentionSettings.model_validate({"entities": {"northwind": given}})
+    with pytest.raises(ValidationError):
+        RetentionSettings.model_validate({"payloads_days": 29})
