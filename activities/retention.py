@@ -15,12 +15,14 @@ from datetime import UTC, date, datetime, time, timedelta
 from pydantic import BaseModel
 from temporalio import activity
 from temporalio.client import Client
+from temporalio.service import RPCError
 
 from activities.ends import ended
 from contracts.audit.entries import OURSELVES, Entry
 from contracts.audit.records import contract_prefix, record_name, workflow_prefixes
 from contracts.model import JsonObject
 from contracts.retention import CHAIN_REMOVED, REMOVED, Kind, Page, Removed, is_over
+from gateways import errors
 from gateways.audit.chains import Chains
 from gateways.audit.entity_chain import EntityChain
 from gateways.encryption.keys import SHARED, WrappedKey
@@ -76,7 +78,11 @@ class RetentionActivities:
         """Remove what is due in a page."""
         if self._setup is None:
             return Page(removed=Removed(kind=request.kind))
-        return await Retention(self._setup, activity.client()).page(request)
+        try:
+            return await Retention(self._setup, activity.client()).page(request)
+        except RPCError as error:
+            text = f"Temporal does not answer: {error.message}"
+            raise errors.transient("temporal", "unreachable", text) from error
 
 
 class Retention:

@@ -10,9 +10,16 @@ from typing import Any, cast
 
 import pytest
 from pydantic import ValidationError
+from temporalio import activity
+from temporalio.service import RPCError, RPCStatusCode
 
 from activities import retention
-from activities.retention import Retention, RetentionRequest, RetentionSetup
+from activities.retention import (
+    Retention,
+    RetentionActivities,
+    RetentionRequest,
+    RetentionSetup,
+)
 from contracts.audit.entries import ENDED, STARTED, Entry
 from contracts.retention import Kind, Page, Progress, Removed
 from gateways.audit import anchoring
@@ -353,6 +360,24 @@ async def test_without_a_rule_or_keys_nothing_is_looked_at(
     without = replace(setup, eraser=None)
     assert await run(without, temporal, Kind.KEYS) == Removed(kind=Kind.KEYS)
     assert names(store) == before
+
+
+async def test_where_temporal_does_not_answer_it_is_tried_again(
+    setup: RetentionSetup, temporal: Executions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(setup, OLD)
+
+    def away(*_: object, **__: object) -> None:
+        raise RPCError("no connection", RPCStatusCode.UNAVAILABLE, b"")
+
+    monkeypatch.setattr(Executions, "get_workflow_handle", away)
+    monkeypatch.setattr(activity, "client", lambda: temporal)
+    request = RetentionRequest(legal_entity="northwind", kind=Kind.KEYS, at=NOW)
+    with pytest.raises(GatewayError, match="no connection") as caught:
+        await RetentionActivities(setup).apply_retention(request)
+    assert caught.value.kind is FailureKind.TRANSIENT
+    nothing = await RetentionActivities(None).apply_retention(request)
+    assert nothing == Page(removed=Removed(kind=Kind.KEYS))
 
 
 async def test_people_see_each_rule_with_what_is_due(
