@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
@@ -104,6 +105,10 @@ async def _has_started(server: uvicorn.Server) -> bool:
     return server.started
 
 
+def _keep(visit: Visit, error: object) -> None:
+    visit.complaints.append(str(error))
+
+
 async def test_the_record_is_accessible_on_any_screen_and_in_the_dark(
     browser: Browser, audited: str
 ) -> None:
@@ -120,7 +125,7 @@ async def test_the_record_is_accessible_on_any_screen_and_in_the_dark(
             color_scheme="dark" if scheme == "dark" else "light",
         )
         visit = Visit(await context.new_page(), audited)
-        visit.page.on("pageerror", lambda error, kept=visit.complaints: kept.append(str(error)))
+        visit.page.on("pageerror", partial(_keep, visit))
         for page, address in pages.items():
             await visit.open(address)
             await visit.picture(f"{page}-{name}-{scheme}")
