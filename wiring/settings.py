@@ -134,11 +134,13 @@ class WorkerSettings(Section):
 class TelemetrySettings(Section):
     """`prometheus` is an address for the SDK's metrics, `business_prometheus` one for ours. OTLP
     is configured by OpenTelemetry's own OTEL_EXPORTER_OTLP_ENDPOINT. What waits for people is
-    counted every `count_seconds`."""
+    counted every `count_seconds`. `logs` is what a worker's log lines are; those of `c2c serve` are
+    always JSON."""
 
     prometheus: str | None = None
     business_prometheus: str | None = None
     count_seconds: float = Field(default=60, ge=1, le=3_600)
+    logs: Literal["text", "json"] = "text"
 
 
 class SweepSettings(Section):

@@ -52,12 +52,14 @@ def worker(
 
 
 def _log(settings: Settings) -> None:
-    """To standard error; without what failures say, where payloads are encrypted."""
+    """To standard error, as `telemetry.logs` says; without what failures say, where payloads are
+    encrypted."""
     from wiring import client, encryption, logs
 
     redacts = encryption.redacts_logs(settings, client.address())
     handler = logging.StreamHandler()
-    handler.setFormatter((logs.Redacting if redacts else logging.Formatter)(logs.FORMAT))
+    as_json = settings.telemetry.logs == "json"
+    handler.setFormatter(logs.formatter(redacts=redacts, as_json=as_json))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
