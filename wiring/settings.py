@@ -236,6 +236,8 @@ class _Configured(BaseSettings):
 class Settings(_Configured):
     """Everything but the connection to Temporal.
 
+    `environment` is what people call this installation, such as production or acceptance; a
+    namespace is bound to it, and to one Odoo, by `c2c setup`.
     `default_entity` is the legal entity that commands mean where none is stated and several are
     configured. `bank`, `esign`, `crm`, `payments`, `sender` and `timesheets` are the connectors by
     the name that each is configured under; what a table may say is declared by the connector of
@@ -244,6 +246,7 @@ class Settings(_Configured):
 
     model_config = SettingsConfigDict(extra="forbid")
 
+    environment: Key = "production"
     odoo: OdooSettings
     entities: dict[Key, LegalEntity] = Field(min_length=1)
     # In this order: what a connector refers to has been read before it.

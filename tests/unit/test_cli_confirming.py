@@ -93,10 +93,12 @@ def test_every_command_that_asks_takes_yes() -> None:
     asking = {name for name, text in sources.items() if re.search(r"\.confirm\(", text)} - {
         "session.py"
     }
-    assert asking == {"amending.py", "approvals.py", "events.py", "keys.py"}
+    assert asking == {"amending.py", "approvals.py", "events.py", "keys.py", "system.py"}
     takes_yes = {
         path
         for path, command in commands(typer.main.get_command(app))
         if any(parameter.name == "yes" for parameter in command.params)
     }
-    assert takes_yes == {"approvals approve", "contract change", "events replay", "keys erase"}
+    assert takes_yes == {
+        *("approvals approve", "contract change", "events replay", "keys erase", "setup"),
+    }
