@@ -256,7 +256,9 @@ async def running(
         environment["C2C_PAYMENTS"] = json.dumps(_of_stripe(webhooks, stripe_proxy, stripe))
         settings = _settings(environment)
         await asyncio.to_thread(_prepare_crm, settings)
-        await bindings.bind(client, settings)
+        # Not through the proxy, whose time-outs are for a server that is warm.
+        with contextlib.closing(_odoo(sandbox, odoo, "c2c")) as direct:
+            await bindings.ensure_bound(client, settings, direct, moves=False)
         await schedules.ensure_sweeps(client, settings)
         stack.callback(gateway.stop)
         await gateway.start(environment)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateways import errors
+from gateways.errors import GatewayError
 from gateways.odoo.client import OdooClient, Transport
 from gateways.odoo.errors import SYSTEM
 
@@ -85,11 +86,18 @@ class Marked:
         with self._lock:
             if self._clock() < self._good_until:
                 return
-            arguments = {"domain": list(_DOMAIN), "fields": list(_FIELDS), "limit": 2}
-            found = _mark(self._transport.execute(_MODEL, "search_read", [], arguments))
+            found = self._carried()
             if found is None or found.id != self._mark:
                 raise errors.credentials(SYSTEM, "other_database", _difference(found))
             self._good_until = self._clock() + self._look_seconds
+
+    def _carried(self) -> Mark | None:
+        arguments = {"domain": list(_DOMAIN), "fields": list(_FIELDS), "limit": 2}
+        try:
+            return _mark(self._transport.execute(_MODEL, "search_read", [], arguments))
+        except GatewayError as error:
+            error.maybe_done = False  # whatever the caller asks for has not been sent
+            raise
 
 
 def _mark(rows: Sequence[Mapping[str, Any]]) -> Mark | None:

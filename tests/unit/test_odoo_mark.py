@@ -25,7 +25,7 @@ class Remote:
         self, model: str, method: str, ids: Sequence[int], arguments: Mapping[str, Any]
     ) -> Any:
         if self.is_away:
-            raise transient("odoo", "unreachable", "no connection")
+            raise transient("odoo", "no_answer", "timed out", maybe_done=True)
         self.calls.append(method)
         if method == "search_read":
             return [{"ref": f"c2c-environment/{item}", "name": "C: there"} for item in self.marks]
@@ -74,5 +74,6 @@ def test_what_cannot_be_looked_at_is_not_taken_for_another() -> None:
     with pytest.raises(GatewayError) as caught:
         transport.execute("account.move", "write", [1], {})
     assert caught.value.kind is FailureKind.TRANSIENT
+    assert not caught.value.maybe_done, "what was asked for has not been sent"
     remote.is_away = False
     assert transport.execute("account.move", "write", [1], {}) is True
