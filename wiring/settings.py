@@ -39,6 +39,7 @@ from gateways.connectors import Group, UnknownConnector, connector
 from gateways.encryption.settings import EncryptionSettings, RecordsSettings
 from gateways.identity.settings import IdentitySettings
 from gateways.mail_settings import MailSettings
+from gateways.retention.settings import RetentionSettings
 from gateways.settings import (
     ENTITIES,
     SIGNATURES,
@@ -285,6 +286,7 @@ class Settings(_Configured):
     encryption: EncryptionSettings = EncryptionSettings()
     identity: IdentitySettings = IdentitySettings()
     audit: AuditSettings = AuditSettings()
+    retention: RetentionSettings = RetentionSettings()
 
     def connectors(self, group: Group) -> Mapping[str, ConnectorSettings | SenderSettings]:
         """The configured connectors of a group, by name."""
@@ -311,6 +313,7 @@ class Settings(_Configured):
             *self._linked_twice(),
             *self._mailed(),
             *self.identity.unknown_entities(self.entities),
+            *self._retained(),
         ]
         if self.default_entity is not None and self.default_entity not in self.entities:
             known = f"one of entities ({', '.join(self.entities)})"
@@ -318,6 +321,15 @@ class Settings(_Configured):
         if problems:
             raise _invalid(problems)
         return self
+
+    def _retained(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Rules of retention are for legal entities that there are, and for records."""
+        for entity in self.retention.entities:
+            if entity not in self.entities:
+                known = f"one of entities ({', '.join(self.entities)})"
+                yield ("retention", "entities", entity), known
+        if self.retention.is_configured and not self.records.is_configured:
+            yield ("records",), "a folder or a bucket, which rules of retention are for"
 
     @property
     def payment_links(self) -> Mapping[str, str]:

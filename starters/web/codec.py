@@ -230,7 +230,7 @@ def router(served: CodecServer, requests_per_minute: int) -> APIRouter:
         return Response(status_code=204, headers=allowed if origin in served.origins else {})
 
     add("decode", served.decode, "Payloads in clear. It is recorded who asked for which keys.")
-    add("download", served.decode, "The same: large payloads are kept nowhere else.")
+    add("download", served.decode, "The same: large payloads are read from the record store.")
     add("encode", served.encode, "Payloads sealed, under the key of the header X-Contract.")
     return routes
 

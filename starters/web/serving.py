@@ -22,7 +22,6 @@ from starters.web.signing import Signing
 from starters.web.visitors import Visitor
 from wiring import client as temporal
 from wiring import encryption, identity, logs
-from wiring.codec import SealingCodec
 from wiring.settings import ConfigurationError, Settings, WebSettings
 
 _KEEP_ALIVE_SECONDS = 30
@@ -75,10 +74,9 @@ def codec_server(settings: Settings, readers: Readers | None = None) -> CodecSer
     """The codec server; None without master keys. Raises ConfigurationError."""
     if not settings.encryption.masters:
         return None
-    keys, records = encryption.key_ring(settings), encryption.record_store(settings)
     return codec.server(
-        SealingCodec(keys),
-        records,
+        encryption.sealing_codec(settings),
+        encryption.record_store(settings),
         settings.encryption.codec,
         settings.web,
         readers=readers,

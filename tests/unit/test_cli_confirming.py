@@ -60,10 +60,10 @@ def commands(command: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 LOOK = {
-    *("list", "lines", "show", "versions", "statement", "close-out", "verify", "export"),
+    *("list", "lines", "show", "versions", "statement", "close-out", "verify", "export", "log"),
     *("receivables", "questions", "figures"),
 }
-KEYS = {"new-master", "new-signing", "rewrap", "erase"}
+KEYS = {"new-master", "new-signing", "rewrap", "erase", "erase-customer"}
 SYSTEM = {
     *("worker", "serve", "setup", "check", "connectors", "replay", "demo", "dev"),
     *("login", "logout"),
@@ -100,5 +100,10 @@ def test_every_command_that_asks_takes_yes() -> None:
         if any(parameter.name == "yes" for parameter in command.params)
     }
     assert takes_yes == {
-        *("approvals approve", "contract change", "events replay", "keys erase", "setup"),
+        "approvals approve",
+        "contract change",
+        "events replay",
+        "keys erase",
+        "keys erase-customer",
+        "setup",
     }
