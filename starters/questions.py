@@ -96,13 +96,13 @@ _TITLES = {
 
 @dataclass(frozen=True)
 class Answer:
-    """How many there are; None where it cannot be said, and `problem` says why. `note` says more
-    of the number, such as the hours. `age` narrows exceptions."""
+    """How many there are; None where it cannot be said, and `problem` says why. `more`: there are
+    others, that are not counted. `age` narrows exceptions."""
 
     question: Question
     count: int | None
     title: str
-    note: str = ""
+    more: bool = False
     problem: str = ""
     age: Age | None = None
 
@@ -176,9 +176,8 @@ class Asked:
         found = await self._of_odoo(question)
         problem = "; ".join(f"{entity}: {why}" for entity, why in found.problems.items())
         is_known = len(found.problems) < len(self._entities) or not self._entities
-        return Answer(
-            question, len(found.rows) if is_known else None, question.words, problem=problem
-        )
+        count = len(found.rows) if is_known else None
+        return Answer(question, count, question.words, more=found.more, problem=problem)
 
     async def _count(self, question: Question, age: Age | None = None) -> Answer:
         title = question.words if age is None else f"Exceptions, {_AGES[age][2]}"
@@ -228,7 +227,7 @@ class Asked:
 
         async def of(entity: str) -> list[Row]:
             try:
-                return await read(entity)
+                return await read(entity, found)
             except FAILURES as error:
                 found.problems[entity] = str(error)
                 return []
@@ -239,18 +238,17 @@ class Asked:
             found.rows.sort(key=lambda row: (str(row.since), row.workflow_id))
         return found
 
-    async def _time(self, entity: str) -> list[Row]:
+    async def _time(self, entity: str, _: Answered) -> list[Row]:
         reading = await self._books.unbilled_time(entity)
         return [
             Row(item.workflow_id, item.customer, f"{item.hours:f} hours: {item.name}", None)
             for item in reading.value
         ]
 
-    async def _milestones(self, entity: str) -> list[Row]:
-        reading = await self._books.late_milestones(entity)
-        return [
-            Row(item.workflow_id, item.customer, item.name, item.due_on) for item in reading.value
-        ]
+    async def _milestones(self, entity: str, found: Answered) -> list[Row]:
+        late = (await self._books.late_milestones(entity)).value
+        found.more = found.more or late.more
+        return [Row(item.workflow_id, item.customer, item.name, item.due_on) for item in late.rows]
 
 
 def words_of(age: Age) -> str:

@@ -119,6 +119,13 @@ async def test_a_receivable_is_listed_promised_held_and_opened_by_its_numbers(
     again = (await http.get(place, headers=HTML)).text
     assert "Release the reminders" in again
     await _seen(http, world, f"{listed}&standing=held", "1 open part:", "held</span>")
+    # It waits on the hold now, and is promised all the same; the day of that is said, and it is
+    # aged by the due date in the books.
+    both = ("1 open part:", "held</span>", "promised</span>", "agreed: ", "not due")
+    await _seen(http, world, f"{listed}&standing=promised", *both)
+    told = await http.get(f"/receivables.csv?customer={contract_id}", headers=HTML)
+    [row] = csv.DictReader(told.text.splitlines())
+    assert (row["standings"], row["agreed_on"]) == ("held not_due promised", until)
 
     # What one may not do is said with who may; and it is refused however it is asked.
     seen = (await http.get(place, headers={**HTML, PERSON: VIC.person})).text

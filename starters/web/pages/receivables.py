@@ -14,7 +14,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from contracts.access import Permission
-from contracts.receivables import BUCKETS, Receivable, Standing, aging, by_standing, chosen
+from contracts.receivables import BUCKETS, OpenPart, Standing, aging, by_standing, chosen
 from starters.client.references import short
 from starters.receivables import Receivables, receivables
 from starters.web.pages.shell import Link, PageModule, page
@@ -25,7 +25,7 @@ from starters.web.visitors import Present, needs
 PAGE_ROWS = 100
 _COLUMNS = (
     *("entity", "contract", "invoice", "number", "customer", "due_on", "days_late", "bucket"),
-    *("open", "currency", "standings"),
+    *("open", "currency", "standings", "agreed_on"),
 )
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _AGREED = frozenset(Standing) - {Standing.OVERDUE, Standing.NOT_DUE}
@@ -65,7 +65,7 @@ async def as_csv(request: Request, visitor: Present) -> Response:
     return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
 
 
-def _file(rows: Sequence[Receivable]) -> str:
+def _file(rows: Sequence[OpenPart]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(_COLUMNS)
@@ -75,7 +75,7 @@ def _file(rows: Sequence[Receivable]) -> str:
         found = (entity, contract, *number, row.number, row.customer)
         late = (row.due_on, row.days_late, row.bucket, f"{amount:f}", currency)
         standings = " ".join(sorted(row.standings))
-        writer.writerow([*map(_no_formula, found), *late, standings])
+        writer.writerow([*map(_no_formula, found), *late, standings, row.agreed_on or ""])
     return text.getvalue()
 
 
@@ -116,7 +116,7 @@ class _Asked:
     customer: str
     page: int
 
-    def narrow(self, rows: Iterable[Receivable]) -> list[Receivable]:
+    def narrow(self, rows: Iterable[OpenPart]) -> list[OpenPart]:
         """The rows that are meant."""
         return chosen(
             rows,
