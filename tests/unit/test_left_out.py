@@ -34,10 +34,10 @@ class Books:
     def search_read(self, model: str, *_: Any, **__: Any) -> list[dict[str, Any]]:
         return self._rows if model == "account.move" else []
 
-    def find(self, model: str, *_: Any, **__: Any) -> list[dict[str, Any]]:
+    def find(self, model: str, _: str, ids: list[int], *__: Any, **___: Any) -> list[Any]:
         due = {"date_maturity": "2026-05-01", "amount_currency": 100.0, "balance": 100.0}
         is_line = model == "account.move.line"
-        return [{"id": it["id"], "move_id": [it["id"]], **due} for it in self._rows if is_line]
+        return [{"id": number, "move_id": [number], **due} for number in ids if is_line]
 
     def by_id(self, *_: Any, **__: Any) -> dict[int, dict[str, Any]]:
         return {}
@@ -61,7 +61,8 @@ def move(number: int, currency: str) -> dict[str, Any]:
 
 
 def test_an_invoice_in_what_is_no_currency_spoils_only_its_row() -> None:
-    odoo, left_out = cast("OdooClient", Books(move(1, "EUR"), move(2, "BTC"))), {}
+    left_out: dict[str, str] = {}
+    odoo = cast("OdooClient", Books(move(1, "EUR"), move(2, "BTC")))
     source = OdooPostedInvoices(odoo, 1, "northwind", DAY, left_out.__setitem__)
     assert [item.number for page in source.pages() for item in page] == ["INV/1"]
     assert left_out == {"INV/2": "BTC is no currency of ISO 4217"}
