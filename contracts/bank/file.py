@@ -184,7 +184,12 @@ class BankFileState(Value):
         """What waits for a person, of the file as a whole and of its lines."""
         noticed = [_noticed(item, self.received_at) for item in self.notices]
         whole = [self.exception] if self.exception else []
-        return (*whole, *noticed, *(line.exception(self.received_at) for line in self.parked))
+        return (*whole, *noticed, *self.of_lines)
+
+    @property
+    def of_lines(self) -> tuple[StepException, ...]:
+        """What waits for a person of its lines."""
+        return tuple(line.exception(self.received_at) for line in self.parked)
 
     def line(self, number: int) -> ParkedLine | None:
         return next((item for item in self.parked if item.number == number), None)

@@ -173,14 +173,18 @@ def questions(
     session = session_of(context)
     books, entities = _books(session)
     if question is None:
-        answers = session.run(lambda c2c: Asked(c2c.client, books, entities).answers())
+        answers = session.run(
+            lambda c2c: Asked(c2c.client, books, entities, of_none=not session.entity).answers()
+        )
         session.show({"questions": [_answer_document(item) for item in answers]}, _numbers(answers))
         for item in answers:
             if item.problem:
                 session.warn(f"{item.title}: {item.problem}")
         return
     wanted = Question(question)
-    found = session.run(lambda c2c: Asked(c2c.client, books, entities).listed(wanted))
+    found = session.run(
+        lambda c2c: Asked(c2c.client, books, entities, of_none=not session.entity).listed(wanted)
+    )
     from starters.cli.tables import Table
 
     table = Table(

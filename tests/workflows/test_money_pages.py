@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from contracts.access import Role
 from contracts.figures import FIGURES
 from contracts.invoice.state import InvoiceStage
+from contracts.page_addresses import place_of
 from starters import schedules
 from starters.books import Books
 from starters.cli import app as command
@@ -31,6 +32,7 @@ from starters.web.pages.workbench import Workbench
 from starters.web.problems import add_handlers
 from tests.conftest import settings_for
 from tests.visitors import CSRF, PERSON, FakeVisits, visitor
+from tests.waiting import refused_event, unknown_bank_file
 from tests.world import ENTITY, World, contract_data, single
 
 FINN = visitor("finn@northwind.example", northwind=Role.FINANCE)
@@ -164,11 +166,17 @@ async def test_questions_have_numbers_that_open_into_their_lists(
     await world.parked(await world.start(parked))
     await _seen(http, world, "/questions/milestones-late", contract["contract_id"], "Design")
     await _seen(http, world, "/questions/awaiting-project", parked["contract_id"])
-    await _seen(http, world, "/questions/exceptions?age=day", parked["contract_id"])
+    event, file = await refused_event(world.client), await unknown_bank_file(world.client)
+    names = (place_of(event), place_of(file))
+    listed = await _seen(
+        http, world, "/questions/exceptions?age=day", parked["contract_id"], *names
+    )
     text = await _seen(http, world, "/questions", "Milestones late", "Exceptions, over 7 days")
     numbers = dict(re.findall(r'href="/questions/([^"]+)">[^<]+</a>\s*<strong>(\d+)', text))
     assert int(numbers["milestones-late"]) >= 1
-    assert int(numbers["exceptions?age=day"]) >= 1
+    counted = re.search(r"<h1>[^<]*\((\d+)\)</h1>", listed)
+    assert counted is not None
+    assert numbers["exceptions?age=day"] == counted[1]
     assert numbers["exceptions?age=older"] == "0"
     assert (await http.get("/questions/why", headers=HTML)).status_code == 404
     assert (
