@@ -31,6 +31,7 @@ from sandbox.demo_bank import BankDay
 from sandbox.expected_totals import Scenario
 from sandbox.office import Desk
 from sandbox.stack import WEB_URL, Stack
+from sandbox.staff import PROJECT_MANAGER, Staff
 from starters import schedules
 from starters.client import C2C, ContractClient, NoAnswer, NotFound
 from starters.client.references import short
@@ -38,11 +39,6 @@ from starters.client.references import short
 T = TypeVar("T")
 
 HUBSPOT, SALESFORCE = "hubspot", "salesforce"
-ANA, BOB = "ana@northwind.example", "bob@northwind.example"
-CLEO, DORA = "cleo@northwind.example", "dora@northwind.example"
-SELLER = "sam@northwind.example"
-PROJECT_MANAGER = "pia@northwind.example"
-CLERK = "clara@northwind.example"
 ACCOUNTANT, _MANAGER = "accountant", "pm"
 """Logins in Odoo of the people who act there."""
 WIDTH = 80
@@ -60,12 +56,18 @@ class DemoDriver:
     """Runs the steps of scenarios on a running stack."""
 
     def __init__(
-        self, stack: Stack, client: Client, console: Console, *, kill_worker: bool
+        self,
+        stack: Stack,
+        client: Client,
+        console: Console,
+        staff: Staff,
+        *,
+        kill_worker: bool,
     ) -> None:
         self.stack = stack
         self.time = TimeSkipper(client, config=clock.BY_HAND)
         self.client = self.time.client
-        self.c2c = C2C(self.client)
+        self.c2c = C2C(self.client, sign=staff.sign)
         self.console = console
         self.kill_worker = kill_worker
         self.began = time.monotonic()

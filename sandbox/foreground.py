@@ -30,7 +30,7 @@ async def demo(*, color: bool, odoo: str, keep: bool, kill_worker: bool) -> int:
     """Run the demo's contracts; returns the exit code: 0 only if every number is right."""
     console = _console(color)
     with tempfile.TemporaryDirectory(prefix="c2c-demo-", ignore_cleanup_errors=True) as folder:
-        async with running(Path(folder), odoo=odoo, say=_printer(console)) as stack:
+        async with running(Path(folder), odoo=odoo, say=_printer(console), signed=True) as stack:
             client = await stack.client()
             console.print(f"Temporal UI: [link={stack.ui}]{stack.ui}[/link]\n")
             run = Demo(stack, client, console, kill_worker=kill_worker)
