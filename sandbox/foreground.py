@@ -18,6 +18,7 @@ from sandbox import supervisor
 from sandbox.accounts import prepare
 from sandbox.demo import Demo
 from sandbox.demo_driver import WIDTH
+from sandbox.protection import IDENTITY
 from sandbox.stack import CONNECT_PATH, WEB_URL, WEBHOOK_SENDER, Stack, running, webhook_secret
 from sandbox.supervisor import LOOK_SECONDS, Say, Supervisor
 from starters import schedules
@@ -103,6 +104,10 @@ def show_where(console: Console, stack: Stack) -> None:
     table.add_row("Odoo's API keys", str(stack.odoo.keys["c2c"].parent))
     if stack.gateway is not None:
         table.add_row("Workbench", f"{stack.environment[WEB_URL]}/ (choose who you are)")
+        if IDENTITY in stack.environment:
+            table.add_row(
+                "Decisions", "signed: in the workbench. c2c below reads, and decides nothing"
+            )
         table.add_row("Webhooks", f"/webhooks/{WEBHOOK_SENDER}, {CONNECT_PATH}")
         table.add_row("Webhooks' secret", str(webhook_secret(stack.folder)))
     table.add_row("Logs", str(stack.folder))

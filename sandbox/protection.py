@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from gateways.encryption.masters import new_master
 from gateways.identity import keys
 
+IDENTITY = "C2C_IDENTITY"
+
 
 def encryption(folder: Path, ui: str, *, keep_data: bool) -> dict[str, str]:
     """A master key and the records; the UI may ask the codec server."""
@@ -46,6 +48,6 @@ def signatures(folder: Path) -> dict[str, str]:
         anchors.touch(0o600)
         anchors.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     return {
-        "C2C_IDENTITY": json.dumps({"required": True, "signing_key_file": str(private)}),
+        IDENTITY: json.dumps({"required": True, "signing_key_file": str(private)}),
         "C2C_AUDIT__SIGNING_KEY_FILE": str(anchors),
     }
