@@ -46,11 +46,19 @@ class BankDay:
     workflow_id: str = ""
     _applied: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def pay(self, payer: str, amount: Money, text: str) -> None:
+    async def pay(self, payer: str, amount: Money, text: str, iban: str = "") -> None:
         """A line of the file; returns when all of that is applied. Raises TimeoutError."""
         reference = f"{self.day:%m%d}-{len(self.lines) + 1}"
         self.lines.append(
-            made_line(BANK_ACCOUNT, self.day, reference, amount, counterparty=payer, texts=(text,))
+            made_line(
+                BANK_ACCOUNT,
+                self.day,
+                reference,
+                amount,
+                counterparty=payer,
+                counterparty_iban=iban,
+                texts=(text,),
+            )
         )
         async with asyncio.timeout(_WAIT_SECONDS):
             if len(self.lines) == PAYMENTS:

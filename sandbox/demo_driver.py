@@ -357,9 +357,11 @@ class DemoDriver:
         if state.stage is not InvoiceStage.SETTLED:
             await clock.forward(self.time, self.invoice_workflow(scenario, number), _SETTLED_AFTER)
 
-    async def pay_by_bank(self, scenario: Scenario, payer: str, text: str, *numbers: int) -> None:
+    async def pay_by_bank(
+        self, scenario: Scenario, payer: str, text: str, *numbers: int, iban: str = ""
+    ) -> None:
         """The customer transfers what is open of these invoices; the bank's file of the day says
-        so. `text` has their numbers in Odoo."""
+        so. `text` has their numbers in Odoo; `iban` is the account they pay from."""
         states = [
             await self.invoice(scenario, number, "to be posted", lambda it: it.balance is not None)
             for number in numbers
@@ -369,7 +371,7 @@ class DemoDriver:
         told = text.format(*(it.number for it in balances))
         self.say(scenario, f'transfers {paid}: "{told}"')
         try:
-            await self.bank.pay(payer, paid, told)
+            await self.bank.pay(payer, paid, told, iban)
         except TimeoutError:
             raise DemoError("the bank's file was not applied in time") from None
 

@@ -105,9 +105,7 @@ def show_where(console: Console, stack: Stack) -> None:
     if stack.gateway is not None:
         table.add_row("Workbench", f"{stack.environment[WEB_URL]}/ (choose who you are)")
         if IDENTITY in stack.environment:
-            table.add_row(
-                "Decisions", "signed: in the workbench. c2c below reads, and decides nothing"
-            )
+            table.add_row("Decisions", "signed, so in the workbench alone: c2c only reads")
         table.add_row("Webhooks", f"/webhooks/{WEBHOOK_SENDER}, {CONNECT_PATH}")
         table.add_row("Webhooks' secret", str(webhook_secret(stack.folder)))
     table.add_row("Logs", str(stack.folder))

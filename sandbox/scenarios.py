@@ -61,9 +61,9 @@ async def signed_envelope(driver: DemoDriver, scenario: Scenario) -> None:
         amount="12500",
         account={
             "Name": scenario.customer,
-            "BillingStreet": "Dock 4",
-            "BillingCity": "Ghent",
-            "BillingPostalCode": "9000",
+            "BillingStreet": "Calibration Dock 4",
+            "BillingCity": "Ghent-Zeehaven",
+            "BillingPostalCode": "BE-9042",
             "BillingCountryCode": "BE",
             "c2c_vat_number__c": None,
         },
@@ -171,7 +171,9 @@ async def paid_late(driver: DemoDriver, scenario: Scenario) -> None:
     )
     driver.say(scenario, f"paid a part; {scenario.open} stays open and is dunned on")
     # They name nothing, and pay from an account that nobody knows: a person has to decide.
-    await driver.pay_by_bank(scenario, "Castellan Group AG", "thank you", 1)
+    await driver.pay_by_bank(
+        scenario, "Castellan Group AG", "thank you", 1, iban="DE89370400440532013000"
+    )
 
 
 _HOURS_AND_COSTS = """
@@ -350,7 +352,7 @@ async def change_and_early_end(driver: DemoDriver, scenario: Scenario) -> None:
             "vat_number": "GB980780684",
             "billing_email": "accounts@thames.example.com",
             "street": "1 Embankment",
-            "city": "London",
+            "city": "Southwark",
             "zip": "SE1 7PB",
         },
         "currency": "GBP",
@@ -411,9 +413,9 @@ def _deal(
         "name": scenario.customer,
         "hs_country_code": "BE",
         "vat_number": "BE0477472701",
-        "address": "Quay 1",
-        "city": "Antwerp",
-        "zip": "2000",
+        "address": "Napoleon Quay 1",
+        "city": "Antwerp-Eilandje",
+        "zip": "BE-2030",
     }
     mailbox = scenario.customer.split()[0].lower()
     return driver.stack.sandbox.hubspot.add_deal(
