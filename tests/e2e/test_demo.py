@@ -40,7 +40,6 @@ def run_demo(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     "options",
     [
         pytest.param((), id="sandbox"),
-        pytest.param(("--kill-worker",), id="sandbox, worker killed"),
         pytest.param(("--odoo", "real", "--kill-worker"), id="real", marks=pytest.mark.real),
     ],
 )
