@@ -91,23 +91,36 @@ def _in_base64(text: str) -> Iterator[bytes]:
 
 def clear_fields(message: Message, path: str = "") -> Iterator[tuple[str, bytes]]:
     """The texts and bytes of a message that are not sealed, by the names of their fields."""
+    for at, item in _leaves(message, path):
+        if not isinstance(item, Payload):
+            yield at, item
+        elif item.metadata.get("encoding") != SEALED:
+            yield at, item.data
+
+
+def sealed_payloads(message: Message) -> Iterator[Payload]:
+    """Its payloads that are sealed."""
+    for _, item in _leaves(message, ""):
+        if isinstance(item, Payload) and item.metadata.get("encoding") == SEALED:
+            yield item
+
+
+def _leaves(message: Message, path: str) -> Iterator[tuple[str, bytes | Payload]]:
     if isinstance(message, Payload):
-        if message.metadata.get("encoding") != SEALED:
-            yield path, message.data
+        yield path, message
         return
     for field, value in message.ListFields():
         at = f"{path}.{field.name}" if path else field.name
-        for name, item in _items(field, value):
+        for name, item in _items(value):
             inner = f"{at}[{name}]" if name else at
             if isinstance(item, Message):
-                yield from clear_fields(item, inner)
+                yield from _leaves(item, inner)
             elif isinstance(item, str | bytes):
                 yield inner, item.encode() if isinstance(item, str) else item
 
 
-def _items(field: Any, value: Any) -> Iterable[tuple[str, Any]]:
-    if hasattr(value, "items"):
-        return list(value.items())
-    if isinstance(value, str | bytes | Message) or not hasattr(value, "__iter__"):
+def _items(value: Any) -> Iterable[tuple[str, Any]]:
+    """What a field holds, each with its key where it is a map."""
+    if isinstance(value, str | bytes | Message | int | float):
         return [("", value)]
-    return [("", item) for item in value]
+    return list(value.items()) if hasattr(value, "items") else [("", item) for item in value]

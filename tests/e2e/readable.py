@@ -71,8 +71,6 @@ READABLE = (
                 "id",
                 "namespace_id",
                 "parent_workflow_namespace_id",
-                "initiated_event_id",
-                "control",
             }
         ),
     ),
@@ -104,7 +102,7 @@ READABLE = (
                 "build_id",
                 "source",
                 "type",
-                "cron_schedule",
+                "non_retryable_error_types",
             }
         ),
     ),
@@ -158,9 +156,7 @@ READABLE = (
 )
 
 
-_OF_THE_SERVER = re.compile(
-    rb"Encoded failure|activity (Heartbeat|StartToClose|ScheduleToStart|ScheduleToClose) timeout"
-)
+_OF_THE_SERVER = re.compile(rb"Encoded failure|activity \w+ timeout|UnhandledCommand")
 
 
 def is_of_the_server(content: bytes) -> bool:
