@@ -59,6 +59,7 @@ pytestmark = pytest.mark.long
 PORTS = ("TEMPORAL_PORT", "UI_PORT", "SANDBOX_PORT", "WEB_PORT")
 OUTSIDERS = "northwind-uk"
 OUTSIDER = visitor("uma@northwind.example", **{OUTSIDERS: Role.VIEWER})
+SENDER = visitor("metering", northwind=Role.SENDER)
 INSIDER = visitor("ida@northwind.example", northwind=(Role.CONTROLLER, Role.PROJECT_MANAGER))
 WRONG_VAT, RIGHT_VAT = "BE0203430577", "BE0203430576"
 SAID = "MARK-remote-1 of MARK-customer-1"
@@ -346,10 +347,10 @@ def secrets_of(stack: Stack) -> dict[str, Kind]:
 
 
 async def ask_as_those_who_may_not(run: Run) -> None:
-    """Every address of the application, by nobody, and by somebody of another legal entity; and
-    what those who may are told of a mistake."""
+    """Every address of the application, by nobody, by somebody of another legal entity, and by a
+    system that reads nothing; and what those who may are told of a mistake."""
     settings = load_settings()
-    people = {item.person: item for item in (OUTSIDER, INSIDER)}
+    people = {item.person: item for item in (OUTSIDER, SENDER, INSIDER)}
 
     async def connect() -> Client:
         return run.client
@@ -366,7 +367,7 @@ async def ask_as_those_who_may_not(run: Run) -> None:
     async with httpx.AsyncClient(
         transport=transport, base_url=run.stack.environment[WEB_URL]
     ) as http:
-        for who in ("", OUTSIDER.person):
+        for who in ("", OUTSIDER.person, SENDER.person):
             for method, path in addresses(app):
                 await asked(run, http, method, path, who, Place.PAGES)
         for method, path in addresses(app):
