@@ -46,7 +46,8 @@ async def serve(settings: Settings, queues: Sequence[str] = task_queues.ALL) -> 
     if task_queues.CONTRACTS in queues:
         identity.check(settings.identity, temporal.address())
     place, health = settings.worker.health, Health()
-    observed = telemetry.start(settings.telemetry, served_at=place)
+    redacts = encryption.redacts_logs(settings, temporal.address())
+    observed = telemetry.start(settings.telemetry, served_at=place, redacts=redacts)
     has_metrics = place != "" and settings.telemetry.business_prometheus == place
     with served(health, place, with_metrics=has_metrics):
         await _serve(settings, queues, observed, health)
