@@ -4,6 +4,7 @@ contract says, and nobody else does."""
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +21,11 @@ from starters.web.login.wiring import signing_in
 from starters.web.pages.workbench import Workbench
 from tests import sealed
 from tests.browser import firm, life
-from tests.browser.conftest import opened_window, served
+from tests.browser.conftest import SCREENSHOTS, opened_window, served
 from tests.browser.firm import OLAF, VERA, sign_in
 from tests.oidc import Judge
-from tests.servers import OdooServer
 from tests.sealed import NAMESPACE, Sealed
+from tests.servers import OdooServer
 from tests.world import single
 from wiring.settings import Settings, WebSettings
 
@@ -99,16 +100,75 @@ async def _codec(server: Sealed, judge: Judge, port: int, ui: str) -> AsyncItera
         yield address
 
 
-async def test_explore(browser: Browser, pages: Pages) -> None:
+async def test_an_operator_reads_a_contract_in_temporals_pages_and_that_is_recorded(
+    browser: Browser, pages: Pages
+) -> None:
     window = await opened_window(browser)
     page = await window.new_page()
-    page.on("console", lambda said: print("CONSOLE", said.type, said.text[:300]))
-    page.on("request", lambda r: print("REQ", r.method, r.url[:150]) if "codec" in r.url else None)
-    page.on("response", lambda r: print("RES", r.status, r.url[:150]) if "codec" in r.url else None)
     await sign_in(page, pages.site, OLAF)
     await page.goto(pages.history)
-    await page.wait_for_timeout(8000)
-    await page.screenshot(path="/tmp/brow-shots/ui-1.png", full_page=True)
-    print(await page.locator("body").inner_text())
-    print([await b.get_attribute("aria-label") or await b.inner_text() for b in await page.get_by_role("button").all()])
-    print(await page.evaluate("JSON.stringify(localStorage)"))
+    # As it is started, the UI knows the codec server, and sends no cookie of ours to it.
+    problem = page.locator("#content").get_by_text("Codec Server could not connect")
+    await expect(problem).to_be_visible()
+    await expect(page.locator("body")).not_to_contain_text(MARKED)
+    await send_credentials(page, pages.codec)
+    async with page.expect_response(f"{pages.codec}/decode*") as answer:
+        await page.reload()
+    assert (await answer.value).status == 200
+    await expect(page.get_by_text(MARKED).first).to_be_visible()
+    await expect(problem).to_have_count(0)
+    if SCREENSHOTS:
+        await page.screenshot(path=Path(SCREENSHOTS) / "temporal-ui.png")
+    await window.close()
+    found = [json.loads(item.read_text()) for item in pages.records.glob("decodes/*/*")]
+    assert {entry["who"] for entry in found} == {OLAF}
+    assert all(entry["keys"] for entry in found)
+
+
+@pytest.mark.parametrize("person", [VERA, None])
+async def test_nobody_else_reads_it_there(
+    browser: Browser, pages: Pages, person: str | None
+) -> None:
+    window = await opened_window(browser)
+    page = await window.new_page()
+    if person is not None:
+        await sign_in(page, pages.site, person)
+    await page.goto(pages.history)
+    await send_credentials(page, pages.codec)
+    async with page.expect_response(f"{pages.codec}/decode*") as answer:
+        await page.reload()
+    refused = await answer.value
+    # The page is allowed to read why.
+    assert refused.status == (401 if person is None else 403)
+    assert refused.headers["access-control-allow-origin"] == pages.ui
+    await expect(page.locator("#content").get_by_text("ContractWorkflow").first).to_be_visible()
+    await expect(page.locator("body")).not_to_contain_text(MARKED)
+    await window.close()
+
+
+async def test_another_page_reads_nothing_even_with_an_operators_cookie(
+    browser: Browser, pages: Pages, site: str
+) -> None:
+    """`site` is the other application of these tests: the same machine, another port."""
+    window = await opened_window(browser)
+    page = await window.new_page()
+    await sign_in(page, pages.site, OLAF)
+    await page.goto(f"{site}/health")
+    asked = """async (address) => {
+        const body = JSON.stringify({payloads: []});
+        const headers = {"Content-Type": "application/json"};
+        const asked = {method: "POST", credentials: "include", mode: "cors", headers, body};
+        try { return (await fetch(address, asked)).status } catch (error) { return error.name }
+    }"""
+    assert await page.evaluate(asked, f"{pages.codec}/decode") == "TypeError"
+    await window.close()
+
+
+async def send_credentials(page: Page, codec: str) -> None:
+    """What the documentation says to choose in Temporal's pages."""
+    await page.locator("[data-testid^='data-encoder-status']").first.click()
+    dialog = page.locator("#modal-content-data-encoder-settings")
+    await dialog.get_by_text("Use my browser setting").click()
+    await dialog.locator("textarea").fill(codec)
+    await dialog.get_by_text("Include cross-origin credentials").click()
+    await page.get_by_test_id("confirm-modal-button").locator("visible=true").click()
