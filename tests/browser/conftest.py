@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import re
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,8 @@ from temporalio.testing import TimeSkipper, WorkflowEnvironment
 from sandbox import clock
 from sandbox.real_odoo.mailbox import free_port
 from sandbox.server import Sandbox
+from starters.books import Books
+from starters.kept import OLDEST_SECONDS, Kept
 from starters.web import serving
 from starters.web.app import application
 from starters.web.login.wiring import signing_in
@@ -102,12 +106,19 @@ async def site(world: World, firm_settings: Settings) -> AsyncIterator[str]:
         firm_settings.web,
         SENDERS,
         lambda: _given(world.client),
-        workbench=Workbench.of(firm_settings, signing=serving.signing(firm_settings)),
+        workbench=replace(
+            Workbench.of(firm_settings, signing=serving.signing(firm_settings)),
+            books=replace(Books.of(firm_settings), kept=Kept(_later_each_time)),
+        ),
         visits=login.identity,
         login=login.routes,
     )
     async with served(app, firm_settings.web.port) as address:
         yield address
+
+
+_later_each_time = partial(next, itertools.count(step=OLDEST_SECONDS))
+"""A clock by which nothing of Odoo's is young: what a test did there is seen at once."""
 
 
 async def _given(client: Client) -> Client:

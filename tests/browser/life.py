@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import httpx
 
 from contracts.bank.file import BankFileView, FileRef
+from contracts.bank.statement import BankLine
 from contracts.changes import ChangeOrder
 from contracts.events import EventRecord
 from contracts.invoice.messages import PaymentReceived
@@ -39,6 +40,7 @@ from tests.world import ANA, ENTITY, World, contract_data, single, unique
 from wiring.settings import Settings
 
 NO_STATEMENT = b"no statement"
+_ACCOUNT = Account()
 
 
 def today() -> date:
@@ -204,10 +206,14 @@ async def bank_file(world: World, settings: Settings, content: bytes) -> BankFil
     return BankFile(world, ref)
 
 
-def statement(account: Account, *amounts: str) -> bytes:
-    """Payments that name no invoice."""
-    lines = [paid(amount, "services rendered", "Harbour Logistics") for amount in amounts]
-    return statement_file([account.statement(*lines)])
+def statement(*lines: BankLine) -> bytes:
+    """The account's next statement."""
+    return statement_file([_ACCOUNT.statement(*lines)])
+
+
+def skip_statement() -> None:
+    """One that no file has."""
+    _ACCOUNT.statement(paid("5.00", "lost"))
 
 
 # --- events ---------------------------------------------------------------------------------------

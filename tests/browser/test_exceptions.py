@@ -8,7 +8,7 @@ from playwright.async_api import expect
 from contracts.contract.state import ContractStage
 from contracts.invoice.state import InvoiceStage
 from starters.client.references import short
-from tests.bank_source import Account, paid
+from tests.bank_source import paid
 from tests.browser import life
 from tests.browser.conftest import Visit, Visiting
 from tests.browser.firm import OLAF, PIA, VERA
@@ -131,10 +131,12 @@ async def test_lines_of_a_bank_file_are_settled_returned_and_left_out(
     invoice = await world.open(single())
     number = (await world.invoice(invoice)).balance
     assert number is not None
-    account = Account()
-    lines = [paid("1000.00", "thank you", "Harbour"), paid("7.00", "a gift", "Somebody")]
-    statement = life.statement_file([account.statement(*lines, paid("-9.00", "back", "X"))])
-    file = await life.bank_file(world, firm_settings, statement)
+    lines = (
+        paid("1000.00", "thank you", "Harbour Logistics"),
+        paid("7.00", "a gift", "Somebody"),
+        paid("-9.00", "back", "Somebody", returned="AC04"),
+    )
+    file = await life.bank_file(world, firm_settings, life.statement(*lines))
     await file.until_parked(3)
     async with visiting(ANA) as visit:
         page = visit.page
@@ -168,9 +170,8 @@ async def test_a_file_is_read_again_refused_and_a_gap_accepted(
 ) -> None:
     broken = await life.bank_file(world, firm_settings, life.NO_STATEMENT)
     await broken.until_parked(1)
-    account = Account()
-    account.statement(paid("5.00", "is not in any file"))
-    gap = await life.bank_file(world, firm_settings, life.statement(account, "12.00"))
+    life.skip_statement()
+    gap = await life.bank_file(world, firm_settings, life.statement(paid("12.00", "hello")))
     await gap.until_parked(2)
     async with visiting(ANA) as visit:
         page = visit.page

@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 
 from starters.client.references import short
 from starters.web.pages.modules import MODULES
-from tests.bank_source import Account
+from tests.bank_source import paid
 from tests.browser import life
 from tests.browser.conftest import SCHEMES, WIDTHS, Visiting
 from tests.browser.firm import ADA, OLAF, PIA, VERA
@@ -75,7 +75,10 @@ async def firm(world: World, firm_settings: Settings, site: str) -> Firm:
         life.refused_payment(world),
         life.unknown_milestone(world, site),
     )
-    file = await life.bank_file(world, firm_settings, life.statement(Account(), "120.00", "65.50"))
+    lines = [
+        paid(amount, "services rendered", "Harbour Logistics") for amount in ("120.00", "9.50")
+    ]
+    file = await life.bank_file(world, firm_settings, life.statement(*lines))
     await file.until_parked(2)
     await life.measured(world, firm_settings)
     change = (await world.contract(waiting.contract)).change
