@@ -62,7 +62,7 @@ PAGES = {
 async def firm(world: World, firm_settings: Settings, site: str) -> Firm:
     """A month at the firm."""
     late = contract_data(title="Plant automation")
-    late["milestones"][0]["due_on"] = life.in_days(-3)
+    late["milestones"][2]["due_on"] = life.in_days(-3)
     mixed = life.named("Osprey Robotics", "Plant automation", late)
     contract = await world.active(mixed)
     await world.reach(contract, "design")
