@@ -112,7 +112,7 @@ async def test_who_delivers_reports_and_changes_and_a_controller_holds(
 async def test_finance_credits_and_a_controller_ends_and_releases(
     visiting: Visiting, world: World
 ) -> None:
-    workflow_id = await world.active(whole())
+    workflow_id = await world.active(whole() | {"starts_on": in_days(10)})  # no fee is due yet
     await world.reach(workflow_id, "one")
     place = f"/c/{short(workflow_id)}"
     await world.issue(workflow_id, 1)

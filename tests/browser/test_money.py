@@ -48,7 +48,7 @@ async def test_everything_about_a_receivable_is_done_from_the_list_on(
         await visit.check()
     async with visiting(BOB) as visit:
         await visit.open(f"/receivables/{invoice}")
-        await expect(visit.page.locator("main")).to_contain_text(in_days(5))
+        await expect(visit.page.locator("main")).to_contain_text(SAID["promise"]["on"])
 
 
 async def test_who_may_only_look_has_no_form(visiting: Visiting, world: World) -> None:
