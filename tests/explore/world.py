@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 from contracts.agenda.actions import (
@@ -24,7 +25,7 @@ from contracts.agenda.actions import (
     SignalReceived,
 )
 from contracts.agenda.machine import Agenda, Outcome
-from contracts.agenda.state import required
+from contracts.agenda.state import AgendaState, required
 from contracts.billing import account
 from contracts.contract import (
     amendments,
@@ -128,7 +129,7 @@ class World(Frozen):
     def is_over(self) -> bool:
         return self.contract_ended and all(item.is_ended for item in self.invoices.values())
 
-    @property
+    @cached_property
     def contract_ended(self) -> bool:
         return contract_rules.AGENDA.has_ended(self.contract)
 
@@ -335,19 +336,28 @@ def renewed(world: World, who: int) -> World:
     contract does not hear the results of children of the one before."""
     if who != CONTRACT:
         invoice = world.invoices[who]
-        carried = InvoiceState.model_validate_json(invoice.state.model_dump_json())
+        carried = _carried(invoice.state)
         return _begin_invoice(_with(world, who, invoice.replace(state=carried)), who)
-    text = world.contract.model_dump_json()
-    start = ContractInput(
-        contract_id=world.contract.contract_id,
-        legal_entity=world.contract.legal_entity,
-        source=world.contract.source,
-        state=ContractState.model_validate_json(text),
-    )
     results = (InvoiceEnded, InvoiceLost)
     mail = tuple(item for item in world.mail if not isinstance(item.message, results))
-    state = contract_rules.begun(start, world.clock)
+    state = _continued(world.contract, world.clock)
     return _begin_contract(world.replace(contract=state, mail=mail))
+
+
+@once(2_000)
+def _carried(state: AgendaState) -> Any:
+    return type(state).model_validate_json(state.model_dump_json())
+
+
+@once(2_000)
+def _continued(state: ContractState, now: datetime) -> ContractState:
+    start = ContractInput(
+        contract_id=state.contract_id,
+        legal_entity=state.legal_entity,
+        source=state.source,
+        state=_carried(state),
+    )
+    return contract_rules.begun(start, now)
 
 
 def killed(world: World, number: int) -> World:
