@@ -60,6 +60,7 @@ from contracts.model import JsonObject, Source
 from contracts.money import Money
 from contracts.validation import validate
 from tests.explore import odoo
+from tests.explore.digests import first_equal, first_of
 from tests.explore.frozen import Frozen, once
 from tests.explore.odoo import Odoo, policy, refused
 from tests.recorded import at_once
@@ -290,6 +291,7 @@ def posted(world: World, mail: Mail) -> World:
 
 def answered(world: World, who: int, key: str, result: Result) -> World:
     """The answer of an act arrives."""
+    result = first_equal(result)
     landed = {place: item for place, item in world.landed.items() if place != (who, key)}
     world = world.replace(landed=landed)
     if who != CONTRACT:
@@ -554,7 +556,7 @@ def _start_invoice(world: World, action: Action, asked: InvoiceState) -> tuple[W
     number = int(action.subject)
     if number in world.invoices:
         return world, Done(value=False)
-    state = asked.replace(clock=world.clock)
+    state = first_of(asked.replace(clock=world.clock), world.clock)
     world = _with(world, number, Invoice(state))
     return told(world, number, ClockRang()), Done(value=True)
 
