@@ -665,6 +665,9 @@ credentials_refused (operations): the connector's remote refuses the key or the 
     let the app in; the message says why => write a new one into the file, or correct the app
 consent_required (operations): nobody has agreed yet that c2c acts for the DocuSign user => open
     the address in the message as that user, and agree
+other_database (operations): the database in Odoo is not the one that this environment is bound to,
+    but another or a copy => correct `odoo.url` and `odoo.database`, or
+    see docs/environments.md
 database_unknown (operations): Odoo has no such database (reported over JSON-RPC) => correct
     `odoo.database`, restart the workers
 not_installed (operations): a package is missing that the configuration asks for => install the

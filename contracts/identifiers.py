@@ -11,6 +11,7 @@ workflow id, a path and an Odoo external id."""
 
 _PREFIX = "contract/"
 BANK_PREFIX = "bank/"
+EVENT_PREFIX = "event/"
 ENTITY_PREFIX = "entity/"
 """Of the chain of the audit record that is a legal entity's own, and no workflow's."""
 _INVOICE = re.compile(rf"{_PREFIX}([^/]+)/([^/]+)/invoice/([0-9]+)")

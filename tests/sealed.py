@@ -7,7 +7,7 @@ import contextlib
 import socket
 import subprocess
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -79,12 +79,14 @@ async def connected(address: str, protected: Protection) -> Client:
 
 
 @contextlib.asynccontextmanager
-async def running(folder: Path, settings: Settings) -> AsyncIterator[Sealed]:
-    """The server alone; `world` adds workers."""
+async def running(
+    folder: Path, settings: Settings, *, ui: Sequence[str] = ("--headless",)
+) -> AsyncIterator[Sealed]:
+    """The server alone, by default without its pages; `world` adds workers."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = temporal_command(folder / "temporal.db", NAMESPACE, port, "--headless")
+    command = temporal_command(folder / "temporal.db", NAMESPACE, port, *ui)
     with (folder / "temporal.log").open("wb") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log)
     try:

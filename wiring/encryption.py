@@ -49,7 +49,7 @@ def is_on(settings: EncryptionSettings, address: str) -> bool:
 
 
 def redacts_logs(protection: Protected, address: str) -> bool:
-    """Whether logs leave out what failures say. Raises ConfigurationError."""
+    """Whether logs and traces leave out what failures say. Raises ConfigurationError."""
     configured = protection.encryption
     return is_on(configured, address) and not configured.readable_logs
 

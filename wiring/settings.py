@@ -135,11 +135,13 @@ class WorkerSettings(Section):
 class TelemetrySettings(Section):
     """`prometheus` is an address for the SDK's metrics, `business_prometheus` one for ours. OTLP
     is configured by OpenTelemetry's own OTEL_EXPORTER_OTLP_ENDPOINT. What waits for people is
-    counted every `count_seconds`."""
+    counted every `count_seconds`. `logs` is what a worker's log lines are; those of `c2c serve` are
+    always JSON."""
 
     prometheus: str | None = None
     business_prometheus: str | None = None
     count_seconds: float = Field(default=60, ge=1, le=3_600)
+    logs: Literal["text", "json"] = "text"
 
 
 class SweepSettings(Section):
@@ -235,6 +237,8 @@ class _Configured(BaseSettings):
 class Settings(_Configured):
     """Everything but the connection to Temporal.
 
+    `environment` is what people call this installation, such as production or acceptance; a
+    namespace is bound to it, and to one Odoo, by `c2c setup`.
     `default_entity` is the legal entity that commands mean where none is stated and several are
     configured. `bank`, `esign`, `crm`, `payments`, `sender` and `timesheets` are the connectors by
     the name that each is configured under; what a table may say is declared by the connector of
@@ -243,6 +247,7 @@ class Settings(_Configured):
 
     model_config = SettingsConfigDict(extra="forbid")
 
+    environment: Key = "production"
     odoo: OdooSettings
     entities: dict[Key, LegalEntity] = Field(min_length=1)
     # In this order: what a connector refers to has been read before it.

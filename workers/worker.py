@@ -74,6 +74,7 @@ from workflows.bank_file import BankFileWorkflow
 from workflows.bank_sweep import BankSweepWorkflow
 from workflows.burn_sweep import BurnSweepWorkflow
 from workflows.contract import ContractWorkflow
+from workflows.environment import EnvironmentWorkflow
 from workflows.esign_sweep import EsignSweepWorkflow
 from workflows.events import EventWorkflow
 from workflows.figures import FiguresWorkflow
@@ -101,6 +102,7 @@ WORKFLOWS = [
     MailDigestWorkflow,
     MailWorkflow,
     FiguresWorkflow,
+    EnvironmentWorkflow,
 ]
 
 # Pure libraries that import parts of themselves when they are called: inside the sandbox that

@@ -119,8 +119,8 @@ class EncryptionSettings(Section):
     Left out, `enabled` is true where there are masters, and false only on the loopback: a Temporal
     beyond this machine needs masters, or a plain `enabled = false`. `active` names the master that
     new keys are wrapped by; the others open what they wrapped. A sealed payload of more than
-    `large_payload_bytes` is kept in the record store, and Temporal has its name. Logs leave out
-    what failures say, unless `readable_logs` is true.
+    `large_payload_bytes` is kept in the record store, and Temporal has its name. Logs and traces
+    leave out what failures say, unless `readable_logs` is true.
     """
 
     enabled: bool | None = None

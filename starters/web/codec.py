@@ -189,6 +189,14 @@ def router(served: CodecServer, requests_per_minute: int) -> APIRouter:
     def add(name: str, work: Callable[..., Awaitable[list[Payload]]], about: str) -> None:
         async def act(request: Request) -> Response:
             request.state.sender = "codec"
+            try:
+                return await answered(request)
+            except HttpProblem as problem:
+                # A page that may ask may also read why it is refused.
+                problem.headers.update(_cors(request, served))
+                raise
+
+        async def answered(request: Request) -> Response:
             await rate.check("codec", request.client.host if request.client else "")
             asker = await served.who(request)
             who = request.state.who = asker.name

@@ -93,7 +93,7 @@ def test_every_command_that_asks_takes_yes() -> None:
     asking = {name for name, text in sources.items() if re.search(r"\.confirm\(", text)} - {
         "session.py"
     }
-    assert asking == {"amending.py", "approvals.py", "events.py", "keys.py"}
+    assert asking == {"amending.py", "approvals.py", "events.py", "keys.py", "system.py"}
     takes_yes = {
         path
         for path, command in commands(typer.main.get_command(app))
@@ -105,4 +105,5 @@ def test_every_command_that_asks_takes_yes() -> None:
         "events replay",
         "keys erase",
         "keys erase-customer",
+        "setup",
     }

@@ -52,7 +52,7 @@ from tests.servers import SandboxServer
 from tests.webhooks import gateway_over
 from tests.world import ANA, World, single, unique
 from wiring import audit, encryption, retention
-from wiring.logs import FORMAT, Redacting
+from wiring.logs import formatter
 from wiring.sealed import is_sealed
 from wiring.settings import Settings, WebSettings
 from workers import worker
@@ -87,13 +87,13 @@ def marked() -> JsonObject:
 
 @pytest.fixture(scope="module")
 def log() -> Iterator[list[str]]:
-    """Every line that the worker logs, tracebacks included."""
+    """Every line that the worker logs, as text and as JSON, tracebacks included."""
     lines: list[str] = []
-    formatter = Redacting(FORMAT)
+    forms = [formatter(redacts=True, as_json=as_json) for as_json in (False, True)]
 
     class Keeper(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            lines.append(formatter.format(record))
+            lines.extend(form.format(record) for form in forms)
 
     keeper, root = Keeper(), logging.getLogger()
     before = root.level
@@ -197,6 +197,13 @@ async def test_no_mark_is_readable_in_histories_and_lists(sealed: Sealed, closed
 async def test_no_mark_is_in_the_log_of_the_worker(closed: str, log: list[str]) -> None:
     assert log
     assert leaks("\n".join(log).encode()) == set()
+
+
+async def test_a_line_of_the_log_says_what_it_is_about(closed: str, log: list[str]) -> None:
+    lines = [json.loads(line) for line in log if line.startswith("{")]
+    ours = [line for line in lines if line.get("workflow_id") == closed]
+    assert {line["contract_id"] for line in ours} == {closed.rpartition("/")[2]}
+    assert {"validate_contract", "provision"} <= {line.get("activity") for line in ours}
 
 
 async def test_lists_and_commands_show_names_to_whoever_has_the_keys(

@@ -7,10 +7,10 @@ from urllib.parse import quote
 
 from contracts.access import EVERYWHERE
 from contracts.audit.records import entity_chain
-from contracts.events import WORKFLOW_PREFIX as EVENT_PREFIX
 from contracts.identifiers import (
     BANK_PREFIX,
     ENTITY_PREFIX,
+    EVENT_PREFIX,
     KEY,
     bank_workflow_id,
     contract_of,
@@ -20,7 +20,7 @@ from contracts.identifiers import (
     is_invoice_workflow_id,
     legal_entity_of,
 )
-from starters.web.pages.rendering import place_of
+from contracts.page_addresses import place_of
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 _NUMBER = re.compile(r"[1-9][0-9]{0,5}")
@@ -46,11 +46,7 @@ def chain_path(of: str) -> str:
 def contract_or_file_path(of: str) -> str:
     """The address of what a chain is of; empty for an event, whose key is not known here, and for
     a legal entity."""
-    if not is_of_workflow(of):
-        return ""
-    if of.startswith(BANK_PREFIX):
-        return f"/{of}"
-    return place_of(of)
+    return place_of(of) if is_of_workflow(of) else ""
 
 
 def is_of_workflow(of: str) -> bool:
