@@ -14,7 +14,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from contracts.access import Permission
-from contracts.receivables import BUCKETS, Receivable, Standing, aging, by_standing, chosen
+from contracts.receivables import BUCKETS, OpenPart, Standing, aging, by_standing, chosen
 from starters.client.references import short
 from starters.receivables import Receivables, receivables
 from starters.web.pages.files import CSV, attachment, no_formula
@@ -26,7 +26,7 @@ from starters.web.visitors import Present, needs
 PAGE_ROWS = 100
 _COLUMNS = (
     *("entity", "contract", "invoice", "number", "customer", "due_on", "days_late", "bucket"),
-    *("open", "currency", "standings"),
+    *("open", "currency", "standings", "agreed_on"),
 )
 _AGREED = frozenset(Standing) - {Standing.OVERDUE, Standing.NOT_DUE}
 
@@ -64,7 +64,7 @@ async def as_csv(request: Request, visitor: Present) -> Response:
     return attachment(text, f"{name}.csv", CSV)
 
 
-def _file(rows: Sequence[Receivable]) -> str:
+def _file(rows: Sequence[OpenPart]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(_COLUMNS)
@@ -74,7 +74,7 @@ def _file(rows: Sequence[Receivable]) -> str:
         found = (entity, contract, *number, row.number, row.customer)
         late = (row.due_on, row.days_late, row.bucket, f"{amount:f}", currency)
         standings = " ".join(sorted(row.standings))
-        writer.writerow([*map(no_formula, found), *late, standings])
+        writer.writerow([*map(no_formula, found), *late, standings, row.agreed_on or ""])
     return text.getvalue()
 
 
@@ -110,7 +110,7 @@ class _Asked:
     customer: str
     page: int
 
-    def narrow(self, rows: Iterable[Receivable]) -> list[Receivable]:
+    def narrow(self, rows: Iterable[OpenPart]) -> list[OpenPart]:
         """The rows that are meant."""
         return chosen(
             rows,
