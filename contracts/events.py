@@ -8,12 +8,14 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field
 
-from contracts.identifiers import EVENT_PREFIX, legal_entity_of
+from contracts.identifiers import legal_entity_of
 from contracts.model import JsonObject, Key, Signed, Text, Value
 from contracts.processors import ObjectKind
 from contracts.signatures import Envelope, EnvelopeStatus
 from contracts.sweeps import Kind
 from contracts.timesheets.entries import Unplaced
+
+WORKFLOW_PREFIX = "event/"
 
 TRIED_FOR = timedelta(days=7)
 """How long an event that cannot be applied yet is tried by itself; after that a person says so."""
@@ -119,20 +121,9 @@ class InboundEvent(Value):
     task: Task
 
     @property
-    def legal_entity(self) -> str:
-        """Whose it is, where that is known before it is read; else empty. An envelope says whose
-        contract it signs once it is read."""
-        match self.task:
-            case ForContract():
-                return legal_entity_of(self.task.contract)
-            case ForDeal():
-                return self.task.legal_entity
-        return ""
-
-    @property
     def workflow_id(self) -> str:
         """`event/<source>/<key>`: receiving the same event twice is one event."""
-        return f"{EVENT_PREFIX}{self.source}/{self.key}"
+        return f"{WORKFLOW_PREFIX}{self.source}/{self.key}"
 
 
 class EventOutcome(StrEnum):
@@ -201,6 +192,18 @@ class EventRecord(Value):
     followed: Followed | None = None
     since: datetime
     """When this round began: when it was received, or delivered again."""
+
+    @property
+    def legal_entities(self) -> frozenset[str]:
+        """Whose it is: every legal entity that it is for or has touched; none where that is not
+        known yet."""
+        found = {legal_entity_of(item) for item in self.delivery.touched}
+        match self.event.task:
+            case ForContract():
+                found.add(legal_entity_of(self.event.task.contract))
+            case ForDeal():
+                found.add(self.event.task.legal_entity)
+        return frozenset(found)
 
     @property
     def is_open(self) -> bool:

@@ -7,8 +7,8 @@ from starlette.responses import Response
 
 from contracts import access
 from contracts.access import EVERYWHERE, Permission
-from contracts.events import EventRecord, ForContract, ForDeal
-from contracts.identifiers import EVENT_PREFIX, KEY, legal_entity_of
+from contracts.events import WORKFLOW_PREFIX, EventRecord, ForContract, ForDeal
+from contracts.identifiers import KEY, legal_entity_of
 from contracts.page_addresses import place_of
 from contracts.problems import InvalidContract
 from starters.client import NoAnswer, NotFound, Refused, events
@@ -42,7 +42,6 @@ async def decide(source: str, key: str, request: Request, visitor: Present) -> R
     if refusal:
         raise HttpProblem(403, refusal)
     c2c, action = c2c_of(request, visitor), text(form, "act")
-    place = place_of(f"{EVENT_PREFIX}{reference}")
     if action == "again":
         await asked(events.deliver_again(c2c.client, reference), reference)
         return answered(request, "/exceptions", Outcome(f"{reference} is delivered again."))
@@ -57,7 +56,7 @@ async def decide(source: str, key: str, request: Request, visitor: Present) -> R
             reference,
             title="Dismiss",
             about=_DISMISS_ABOUT,
-            back=place,
+            back=place_of(f"{WORKFLOW_PREFIX}{reference}"),
         )
     try:
         await events.dismiss(
@@ -69,7 +68,9 @@ async def decide(source: str, key: str, request: Request, visitor: Present) -> R
             sign=c2c.sign,
         )
     except NoAnswer:
-        return await unanswered(request, form, reference, back=place)
+        return await unanswered(
+            request, form, reference, back=place_of(f"{WORKFLOW_PREFIX}{reference}")
+        )
     except (Refused, InvalidContract, NotFound) as error:
         return await _drawn(request, visitor, source, key, record, str(error))
     return answered(request, "/exceptions", Outcome(f"{reference} is dismissed."))
@@ -126,7 +127,7 @@ async def _drawn(
         title=f"{record.event.kind} of {source}",
         record=record,
         touched=[(short(item), item) for item in record.delivery.touched],
-        action_path=place_of(f"{EVENT_PREFIX}{source}/{key}"),
+        action_path=place_of(f"{WORKFLOW_PREFIX}{source}/{key}"),
         may_not=_may_not(visitor, record),
         refusal=refusal,
         new_id=new_id,
