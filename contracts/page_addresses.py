@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from contracts.events import WORKFLOW_PREFIX as EVENT_PREFIX
 from contracts.identifiers import (
     BANK_PREFIX,
+    EVENT_PREFIX,
     contract_of,
     invoice_number,
     is_invoice_workflow_id,

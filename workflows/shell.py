@@ -133,7 +133,6 @@ class Unproven:
     name: str
     message: Signed
     words: str
-    at: datetime
     proven: Proven | None = None
 
 
@@ -224,7 +223,7 @@ class Shell(Inbox, Generic[S]):
 
     def hear_signal(self, name: str, message: Signed, words: str) -> None:
         """Apply a Signal with which somebody decides, once it is known who sent it."""
-        self._unheard.append(Unproven(name, message, words, workflow.now()))
+        self._unheard.append(Unproven(name, message, words))
         self._changed = True
 
     def _prove(self) -> None:
@@ -318,7 +317,6 @@ class Shell(Inbox, Generic[S]):
             place.message,
             place.words,
             required(place.proven),
-            place.at,
             self.state.exceptions,
         )
 

@@ -19,9 +19,8 @@ from starlette.responses import Response
 
 from contracts import access
 from contracts.access import EVERYWHERE, TO_RESOLVE, Permission
-from contracts.events import WORKFLOW_PREFIX
 from contracts.exception_codes import BY_CODE
-from contracts.identifiers import legal_entity_of
+from contracts.identifiers import EVENT_PREFIX, legal_entity_of
 from contracts.page_addresses import exception_path, place_of
 from contracts.parking import Action, Responsible
 from contracts.views.parked import ParkedCard, seen
@@ -227,7 +226,7 @@ def _event_row(item: events.EventRow) -> ExceptionRow:
     return ExceptionRow(
         of=item.id,
         entity=item.legal_entity,
-        href=place_of(f"{WORKFLOW_PREFIX}{item.id}"),
+        href=place_of(f"{EVENT_PREFIX}{item.id}"),
         kind=EVENTS,
         doing=f"Deliver {item.kind} of {item.source}",
         message=item.why,
