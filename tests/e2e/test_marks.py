@@ -255,7 +255,8 @@ async def lead_the_marked(run: Run, mailbox: Mailbox) -> None:
     await clock.forward(skipper, invoice.workflow_id, timedelta(days=12))
     await asyncio.to_thread(mailbox.wait, 1, to=DORA)
     for number, mail in enumerate(mailbox.messages()):
-        run.keep(Place.MAILS, str(number), mail.as_bytes())
+        texts = [part.get_content() for part in mail.walk() if not part.is_multipart()]
+        run.keep(Place.MAILS, str(number), "\n".join([mail.as_string(), *texts]).encode())
     await run.client.start_workflow("NobodyKnows", id="nobody-knows", task_queue="nobody-serves")
     await run.client.get_workflow_handle("nobody-knows").terminate(reason="typed for the operators")
     await listed(run.client, "WorkflowId = 'nobody-knows' AND ExecutionStatus = 'Terminated'")
