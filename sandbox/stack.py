@@ -34,8 +34,9 @@ from sandbox.real_odoo.postgres import ROLE
 from sandbox.salesforce.app import CONSUMER_KEY
 from sandbox.server import Sandbox
 from sandbox.supervisor import Part, ProcessPart, Say
+from starters import environment as bindings
 from wiring import client as temporal
-from wiring.settings import ConfigurationError
+from wiring.settings import ConfigurationError, load_settings
 from workflows import search_attributes
 
 CONFIG = Path(__file__).with_name("c2c.toml")
@@ -246,6 +247,8 @@ async def running(
         stack.callback(local.stop_workers)
         stack.callback(local.stop_gateway)
         await _answering(local)
+        # Ports are found anew each time: what the folder holds has moved with it.
+        await bindings.bind(await local.client(), load_settings(), moves=True)
         local.start_worker()
         local.start_gateway()
         yield local

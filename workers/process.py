@@ -15,8 +15,9 @@ from collections.abc import Sequence
 
 from temporalio.client import Client
 
+from activities.metrics import observe_odoo_call
 from wiring import client as temporal
-from wiring import encryption, identity, telemetry
+from wiring import encryption, environment, identity, remotes, telemetry
 from wiring.process_exit import end
 from wiring.settings import Settings
 from wiring.telemetry import Telemetry
@@ -63,7 +64,10 @@ async def _serve(
     if task_queues.CONTRACTS in queues:
         await replays.look(client, settings.worker)
     if not stop.asked.is_set():
-        async with worker.running(client, settings, queues):
+        bound = await environment.check(client, settings)
+        odoo = remotes.odoo(settings, observe_odoo_call, bound.mark)
+        gateways = remotes.gateways(settings, odoo)
+        async with worker.running(client, settings, queues, gateways=gateways):
             _log.info("serving %s", ", ".join(queues))
             counting = _counting(client, settings, queues, observed)
             health.is_ready = True

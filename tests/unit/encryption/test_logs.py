@@ -13,9 +13,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from temporalio.exceptions import ApplicationError
 
 from gateways import errors
-from starters.web.middleware import JsonLines
 from wiring import traces
-from wiring.logs import FORMAT, Redacting
+from wiring.logs import FORMAT, Redacting, formatter
 
 NAME = "Acme Industries"
 
@@ -40,7 +39,7 @@ def lines() -> Iterator[tuple[logging.Logger, list[str]]]:
             # Another handler has formatted it before, in clear.
             record.exc_text = f"kept from before: {NAME}"
             made.append(Redacting(FORMAT).format(record))
-            made.append(JsonLines().format(record))
+            made.append(formatter(redacts=True, as_json=True).format(record))
 
     logger, keeper = logging.getLogger("redacted"), Keeper()
     logger.addHandler(keeper)
