@@ -17,6 +17,7 @@ from temporalio.testing import TimeSkipper
 from gateways.encryption.keys import KeyRing
 from gateways.encryption.masters import new_master
 from gateways.encryption.settings import CodecSettings, EncryptionSettings, RecordsSettings
+from gateways.retention.settings import RetentionSettings
 from sandbox import clock
 from sandbox.stack import temporal_command
 from tests.servers import OdooServer
@@ -28,6 +29,10 @@ from workers import worker
 NAMESPACE = "sealed"
 _START_SECONDS = 60
 MASTER = new_master()
+RULES = {
+    "decodes_days": 2_000,
+    "entities": {"northwind": {"payloads_days": 2_000, "keys_days": 2_000, "audit_days": 2_000}},
+}
 
 
 def protection(folder: Path) -> Protection:
@@ -87,7 +92,11 @@ async def running(
         address, deadline = f"127.0.0.1:{port}", time.monotonic() + _START_SECONDS
         protected = protection(folder / "records")
         settings = settings.model_copy(
-            update={"records": protected.records, "encryption": protected.encryption}
+            update={
+                "records": protected.records,
+                "encryption": protected.encryption,
+                "retention": RetentionSettings.model_validate(RULES),
+            }
         )
         while True:
             try:

@@ -17,11 +17,12 @@ from contracts.bank.file import BankFileView, FileRef
 from contracts.bank.statement import BankLine
 from contracts.changes import ChangeOrder
 from contracts.events import EventRecord
+from contracts.identifiers import EVENT_PREFIX
 from contracts.invoice.messages import PaymentReceived
 from contracts.invoice.state import InvoiceStage
 from contracts.model import JsonObject
 from contracts.money import Money
-from contracts.page_addresses import approval_path, exception_path
+from contracts.page_addresses import approval_path, exception_path, place_of
 from contracts.parking import Action, StepException
 from gateways.bank.folder import FolderSettings
 from sandbox.bank_files import statement_file
@@ -30,8 +31,6 @@ from starters.client import bank, events
 from starters.client.names import FIGURES_SCHEDULE
 from starters.client.references import short
 from starters.figures import series
-from starters.web.pages.bank_pages import file_path
-from starters.web.pages.event_pages import event_path
 from tests.bank_source import Account, paid
 from tests.browser.conftest import eventually
 from tests.browser.firm import BANK
@@ -185,7 +184,7 @@ class BankFile:
 
     @property
     def page(self) -> str:
-        return file_path(self.ref.workflow_id)
+        return place_of(self.ref.workflow_id)
 
     async def until_parked(self, steps: int) -> BankFileView:
         async def ask() -> BankFileView:
@@ -238,7 +237,7 @@ async def event(world: World, site: str, type: str, data: Mapping[str, Any]) -> 
         return reference in [row.id for row in found]
 
     await eventually(shown)
-    return event_path(reference)
+    return place_of(f"{EVENT_PREFIX}{reference}")
 
 
 async def unknown_milestone(world: World, site: str) -> str:
