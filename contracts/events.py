@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field
 
+from contracts.audit.entries import Trail
+from contracts.identifiers import EVENT_PREFIX, legal_entity_of
 from contracts.model import JsonObject, Key, Signed, Text, Value
+from contracts.parking import StepException
 from contracts.processors import ObjectKind
 from contracts.signatures import Envelope, EnvelopeStatus
 from contracts.sweeps import Kind
 from contracts.timesheets.entries import Unplaced
-
-WORKFLOW_PREFIX = "event/"
 
 TRIED_FOR = timedelta(days=7)
 """How long an event that cannot be applied yet is tried by itself; after that a person says so."""
@@ -120,9 +122,25 @@ class InboundEvent(Value):
     task: Task
 
     @property
+    def legal_entity(self) -> str:
+        """Whose it is, where that is known before it is read; else empty. An envelope says whose
+        contract it signs once it is read."""
+        match self.task:
+            case ForContract():
+                return legal_entity_of(self.task.contract)
+            case ForDeal():
+                return self.task.legal_entity
+        return ""
+
+    @property
     def workflow_id(self) -> str:
         """`event/<source>/<key>`: receiving the same event twice is one event."""
-        return f"{WORKFLOW_PREFIX}{self.source}/{self.key}"
+        return f"{EVENT_PREFIX}{self.source}/{self.key}"
+
+
+def chain_of_event(source: str, key: str) -> str:
+    """The chain of an event in the audit record. Its key is its sender's, of any characters."""
+    return f"{EVENT_PREFIX}{source}/{hashlib.sha256(key.encode()).hexdigest()}"
 
 
 class EventOutcome(StrEnum):
@@ -172,6 +190,14 @@ class Dismissal(Value, Signed):
     reason: Text
 
 
+class Redelivery(Value, Signed):
+    """A person has seen to what was in the way of an event, or wants to be sure."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    by: Text
+
+
 class Followed(Value):
     """An envelope on its way as it was read last, and the legal entity of its deal's contract."""
 
@@ -183,7 +209,8 @@ class Followed(Value):
 
 class EventRecord(Value):
     """An event and what became of it; `attempts` counts the deliveries that were tried. `followed`
-    is the envelope whose end it waits for."""
+    is the envelope whose end it waits for. `audit` is the audit record of what people decide about
+    it, as far as that is still to be written, and `unrecorded` why that cannot be."""
 
     event: InboundEvent
     delivery: Delivery = Delivery(outcome=EventOutcome.RECEIVED)
@@ -191,6 +218,13 @@ class EventRecord(Value):
     followed: Followed | None = None
     since: datetime
     """When this round began: when it was received, or delivered again."""
+    audit: Trail = Field(default_factory=Trail)
+    unrecorded: StepException | None = None
+
+    @property
+    def standing(self) -> JsonObject:
+        """How it stands, in short: what the audit record follows."""
+        return {"outcome": str(self.delivery.outcome), "touched": list(self.delivery.touched)}
 
     @property
     def is_open(self) -> bool:
@@ -214,6 +248,9 @@ class EventRecord(Value):
         return ENVELOPE_TRIED_FOR if is_envelope else TRIED_FOR
 
     def needs_person(self, now: datetime) -> bool:
-        """Whether it is listed with the exceptions: refused, parked, or waiting for long."""
+        """Whether it is listed with the exceptions: refused, parked, or waiting for long; or its
+        audit record cannot be written."""
+        if self.unrecorded is not None:
+            return True
         is_late = self.delivery.outcome is EventOutcome.WAITING and now - self.since >= SHOWN_AFTER
         return is_late or self.delivery.outcome in (EventOutcome.REFUSED, EventOutcome.PARKED)

@@ -75,9 +75,12 @@ def replay(
     parked: Parked = False,
     limit: Limit = MAX_LISTED,
     yes: Yes = False,
+    *,
+    by: By,
 ) -> None:
     """Deliver one event again, or all that the options name; what it did it does not do twice."""
     from starters.client import events
+    from starters.client.calls import at_once
 
     session = session_of(context)
     if bool(event) == any((source, outcome, day, parked)):
@@ -87,7 +90,9 @@ def replay(
         ids = [row.id for row in _listed(session, source, outcome, day, parked, limit)]
         if ids:
             session.confirm(f"Deliver {len(ids)} events again?", yes=yes)
-    replayed = session.run(lambda c2c: _each(c2c.client, events.deliver_again, ids))
+    replayed = session.run(
+        lambda c2c: at_once([events.deliver_again(c2c.client, item, by=by) for item in ids])
+    )
     session.show({"replayed": replayed}, f"{len(replayed)} delivered again.")
 
 
@@ -104,12 +109,6 @@ def dismiss(
     session = session_of(context)
     done = session.run(lambda c2c: events.dismiss(c2c.client, event, by=by, reason=reason))
     session.show({"dismissed": done}, f"{done} is dismissed.")
-
-
-async def _each(client: Any, act: Any, ids: list[str]) -> list[str]:
-    from starters.client.calls import at_once
-
-    return await at_once([act(client, item) for item in ids])
 
 
 def _listed(

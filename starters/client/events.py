@@ -8,23 +8,28 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from temporalio.client import Client, WorkflowExecution, WorkflowHandle
+from temporalio.client import (
+    Client,
+    WithStartWorkflowOperation,
+    WorkflowExecution,
+    WorkflowHandle,
+)
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from contracts.actors import Sign
 from contracts.events import (
-    WORKFLOW_PREFIX,
     Dismissal,
     EventOutcome,
     EventRecord,
     ForContract,
     ForDeal,
     InboundEvent,
+    Redelivery,
 )
-from contracts.identifiers import KEY, contract_workflow_id, deal_contract_id
-from starters.client.calls import query, update
+from contracts.identifiers import EVENT_PREFIX, KEY, contract_workflow_id, deal_contract_id
+from starters.client.calls import query, update, update_or_start
 from starters.client.errors import NotFound
 from starters.client.names import EVENT_WORKFLOW, MAX_LISTED
 from starters.client.protocol import Query, Update, built
@@ -32,7 +37,7 @@ from starters.client.references import BadReference
 from workflows import options, search_attributes, task_queues
 
 EVENT = Query("event", EventRecord)
-DELIVER_AGAIN = "deliver_again"
+DELIVER_AGAIN = Update("deliver_again", Redelivery, str)
 DISMISS = Update("dismiss", Dismissal, str)
 _ENVELOPE = "event"
 """In the memo: what lists show of the event itself."""
@@ -66,7 +71,14 @@ async def receive(client: Client, event: InboundEvent, *, within_seconds: float)
     """Keep an event and have it delivered; False where it was received before. Raises Away."""
     try:
         async with asyncio.timeout(within_seconds):
-            await _start(client, event, WorkflowIDReusePolicy.REJECT_DUPLICATE)
+            record = EventRecord(event=event, since=event.received_at)
+            await client.start_workflow(
+                EVENT_WORKFLOW,
+                record,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                **_started(event),
+            )
     except WorkflowAlreadyStartedError:
         return False
     except (TimeoutError, RPCError, RuntimeError) as error:  # as the SDK says it
@@ -74,13 +86,33 @@ async def receive(client: Client, event: InboundEvent, *, within_seconds: float)
     return True
 
 
-async def deliver_again(client: Client, reference: str) -> str:
+async def deliver_again(
+    client: Client,
+    reference: str,
+    *,
+    by: str,
+    request_id: str | None = None,
+    sign: Sign | None = None,
+) -> str:
     """Deliver an event again, whether it waits or is done with; returns its id.
 
-    What it did already it does not do twice. Raises NotFound.
+    What it did already it does not do twice. Raises NotFound, Refused, NoAnswer, InvalidContract.
     """
     event = await _original(client, _workflow_id(reference))
-    await _start(client, event, WorkflowIDReusePolicy.ALLOW_DUPLICATE, signal=DELIVER_AGAIN)
+    asked = built(Redelivery, by=by)
+
+    def start() -> WithStartWorkflowOperation[Any, Any]:
+        return WithStartWorkflowOperation(
+            EVENT_WORKFLOW,
+            EventRecord(event=event, since=datetime.now(UTC)),
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            **_started(event),
+        )
+
+    await update_or_start(
+        client, event.workflow_id, DELIVER_AGAIN, asked, start, request_id=request_id, sign=sign
+    )
     return _id(event.workflow_id)
 
 
@@ -130,7 +162,7 @@ def _conditions(source: str, outcome: str, needs_person: bool, day: date | None)
         raise BadReference(f"{outcome!r} is none of {', '.join(EventOutcome)}")
     wanted = [f"WorkflowType = '{EVENT_WORKFLOW}'", "ExecutionStatus != 'ContinuedAsNew'"]
     if source:
-        wanted.append(f"WorkflowId STARTS_WITH '{WORKFLOW_PREFIX}{source}/'")
+        wanted.append(f"WorkflowId STARTS_WITH '{EVENT_PREFIX}{source}/'")
     if outcome:
         wanted.append(f"{search_attributes.EVENT_OUTCOME.name} = '{outcome}'")
     if needs_person:
@@ -173,25 +205,16 @@ async def _row(item: WorkflowExecution) -> EventRow:
     )
 
 
-async def _start(
-    client: Client, event: InboundEvent, reuse: WorkflowIDReusePolicy, signal: str | None = None
-) -> None:
-    """Start the event's workflow; one that runs is signalled instead, if there is a Signal."""
-    conflict = WorkflowIDConflictPolicy.USE_EXISTING if signal else WorkflowIDConflictPolicy.FAIL
-    since = datetime.now(UTC) if signal else event.received_at
-    await client.start_workflow(
-        EVENT_WORKFLOW,
-        EventRecord(event=event, since=since),
-        id=event.workflow_id,
-        task_queue=task_queues.CONTRACTS,
-        id_reuse_policy=reuse,
-        id_conflict_policy=conflict,
-        start_signal=signal,
-        search_attributes=search_attributes.of_event(_contract_of(event)),
-        task_timeout=options.TASK_TIMEOUT,
-        static_summary=f"{event.source}: {event.kind}"[:200],
-        memo={_ENVELOPE: event.model_dump(mode="json", exclude={"task"})},
-    )
+def _started(event: InboundEvent) -> dict[str, Any]:
+    """What an event's workflow is started with, whoever starts it."""
+    return {
+        "id": event.workflow_id,
+        "task_queue": task_queues.CONTRACTS,
+        "search_attributes": search_attributes.of_event(_contract_of(event)),
+        "task_timeout": options.TASK_TIMEOUT,
+        "static_summary": f"{event.source}: {event.kind}"[:200],
+        "memo": {_ENVELOPE: event.model_dump(mode="json", exclude={"task"})},
+    }
 
 
 def _contract_of(event: InboundEvent) -> str:
@@ -223,11 +246,11 @@ async def _original(client: Client, workflow_id: str) -> InboundEvent:
 
 def _workflow_id(reference: str) -> str:
     """`<source>/<key>` as lists show it, or the workflow's id."""
-    source, _, key = reference.removeprefix(WORKFLOW_PREFIX).partition("/")
+    source, _, key = reference.removeprefix(EVENT_PREFIX).partition("/")
     if not KEY.match(source) or not key:
         raise BadReference(f"{reference!r} names no event; write it as tickets/msg_2f")
-    return f"{WORKFLOW_PREFIX}{source}/{key}"
+    return f"{EVENT_PREFIX}{source}/{key}"
 
 
 def _id(workflow_id: str) -> str:
-    return workflow_id.removeprefix(WORKFLOW_PREFIX)
+    return workflow_id.removeprefix(EVENT_PREFIX)

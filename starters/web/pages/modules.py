@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 from starters.web.pages import (
     approval,
+    audit,
     bank_pages,
     contract_list,
     contract_pages,
@@ -20,6 +21,7 @@ from starters.web.pages import (
     receivables,
     static,
 )
+from starters.web.pages.decided import Verdicts
 from starters.web.pages.shell import Counts, PageModule
 from starters.web.pages.workbench import Workbench
 
@@ -37,6 +39,7 @@ MODULES: tuple[PageModule, ...] = (
     receivable_pages.PAGES,
     questions.PAGES,
     figures.PAGES,
+    audit.PAGES,
 )
 
 
@@ -44,6 +47,7 @@ def add_pages(app: FastAPI, workbench: Workbench) -> None:
     """Add every page to the application."""
     app.state.workbench = workbench
     app.state.counts = Counts()
+    app.state.verdicts = Verdicts()
     app.state.links = [link for module in MODULES for link in module.links]
     app.include_router(static.routes)
     for module in MODULES:

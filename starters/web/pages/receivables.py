@@ -14,9 +14,10 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from contracts.access import Permission
-from contracts.receivables import BUCKETS, Receivable, Standing, aging, by_standing, chosen
+from contracts.receivables import BUCKETS, OpenPart, Standing, aging, by_standing, chosen
 from starters.client.references import short
 from starters.receivables import Receivables, receivables
+from starters.web.pages.files import CSV, attachment, no_formula
 from starters.web.pages.shell import Link, PageModule, page
 from starters.web.pages.workbench import books_of, chosen_entities, workbench_of
 from starters.web.problems import HttpProblem
@@ -25,9 +26,8 @@ from starters.web.visitors import Present, needs
 PAGE_ROWS = 100
 _COLUMNS = (
     *("entity", "contract", "invoice", "number", "customer", "due_on", "days_late", "bucket"),
-    *("open", "currency", "standings"),
+    *("open", "currency", "standings", "agreed_on"),
 )
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _AGREED = frozenset(Standing) - {Standing.OVERDUE, Standing.NOT_DUE}
 
 routes = APIRouter()
@@ -61,11 +61,10 @@ async def as_csv(request: Request, visitor: Present) -> Response:
         raise HttpProblem(503, "; ".join(told)[:2_000], headers={"Retry-After": "30"})
     text = await asyncio.to_thread(_file, asked.narrow(found.rows))
     name = "-".join(["receivables", *([entities[0]] if len(entities) == 1 else [])])
-    headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
-    return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
+    return attachment(text, f"{name}.csv", CSV)
 
 
-def _file(rows: Sequence[Receivable]) -> str:
+def _file(rows: Sequence[OpenPart]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(_COLUMNS)
@@ -75,13 +74,8 @@ def _file(rows: Sequence[Receivable]) -> str:
         found = (entity, contract, *number, row.number, row.customer)
         late = (row.due_on, row.days_late, row.bucket, f"{amount:f}", currency)
         standings = " ".join(sorted(row.standings))
-        writer.writerow([*map(_no_formula, found), *late, standings])
+        writer.writerow([*map(no_formula, found), *late, standings, row.agreed_on or ""])
     return text.getvalue()
-
-
-def _no_formula(text: str) -> str:
-    """A text of others as a program for tables shows it, and does not reckon with it."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _shown_list(found: Receivables, asked: _Asked) -> dict[str, Any]:
@@ -116,7 +110,7 @@ class _Asked:
     customer: str
     page: int
 
-    def narrow(self, rows: Iterable[Receivable]) -> list[Receivable]:
+    def narrow(self, rows: Iterable[OpenPart]) -> list[OpenPart]:
         """The rows that are meant."""
         return chosen(
             rows,
