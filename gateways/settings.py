@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -27,6 +28,17 @@ class Section(BaseModel):
     """A table of the configuration: an unknown field is refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _not_plain(url: str) -> str:
+    from gateways.http import refuse_plain_http  # late: few configurations name an address
+
+    refuse_plain_http(url)
+    return url
+
+
+Address = Annotated[str, AfterValidator(_not_plain)]
+"""Where another system is: plain HTTP is for this machine only."""
 
 
 def secret_of(file: Path | None, given: SecretStr | None) -> Secret:

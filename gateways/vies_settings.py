@@ -6,7 +6,7 @@ from pydantic import field_validator
 from stdnum.eu.vat import MEMBER_STATES
 
 from contracts import vat
-from gateways.settings import Section
+from gateways.settings import Address, Section
 
 DEFAULT_URL = "https://ec.europa.eu/taxation_customs/vies/rest-api"
 COUNTRIES = frozenset({*(code.upper() for code in MEMBER_STATES), "GR"})
@@ -19,7 +19,7 @@ class ViesSettings(Section):
 
     enabled: bool = False
     requester: str = ""
-    url: str = DEFAULT_URL
+    url: Address = DEFAULT_URL
 
     @field_validator("requester")
     @classmethod
@@ -27,11 +27,3 @@ class ViesSettings(Section):
         if number and vat.read(number, "").country not in COUNTRIES:
             raise ValueError("requester is a valid VAT number with its country's prefix")
         return number
-
-    @field_validator("url")
-    @classmethod
-    def _no_plain_http(cls, url: str) -> str:
-        from gateways.http import refuse_plain_http  # late: few configurations name an address
-
-        refuse_plain_http(url)
-        return url

@@ -199,9 +199,10 @@ def proposes(state: ContractState) -> ContractState:
 
 
 def _proposed(state: ContractState, occasion: Occasion, composition: Composition) -> ContractState:
-    invoice = composition.invoice.replace(happened_on=state.today)
-    proposal = _as_approved(state, composition.proposal)
-    composition = replace(composition, invoice=invoice)
+    proposal, invoice = _as_approved(state, composition.proposal), composition.invoice
+    if state.today != invoice.proposed_on:
+        invoice = invoice.replace(later_on=state.today)
+        composition = replace(composition, invoice=invoice)
     state = state.replace(billing=account.propose(state.account, composition))
     for text in composition.warnings:
         state = _with_warning(state, text, invoice)

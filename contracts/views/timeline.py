@@ -82,9 +82,8 @@ def _proposed(state: ContractState) -> Iterator[Station]:
         report = state.invoices.get(number)
         name = report.name if report else f"proposal {number}"
         verb = "Rejected" if report and report.stage in UNBILLED else "Proposed"
-        yield Station(
-            on=invoice.happened_on, text=f"{verb}: {name}, {invoice.title}", number=number
-        )
+        on = invoice.later_on or invoice.proposed_on
+        yield Station(on=on, text=f"{verb}: {name}, {invoice.title}", number=number)
 
 
 def _coming(state: ContractState) -> Iterator[Station]:

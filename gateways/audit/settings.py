@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import field_validator
-
-from gateways.settings import Section
+from gateways.settings import Address, Section
 
 
 class AuditSettings(Section):
@@ -20,15 +18,6 @@ class AuditSettings(Section):
 
     signing_key_file: Path | None = None
     public_keys: tuple[Path, ...] = ()
-    timestamp_url: str | None = None
+    timestamp_url: Address | None = None
     timestamp_roots_file: Path | None = None
     notes: bool = True
-
-    @field_validator("timestamp_url")
-    @classmethod
-    def _no_plain_http(cls, url: str | None) -> str | None:
-        from gateways.http import refuse_plain_http  # late: few configurations name an address
-
-        if url is not None:
-            refuse_plain_http(url)
-        return url

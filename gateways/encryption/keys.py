@@ -27,7 +27,7 @@ from contracts.identifiers import contract_scope
 from gateways import errors
 from gateways.encryption.masters import KEY_BYTES, SYSTEM, Masters, unavailable
 from gateways.errors import FailureKind, GatewayError
-from gateways.record_store.protocol import KEYS, MAX_PAGE, RecordStore
+from gateways.record_store.protocol import KEYS, RecordStore, all_names
 
 SHARED = "shared"
 """The scope of what belongs to no single contract."""
@@ -248,7 +248,7 @@ class KeyRing:
 
     def erasures(self) -> list[Erasure]:
         """What is recorded of all that was erased."""
-        scopes = [name.removeprefix(_ERASED) for name in self._names(_ERASED)]
+        scopes = [name.removeprefix(_ERASED) for name in all_names(self._store, _ERASED)]
         return [item for item in map(self.erasure, scopes) if item is not None]
 
     def _refuse_erased(self, scope: str) -> None:
@@ -280,16 +280,7 @@ class KeyRing:
                 raise
 
     def _records(self, prefix: str) -> Iterator[WrappedKey]:
-        return map(WrappedKey, self._names(prefix))
-
-    def _names(self, prefix: str) -> Iterator[str]:
-        after = ""
-        while True:
-            page = self._store.names(prefix, after=after, limit=MAX_PAGE)
-            yield from page
-            if len(page) < MAX_PAGE:
-                return
-            after = page[-1]
+        return map(WrappedKey, all_names(self._store, prefix))
 
     def _lock(self, name: str) -> threading.Lock:
         return self._locks[hash(name) % _LOCKS]

@@ -5,21 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
+from pydantic import Field, SecretStr, StringConstraints, model_validator
 
 from gateways.secrets import Secret
-from gateways.settings import Section, secret_of
+from gateways.settings import Address, Section, secret_of
 
 MasterId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 TokenName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$")]
-
-
-def _not_plain(url: str | None) -> str | None:
-    from gateways.http import refuse_plain_http  # late: few configurations name an address
-
-    if url is not None:
-        refuse_plain_http(url)
-    return url
 
 
 class RecordsSettings(Section):
@@ -33,15 +25,10 @@ class RecordsSettings(Section):
 
     folder: Path | None = None
     bucket: str | None = Field(None, pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\s]*)?$")
-    s3_endpoint: str | None = None
+    s3_endpoint: Address | None = None
     s3_region: str | None = Field(None, pattern=r"^[a-z0-9-]{1,64}$")
     lock: Literal["governance", "compliance"] | None = None
     lock_days: int = Field(default=3_653, ge=1, le=36_500)
-
-    @field_validator("s3_endpoint")
-    @classmethod
-    def _no_plain_http(cls, url: str | None) -> str | None:
-        return _not_plain(url)
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -92,12 +79,7 @@ class MasterSettings(Section):
     key: SecretStr | None = None
     kms_key: str | None = Field(None, pattern=r"^[A-Za-z0-9:/_-]{1,2048}$")
     kms_region: str | None = Field(None, pattern=r"^[a-z0-9-]{1,64}$")
-    kms_endpoint: str | None = None
-
-    @field_validator("kms_endpoint")
-    @classmethod
-    def _no_plain_http(cls, url: str | None) -> str | None:
-        return _not_plain(url)
+    kms_endpoint: Address | None = None
 
     @model_validator(mode="after")
     def _one(self) -> Self:

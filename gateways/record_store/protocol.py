@@ -8,6 +8,7 @@ the same time need no lock.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Protocol
 
 from gateways import errors
@@ -45,6 +46,16 @@ class RecordStore(Protocol):
     def delete(self, name: str) -> bool:
         """Remove a record for good; False where there is none."""
         ...
+
+
+def all_names(store: RecordStore, prefix: str, after: str = "") -> Iterator[str]:
+    """Every name below a prefix, in order, page by page; `after` a name only those behind it."""
+    while True:
+        page = store.names(prefix, after=after, limit=MAX_PAGE)
+        yield from page
+        if len(page) < MAX_PAGE:
+            return
+        after = page[-1]
 
 
 def checked_name(name: str) -> str:

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from threading import Lock
 
 from contracts.identifiers import contract_workflow_id, legal_entity_of
-from gateways.record_store.protocol import MAX_PAGE, RecordStore
+from gateways.record_store.protocol import RecordStore, all_names
 
 _MOST_KNOWN = 20_000
 _LETTERS = 32
@@ -41,15 +41,8 @@ class CustomerIndex:
 
     def contracts(self, legal_entity: str, customer: str) -> list[str]:
         """The workflow ids of a customer's contracts, in order."""
-        prefix, after = _prefix(legal_entity, customer), ""
-        found: list[str] = []
-        while True:
-            page = self._store.names(prefix, after=after, limit=MAX_PAGE)
-            ids = (name.rpartition("/")[2] for name in page)
-            found += [contract_workflow_id(legal_entity, item) for item in ids]
-            if len(page) < MAX_PAGE:
-                return found
-            after = page[-1]
+        found = all_names(self._store, _prefix(legal_entity, customer))
+        return [contract_workflow_id(legal_entity, name.rpartition("/")[2]) for name in found]
 
 
 def _prefix(legal_entity: str, customer: str) -> str:
