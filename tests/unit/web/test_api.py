@@ -382,7 +382,7 @@ def test_every_message_has_examples_that_are_right(update: Update[Any, Any]) -> 
 
 
 def test_every_update_has_an_address_and_declares_what_it_needs(workflows: Workflows) -> None:
-    of_events = {events.DISMISS.name}
+    of_events = {events.DELIVER_AGAIN.name, events.DISMISS.name}
     assert UPDATES.keys() == {*access.OF_MESSAGES, access.RESOLVE_EXCEPTION} - of_events
     paths = application_of(workflows).openapi()["paths"]
     for name in UPDATES:
