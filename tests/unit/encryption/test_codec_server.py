@@ -254,7 +254,8 @@ async def test_only_a_configured_page_may_ask(tmp_path: Path) -> None:
             answer = await http.post("/codec/decode", json=payloads(payload), headers=headers)
             assert answer.status_code == 403
             before = await http.options("/codec/decode", headers=headers)
-            assert "access-control-allow-origin" not in before.headers
+            for refused in (answer, before):
+                assert "access-control-allow-origin" not in refused.headers
         answer = await http.post("/codec/decode", json=payloads(payload), headers={"Origin": UI})
         before = await http.options("/codec/decode", headers={"Origin": UI})
     assert read(answer) == [CLEAR]
@@ -264,6 +265,15 @@ async def test_only_a_configured_page_may_ask(tmp_path: Path) -> None:
         assert allowed.headers["vary"] == "Origin"
     for name in ("Authorization", "X-Namespace", "Content-Type"):
         assert name in before.headers["access-control-allow-headers"]
+
+
+async def test_a_page_that_may_ask_may_read_why_it_is_refused(tmp_path: Path) -> None:
+    async with serving(tmp_path, **TOKENS) as http:
+        answer = await http.post("/codec/decode", json={}, headers={"Origin": UI})
+    assert answer.status_code == 401
+    assert answer.headers["access-control-allow-origin"] == UI
+    assert answer.headers["vary"] == "Origin"
+    assert answer.headers["www-authenticate"] == "Bearer"
 
 
 async def test_without_encryption_there_is_no_codec_server() -> None:
