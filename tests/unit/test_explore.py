@@ -13,6 +13,8 @@ from contracts.agenda.actions import ClockRang
 from contracts.contract import rules as contract_rules
 from contracts.invoice import acts
 from contracts.invoice import rules as invoice_rules
+from contracts.invoice.state import InvoiceState
+from tests.explore.canonical import shared
 from tests.explore.endings import ends_well
 from tests.explore.frozen import forget
 from tests.explore.mutations import MUTATIONS, Mutation, found_by_exploring
@@ -38,6 +40,23 @@ def patch() -> Iterator[pytest.MonkeyPatch]:
 def test_what_must_hold_does_on_every_way_and_a_good_end_is_left() -> None:
     found = explored(TRANSITIONS)
     assert not found.violations, in_words(found)
+
+
+def test_states_that_differ_only_in_what_people_read_are_one_to_the_explorer() -> None:
+    world = shared(Led("asked", Budget(), 0).begin())
+    first = world.invoices[1].state
+
+    def with_state(state: InvoiceState) -> InvoiceState:
+        changed = world.invoices[1].replace(state=state)
+        return shared(world.replace(invoices={1: changed})).invoices[1].state
+
+    assert with_state(first.noted("Somebody looked at it")) is first
+    for other in (
+        first.replace(clock=first.clock + timedelta(days=1)),
+        first.replace(rejected_because="too dear"),
+        first.noted("Left in Odoo: a draft"),
+    ):
+        assert with_state(other) is other
 
 
 # --- what the explorer found ----------------------------------------------------------------------
