@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field
 
+from contracts.identifiers import legal_entity_of
 from contracts.model import JsonObject, Key, Signed, Text, Value
 from contracts.processors import ObjectKind
 from contracts.signatures import Envelope, EnvelopeStatus
@@ -191,6 +192,18 @@ class EventRecord(Value):
     followed: Followed | None = None
     since: datetime
     """When this round began: when it was received, or delivered again."""
+
+    @property
+    def legal_entities(self) -> frozenset[str]:
+        """Whose it is: every legal entity that it is for or has touched; none where that is not
+        known yet."""
+        found = {legal_entity_of(item) for item in self.delivery.touched}
+        match self.event.task:
+            case ForContract():
+                found.add(legal_entity_of(self.event.task.contract))
+            case ForDeal():
+                found.add(self.event.task.legal_entity)
+        return frozenset(found)
 
     @property
     def is_open(self) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Mapping
+from datetime import date
 from typing import TypeVar, cast
 
 import httpx
@@ -35,6 +36,7 @@ from starters.client.errors import (
     SignedOut,
     Unreachable,
 )
+from starters.client.events import DELIVER_AGAIN, EVENT, EventRow
 from starters.client.listing import ContractRow, Listed
 from starters.client.messages import CONTRACT, INVOICE, OPEN_APPROVALS
 from starters.client.names import MAX_LISTED
@@ -55,7 +57,7 @@ _ANSWER_WITHIN_SECONDS = 40.0
 """Longer than the application itself waits for a workflow's answer."""
 _REQUEST_ID = re.compile(wire.REQUEST_ID_PATTERN)
 _SIGN_IN = "sign in: c2c login"
-_STATES = (CONTRACT.name, INVOICE.name, BANK_FILE.name)
+_STATES = (CONTRACT.name, INVOICE.name, BANK_FILE.name, EVENT.name)
 """Queries that are answered at the address of the workflow itself."""
 
 
@@ -119,6 +121,23 @@ class Api(Remote):
         )
         _note(found.unread, unreadable)
         return found.files
+
+    async def events(
+        self, *, source: str, outcome: str, needs_person: bool, day: date | None, limit: int
+    ) -> Listed[EventRow]:
+        found = await self.get(
+            f"{wire.PREFIX}/events",
+            wire.Events,
+            source=source,
+            outcome=outcome,
+            needs_person=str(needs_person).lower(),
+            day=day,
+            limit=limit,
+        )
+        return Listed(found.events, found.more)
+
+    async def deliver_again(self, workflow_id: str) -> None:
+        await self.post(f"{wire.path_of(workflow_id)}/{DELIVER_AGAIN}", {}, Said)
 
     # --- what lists and starts ask --------------------------------------------------------------
 

@@ -23,9 +23,16 @@ from contracts.events import (
     ForDeal,
     InboundEvent,
 )
-from contracts.identifiers import KEY, contract_workflow_id, deal_contract_id
+from contracts.identifiers import (
+    KEY,
+    contract_workflow_id,
+    deal_contract_id,
+    legal_entity_of,
+)
 from starters.client.calls import query, update
+from starters.client.connection import Connection, Remote
 from starters.client.errors import NotFound
+from starters.client.listing import Listed
 from starters.client.names import EVENT_WORKFLOW, MAX_LISTED
 from starters.client.protocol import Query, Update, built
 from starters.client.references import BadReference
@@ -61,6 +68,12 @@ class EventRow:
     needs_person: bool
     legal_entity: str = ""
 
+    @property
+    def legal_entities(self) -> frozenset[str]:
+        """Every legal entity that it is for or has touched; none where that is not known yet."""
+        known = {self.legal_entity} if self.legal_entity else set()
+        return frozenset({*known, *map(legal_entity_of, self.touched)})
+
 
 async def receive(client: Client, event: InboundEvent, *, within_seconds: float) -> bool:
     """Keep an event and have it delivered; False where it was received before. Raises Away."""
@@ -74,18 +87,22 @@ async def receive(client: Client, event: InboundEvent, *, within_seconds: float)
     return True
 
 
-async def deliver_again(client: Client, reference: str) -> str:
+async def deliver_again(client: Connection, reference: str) -> str:
     """Deliver an event again, whether it waits or is done with; returns its id.
 
     What it did already it does not do twice. Raises NotFound.
     """
-    event = await _original(client, _workflow_id(reference))
+    workflow_id = _workflow_id(reference)
+    if isinstance(client, Remote):
+        await client.deliver_again(workflow_id)
+        return _id(workflow_id)
+    event = await _original(client, workflow_id)
     await _start(client, event, WorkflowIDReusePolicy.ALLOW_DUPLICATE, signal=DELIVER_AGAIN)
     return _id(event.workflow_id)
 
 
 async def dismiss(
-    client: Client,
+    client: Connection,
     reference: str,
     *,
     by: str,
@@ -101,9 +118,40 @@ async def dismiss(
     return _id(workflow_id)
 
 
-async def show(client: Client, reference: str) -> EventRecord:
+async def show(client: Connection, reference: str) -> EventRecord:
     """An event and what became of it. Raises NotFound, NoAnswer."""
     return await query(client, _workflow_id(reference), EVENT)
+
+
+async def listed(
+    client: Connection,
+    *,
+    source: str = "",
+    outcome: EventOutcome | str = "",
+    needs_person: bool = False,
+    day: date | None = None,
+    limit: int = MAX_LISTED,
+) -> Listed[EventRow]:
+    """Events as `rows` has them, and whether there are more; over the API at most as many as it
+    lists at a time. Raises BadReference for words that cannot be."""
+    if isinstance(client, Remote):
+        _conditions(source, str(outcome), needs_person, day)
+        return await client.events(
+            source=source,
+            outcome=str(outcome),
+            needs_person=needs_person,
+            day=day,
+            limit=min(limit, MAX_LISTED),
+        )
+    found = await rows(
+        client,
+        source=source,
+        outcome=outcome,
+        needs_person=needs_person,
+        day=day,
+        limit=limit + 1,
+    )
+    return Listed(found[:limit], len(found) > limit)
 
 
 async def rows(

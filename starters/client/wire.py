@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TypeVar, get_args
+from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import to_json
 
 from contracts.access import Permission, Role
 from contracts.bank.file import BankFileView
+from contracts.events import WORKFLOW_PREFIX as EVENT_PREFIX
 from contracts.identifiers import BANK_PREFIX, KEY
 from contracts.model import JsonObject, Key, Signed, Text
 from contracts.parking import Action, StepException
@@ -134,7 +136,10 @@ _EXPECTED: dict[type, str] = {
 
 
 def path_of(workflow_id: str) -> str:
-    """The address of a contract, an invoice or a bank's file."""
+    """The address of a contract, an invoice, a bank's file or an event."""
+    if workflow_id.startswith(EVENT_PREFIX):
+        source, _, key = workflow_id.removeprefix(EVENT_PREFIX).partition("/")
+        return f"{PREFIX}/events/{source}/{quote(key, safe='')}"
     if workflow_id.startswith(BANK_PREFIX):
         return f"{PREFIX}/bank/files/{workflow_id.removeprefix(BANK_PREFIX)}"
     kind, _, rest = workflow_id.partition("/")
@@ -144,6 +149,12 @@ def path_of(workflow_id: str) -> str:
 
 
 # --- what is sent beside messages ---------------------------------------------------------------
+
+
+class Nothing(BaseModel):
+    """No fields: the address says all."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 class DealWon(BaseModel):

@@ -6,9 +6,9 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Request
 
-from starters.client import bank, messages, wire
-from starters.client.wire import DealWon
-from starters.web.api import documents, reading, sending, starting
+from starters.client import bank, events, messages, wire
+from starters.client.wire import DealWon, Nothing
+from starters.web.api import delivering, documents, reading, sending, starting
 from starters.web.api.sending import Sending
 from starters.web.limits import RateLimit
 from starters.web.pages.workbench import Signing
@@ -30,10 +30,11 @@ def router(settings: WebSettings, signing: Signing | None = None) -> APIRouter:
     routes.include_router(reading.routes)
     starting.add_routes(routes, ways)
     sending.add_routes(routes, ways)
+    delivering.add_routes(routes, ways)
     return routes
 
 
 def schemas() -> dict[str, Any]:
     """What the document of the whole application has to have beside the routes."""
-    updates = (*messages.OF_CONTRACTS, *messages.OF_INVOICES, *bank.OF_FILES)
-    return documents.schemas(DealWon, *(item.message for item in updates))
+    updates = (*messages.OF_CONTRACTS, *messages.OF_INVOICES, *bank.OF_FILES, events.DISMISS)
+    return documents.schemas(DealWon, Nothing, *(item.message for item in updates))

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from fastapi import Request
 
 from starters.web.login.bearer import Bearer
-from starters.web.login.cookies import Sealer
+from starters.web.login.cookies import Sealer, TooLarge
 from starters.web.login.personas import BANNER, Persona
 from starters.web.login.same_origin import SAFE, check_same_origin, login_address, target
 from starters.web.login.sessions import LONGEST, SEEN_EVERY, Ended, Session
@@ -149,8 +149,18 @@ class Identity:
         return session
 
     def remember(self, request: Request, session: Session) -> None:
-        """Have the answer set the cookie of the session."""
-        value = self.cookies.sealer.seal(_SESSION, session.document())
+        """Have the answer set the cookie of the session. Raises HttpProblem with 403 where the
+        roles are more than a cookie holds."""
+        try:
+            value = self.cookies.sealer.seal(_SESSION, session.document())
+        except TooLarge as error:
+            raise HttpProblem(
+                403,
+                f"{session.person} has roles of their own for {len(session.roles)} legal entities, "
+                "more than a browser can keep: an administrator gives those that are the same "
+                'everywhere in [identity.roles."*"]',
+                why=str(error),
+            ) from None
         self.cookies.keep(request, self.cookies.name, value, LONGEST)
 
     def forget(self, request: Request, session: Session | None) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -30,6 +32,8 @@ FABRIKAM = "contract/fabrikam/F-1"
 SHA256 = "3f2a9c0d" * 8
 FILE = f"bank/northwind/{SHA256}"
 EVENT = "event/tickets/msg_1"
+IN_WORDS = ("settle_line", "decide_file", "dismiss")
+"""Updates that are answered by a text."""
 _BEGINS = re.compile(r"WorkflowId STARTS_WITH '([^']*)'")
 _ENTITIES = re.compile(r"LegalEntity (?:IN \(([^)]*)\)|= '([^']*)')")
 
@@ -57,10 +61,14 @@ class Workflows:
         return _Handle(self, workflow_id)
 
     async def start_workflow(self, _: str, argument: Any, *, id: str, **__: Any) -> Any:
-        if id in self.answers:
+        if id in self.answers and not id.startswith("event/"):
             raise WorkflowAlreadyStartedError(id, "ContractWorkflow", run_id="old")
         self.started.append(argument)
         return SimpleNamespace(result_run_id="run")
+
+    @property
+    def data_converter(self) -> DataConverter:
+        return pydantic_data_converter
 
     # --- lists
 
@@ -107,9 +115,16 @@ class _Handle:
         self._check()
         self.server.sent.append((self.workflow_id, name, argument, id))
         outcome = self.server.outcomes.get(name, "no")
-        if isinstance(outcome, str) and name not in ("settle_line", "decide_file"):
+        if isinstance(outcome, str) and name not in IN_WORDS:
             raise WorkflowUpdateFailedError(ApplicationError(outcome))
         return outcome
+
+    async def fetch_history_events(self, **_: Any) -> AsyncIterator[Any]:
+        self._check()
+        record = self.server.answers[self.workflow_id]["event"]
+        payloads = await pydantic_data_converter.encode([record])
+        started = SimpleNamespace(input=SimpleNamespace(payloads=payloads))
+        yield SimpleNamespace(workflow_execution_started_event_attributes=started)
 
     async def describe(self, **_: Any) -> Any:
         self._check()
@@ -237,5 +252,6 @@ def firm() -> Workflows:
             "set_hold": outcome,
             "promise_payment": examples.report(1, InvoiceStage.OVERDUE),
             "settle_line": "line 3 pays INV/1",
+            "dismiss": "dismissed",
         },
     )
