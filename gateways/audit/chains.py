@@ -137,8 +137,15 @@ class Chains:
             if record is not None:
                 yield self._shown(record)
             else:
-                unreadable = Record(seq=seq, of=of, at="", what="unreadable")
-                yield Stored(unreadable, sealed="the record was changed")
+                yield _changed(of, seq)
+
+    def entry(self, of: str, seq: int) -> Stored | None:
+        """One entry of a chain, as far as it can be read; None where there is none."""
+        content = self.store.read(records.record_name(of, seq))
+        record = records.read(content) if content is not None else None
+        if record is not None:
+            return self._shown(record)
+        return None if content is None else _changed(of, seq)
 
     def _shown(self, record: Record) -> Stored:
         try:
@@ -197,6 +204,12 @@ class Chains:
             if len(page) < MAX_PAGE:
                 return
             after = page[-1]
+
+
+def _changed(of: str, seq: int) -> Stored:
+    """What stands for a record that is none."""
+    unreadable = Record(seq=seq, of=of, at="", what="unreadable")
+    return Stored(unreadable, sealed="the record was changed")
 
 
 def _cut_off(of: str, last: int, known: Head) -> Verdict:

@@ -20,6 +20,7 @@ from contracts.contract.state import ContractStage
 from contracts.model import JsonObject
 from contracts.money import Money
 from contracts.problems import InvalidContract, Problem
+from contracts.views.access import Review
 from gateways import http
 from gateways.errors import GatewayError
 from starters.client import listing, starting, wire
@@ -210,6 +211,10 @@ class ApiC2C(C2C):
     async def me(self) -> wire.Me:
         """Whoever is signed in."""
         return await self._api.get(f"{wire.PREFIX}/me", wire.Me)
+
+    async def access(self, legal_entity: str = "") -> Review:
+        """Who may do what in a legal entity, or all that the sender reviews."""
+        return await self._api.get(f"{wire.PREFIX}/access", Review, entity=legal_entity)
 
     async def start(self, contract_data: JsonObject) -> Started:
         contract = starting.input_of_data(contract_data)

@@ -61,7 +61,7 @@ def commands(command: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 LOOK = {
     *("list", "lines", "show", "versions", "statement", "close-out", "verify", "export"),
-    *("receivables", "questions", "figures"),
+    *("receivables", "questions", "figures", "access"),
 }
 KEYS = {"new-master", "new-signing", "rewrap", "erase"}
 SYSTEM = {

@@ -14,6 +14,7 @@ import uvicorn
 from temporalio.service import RPCError, RPCStatusCode
 from typer.testing import CliRunner, Result
 
+from contracts.access import Role
 from sandbox.real_odoo.mailbox import free_port
 from starters.cli import app, session
 from starters.cli.errors import ExitCode
@@ -25,7 +26,7 @@ from tests.unit import examples
 from tests.unit.rounds import ANA, BOB
 from tests.unit.web.login.configured import settings
 from tests.unit.web.test_api import application_of
-from tests.unit.web.visiting import BOT, CONNY, OLGA, PIA, VERA
+from tests.unit.web.visiting import ALL, BOT, CONNY, OLGA, PIA, VERA
 from tests.unit.web.workflows import Workflows, firm
 from wiring.settings import ConfigurationError
 
@@ -208,6 +209,28 @@ def test_what_needs_temporal_says_so(both: Both, monkeypatch: pytest.MonkeyPatch
     result = both.over_api(ANA, "figures", "--entity", "northwind")
     assert result.exit_code == ExitCode.USAGE
     assert "--api" in result.output
+
+
+def test_the_access_review_over_the_api_is_for_who_reviews(both: Both) -> None:
+    result = both.over_api(ALL, "access", "--json")
+    assert result.exit_code == ExitCode.OK, result.output
+    assert {row["role"] for row in json.loads(result.stdout)["roles"]} == set(Role)
+    refused = both.over_api(OLGA, "access")
+    assert (refused.exit_code, "admin" in refused.output) == (ExitCode.REFUSED, True)
+    assert both.over_api(ALL, "access").exit_code == ExitCode.OK
+
+
+def test_the_access_review_is_of_the_configuration_here(
+    both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wiring.settings.load_settings", settings)
+    found = json.loads(both.on_temporal("access", "--entity", "northwind", "--json").stdout)
+    assert found["legal_entities"] == ["northwind"]
+    assert {item["kind"] for item in found["concerns"]} == {
+        "nothing is proven",
+        "nothing is signed",
+    }
+    assert both.on_temporal("access", "--entity", "nowhere").exit_code == ExitCode.USAGE
 
 
 def test_an_answer_that_never_came_can_be_asked_for_again(both: Both) -> None:

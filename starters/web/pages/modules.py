@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from starters.web.pages import (
+    access_pages,
     approval,
     bank_pages,
     contract_list,
@@ -37,6 +38,7 @@ MODULES: tuple[PageModule, ...] = (
     receivable_pages.PAGES,
     questions.PAGES,
     figures.PAGES,
+    access_pages.PAGES,
 )
 
 

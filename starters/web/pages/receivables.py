@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -17,6 +15,7 @@ from contracts.access import Permission
 from contracts.receivables import BUCKETS, Receivable, Standing, aging, by_standing, chosen
 from starters.client.references import short
 from starters.receivables import Receivables, receivables
+from starters.tables import csv_text, no_formula
 from starters.web.pages.shell import Link, PageModule, page
 from starters.web.pages.workbench import books_of, chosen_entities, workbench_of
 from starters.web.problems import HttpProblem
@@ -27,7 +26,6 @@ _COLUMNS = (
     *("entity", "contract", "invoice", "number", "customer", "due_on", "days_late", "bucket"),
     *("open", "currency", "standings"),
 )
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _AGREED = frozenset(Standing) - {Standing.OVERDUE, Standing.NOT_DUE}
 
 routes = APIRouter()
@@ -66,22 +64,15 @@ async def as_csv(request: Request, visitor: Present) -> Response:
 
 
 def _file(rows: Sequence[Receivable]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(_COLUMNS)
-    for row in rows:
-        entity, contract, *number = short(row.workflow_id).split("/")
-        amount, currency = row.open.amount, row.open.currency
-        found = (entity, contract, *number, row.number, row.customer)
-        late = (row.due_on, row.days_late, row.bucket, f"{amount:f}", currency)
-        standings = " ".join(sorted(row.standings))
-        writer.writerow([*map(_no_formula, found), *late, standings])
-    return text.getvalue()
+    return csv_text(_COLUMNS, map(_line, rows))
 
 
-def _no_formula(text: str) -> str:
-    """A text of others as a program for tables shows it, and does not reckon with it."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+def _line(row: Receivable) -> Sequence[object]:
+    entity, contract, *number = short(row.workflow_id).split("/")
+    amount, currency = row.open.amount, row.open.currency
+    found = (entity, contract, *number, row.number, row.customer)
+    late = (row.due_on, row.days_late, row.bucket, f"{amount:f}", currency)
+    return (*map(no_formula, found), *late, " ".join(sorted(row.standings)))
 
 
 def _shown_list(found: Receivables, asked: _Asked) -> dict[str, Any]:
