@@ -15,7 +15,7 @@ from starters.client.names import MAX_LISTED
 if TYPE_CHECKING:
     from contracts.events import EventRecord
     from starters.cli.tables import Table
-    from starters.client.events import EventRow
+    from starters.client.event_rows import EventRow
     from starters.client.listing import Listed
 
 app = typer.Typer(no_args_is_help=True)

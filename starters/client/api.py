@@ -37,7 +37,8 @@ from starters.client.errors import (
     SignedOut,
     Unreachable,
 )
-from starters.client.events import DELIVER_AGAIN, EVENT, EventRow
+from starters.client.event_rows import EventRow
+from starters.client.events import DELIVER_AGAIN, EVENT
 from starters.client.listing import ContractRow, Listed
 from starters.client.messages import CONTRACT, INVOICE, OPEN_APPROVALS
 from starters.client.names import MAX_LISTED

@@ -15,7 +15,7 @@ from starters.client.errors import OnlyOnTemporal
 
 if TYPE_CHECKING:
     from contracts.bank.file import BankFileView
-    from starters.client.events import EventRow
+    from starters.client.event_rows import EventRow
     from starters.client.listing import Listed
     from starters.client.protocol import Query, Update
 

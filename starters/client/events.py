@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -27,11 +26,11 @@ from contracts.identifiers import (
     KEY,
     contract_workflow_id,
     deal_contract_id,
-    legal_entity_of,
 )
 from starters.client.calls import query, update
 from starters.client.connection import Connection, Remote
 from starters.client.errors import NotFound
+from starters.client.event_rows import EventRow
 from starters.client.listing import Listed
 from starters.client.names import EVENT_WORKFLOW, MAX_LISTED
 from starters.client.protocol import Query, Update, built
@@ -48,31 +47,6 @@ _DAY = timedelta(days=1)
 
 class Away(Exception):
     """Temporal did not accept an event in time: it is to be sent again."""
-
-
-@dataclass(frozen=True)
-class EventRow:
-    """An event as lists show it, a moment behind its workflow. `needs_person`: it is listed with
-    the exceptions. `legal_entity` is empty where it is not known yet whose it is."""
-
-    id: str
-    source: str
-    kind: str
-    received_at: datetime
-    sha256: str
-    size: int
-    outcome: str
-    why: str
-    touched: tuple[str, ...]
-    attempts: int
-    needs_person: bool
-    legal_entity: str = ""
-
-    @property
-    def legal_entities(self) -> frozenset[str]:
-        """Every legal entity that it is for or has touched; none where that is not known yet."""
-        known = {self.legal_entity} if self.legal_entity else set()
-        return frozenset({*known, *map(legal_entity_of, self.touched)})
 
 
 async def receive(client: Client, event: InboundEvent, *, within_seconds: float) -> bool:

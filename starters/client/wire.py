@@ -23,7 +23,7 @@ from contracts.problems import InvalidContract, Problem, finding, problems_of
 from contracts.views.choices import Choice
 from starters.client.approvals import Awaiting
 from starters.client.connection import Attempt
-from starters.client.events import EventRow
+from starters.client.event_rows import EventRow
 from starters.client.listing import ContractRow
 from starters.client.parked import ParkedStep
 

@@ -13,7 +13,7 @@ from contracts.audit.entries import Entry, Who
 from contracts.views import access as views
 from contracts.views.access import Concern, Review, SignedIn
 from gateways.audit import anchoring, lately
-from gateways.audit.chains import Chains
+from gateways.audit.chains import Chains, Stored
 from gateways.record_store.folder import FolderStore
 from starters import access_review
 from starters.access_review import Access
@@ -172,13 +172,17 @@ def test_only_what_has_grown_since_is_read_where_there_are_anchors(
     anchoring.make(chains, "northwind", (NOW - timedelta(days=2)).isoformat(), None)
     known = next(chains.entries(C2)).record
     chains.write(C2, 1, known.hash, [entry("credit_request", BOB, 0)])
-    read: list[str] = []
-    entry_of = chains.entry
-    monkeypatch.setattr(chains, "entry", lambda of, seq: (read.append(of), entry_of(of, seq))[1])
+    read, entry_of = set(), chains.entry
+
+    def noted(of: str, seq: int) -> Stored | None:
+        read.add(of)
+        return entry_of(of, seq)
+
+    monkeypatch.setattr(chains, "entry", noted)
     since = NOW - timedelta(days=92)
     found = [item.entry for item in lately.since(chains, "northwind", since, lambda: True)]
     assert {item.what for item in found if item} == {"approval_decision", "credit_request"}
-    assert set(read) == {C2}
+    assert read == {C2}
 
 
 def test_a_review_says_what_it_did_not_read(
