@@ -121,6 +121,7 @@ OF_MESSAGES: Mapping[str, Permission] = {
     "settle_line": Permission.MEND_MONEY,
     "decide_file": Permission.MEND_MONEY,
     # Inbound events.
+    "deliver_again": Permission.MEND_EVENTS,
     "dismiss": Permission.MEND_EVENTS,
 }
 """What each Update needs. `resolve_exception` depends on the step: see `to_resolve`."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field
 
+from contracts.audit.entries import Trail
 from contracts.identifiers import legal_entity_of
 from contracts.model import JsonObject, Key, Signed, Text, Value
+from contracts.parking import StepException
 from contracts.processors import ObjectKind
 from contracts.signatures import Envelope, EnvelopeStatus
 from contracts.sweeps import Kind
@@ -126,6 +129,11 @@ class InboundEvent(Value):
         return f"{WORKFLOW_PREFIX}{self.source}/{self.key}"
 
 
+def chain_of_event(source: str, key: str) -> str:
+    """The chain of an event in the audit record. Its key is its sender's, of any characters."""
+    return f"{WORKFLOW_PREFIX}{source}/{hashlib.sha256(key.encode()).hexdigest()}"
+
+
 class EventOutcome(StrEnum):
     """What became of an event. `followed` is an envelope on its way, which is looked at until it
     comes to an end."""
@@ -173,6 +181,14 @@ class Dismissal(Value, Signed):
     reason: Text
 
 
+class Redelivery(Value, Signed):
+    """A person has seen to what was in the way of an event, or wants to be sure."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    by: Text
+
+
 class Followed(Value):
     """An envelope on its way as it was read last, and the legal entity of its deal's contract."""
 
@@ -184,7 +200,8 @@ class Followed(Value):
 
 class EventRecord(Value):
     """An event and what became of it; `attempts` counts the deliveries that were tried. `followed`
-    is the envelope whose end it waits for."""
+    is the envelope whose end it waits for. `audit` is the audit record of what people decide about
+    it, as far as that is still to be written, and `unrecorded` why that cannot be."""
 
     event: InboundEvent
     delivery: Delivery = Delivery(outcome=EventOutcome.RECEIVED)
@@ -192,6 +209,13 @@ class EventRecord(Value):
     followed: Followed | None = None
     since: datetime
     """When this round began: when it was received, or delivered again."""
+    audit: Trail = Field(default_factory=Trail)
+    unrecorded: StepException | None = None
+
+    @property
+    def standing(self) -> JsonObject:
+        """How it stands, in short: what the audit record follows."""
+        return {"outcome": str(self.delivery.outcome), "touched": list(self.delivery.touched)}
 
     @property
     def legal_entities(self) -> frozenset[str]:
@@ -227,6 +251,9 @@ class EventRecord(Value):
         return ENVELOPE_TRIED_FOR if is_envelope else TRIED_FOR
 
     def needs_person(self, now: datetime) -> bool:
-        """Whether it is listed with the exceptions: refused, parked, or waiting for long."""
+        """Whether it is listed with the exceptions: refused, parked, or waiting for long; or its
+        audit record cannot be written."""
+        if self.unrecorded is not None:
+            return True
         is_late = self.delivery.outcome is EventOutcome.WAITING and now - self.since >= SHOWN_AFTER
         return is_late or self.delivery.outcome in (EventOutcome.REFUSED, EventOutcome.PARKED)

@@ -748,7 +748,8 @@ Nothing else waits for it: only the workflow does not end before all is written.
 
 audit_differs (operations, at audit): the store has another entry than the workflow writes =>
     run `c2c audit verify`, and find out who changed it; if the workflow was reset, or the same
-    contract was started again, `skip`: what comes is written behind what is there
+    contract was started again, `skip` (of a bank's file `accept`, of an event deliver it again):
+    what comes is written behind what is there
 """,
 )
 

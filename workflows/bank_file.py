@@ -32,6 +32,7 @@ with workflow.unsafe.imports_passed_through():
         RefusedFile,
     )
     from contracts.agenda import requests
+    from contracts.audit.entries import sha256
     from contracts.bank.file import (
         AWAITED_FOR,
         FILE_STEP,
@@ -56,6 +57,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.board import upsert
     from workflows.messages import Inbox
     from workflows.proof import refusal, request_id_of
+    from workflows.recording import Recorder
     from workflows.shell import failed
 
 _FIRST_AGAIN, _AGAIN_AFTER = timedelta(minutes=1), timedelta(hours=1)
@@ -71,22 +73,35 @@ class BankFileWorkflow(Inbox):
         self._is_asked = False
         self._looks = 0
         self._deciding = asyncio.Lock()
+        file = start.file
+        self._recorder = Recorder(file.workflow_id, start.audit, file.sha256, self._recorded)
         self._shown = ""
 
     @workflow.run
     async def run(self, start: BankFileState) -> BankFileView:
         """Apply the file until nothing of it waits for anybody."""
+        self._recorder.write()
         while True:
             self._is_asked = False
             await self._work()
             self._show()
-            if self._state.is_over:
-                # An Update that came in the last moment gets its answer.
-                await workflow.wait_condition(workflow.all_handlers_finished)
+            if self._state.is_over and await self._ended():
                 return view(self._state)
             if self._may_renew:
                 self._renew()
             await self._until_next()
+
+    async def _ended(self) -> bool:
+        """Whether all is recorded and nothing came meanwhile; else there is more to do."""
+        self._is_asked = False
+        self._recorder.end(self._state.standing)
+        # An Update that came in the last moment gets its answer.
+        await workflow.wait_condition(lambda: self._is_asked or self._is_at_rest)
+        return not self._is_asked
+
+    @property
+    def _is_at_rest(self) -> bool:
+        return self._recorder.is_done and workflow.all_handlers_finished()
 
     # --- messages ---------------------------------------------------------------------------------
 
@@ -119,7 +134,7 @@ class BankFileWorkflow(Inbox):
             if (answer := self._answer_before(asked)) is not None:
                 return answer
             _refuse(decision_problems(self._state, asked))
-            return await self._decide(asked)
+            return self._decide(asked)
 
     @decide_file.validator
     def _check_decision(self, asked: FileDecided) -> None:
@@ -162,14 +177,19 @@ class BankFileWorkflow(Inbox):
             answer = "was settled in Odoo before" if done.elsewhere else "is applied"
         answer = f"line {line.number}, {line.amount}, {answer}"
         # The state may have gone on while Odoo was asked: nothing of it is taken from before.
+        before = self._state.standing
         self._state = self._state.replace(
             parked=tuple(item for item in self._state.parked if item.number != line.number),
             counts=self._state.counts.plus(counts),
         ).with_request(_request_of(asked), answer)
+        content_hash = sha256(line.model_dump(mode="json"))
+        self._recorder.note(asked, before, self._state.standing, content_hash)
         self._wake()
         return answer
 
-    async def _decide(self, asked: FileDecided) -> str:
+    def _decide(self, asked: FileDecided) -> str:
+        before, file = self._state.standing, self._state.file
+        self._recorder.try_again(rejoins=asked.decision is FileDecision.ACCEPT)
         match asked.decision:
             case FileDecision.RETRY:
                 answer = "it is tried again"
@@ -183,8 +203,15 @@ class BankFileWorkflow(Inbox):
                     stage=FileStage.REFUSED, reason=why, exception=None
                 )
         self._state = self._state.with_request(_request_of(asked), answer)
+        self._recorder.note(asked, before, self._state.standing, file.sha256)
         self._wake()
         return answer
+
+    def _recorded(self) -> None:
+        """The audit record, or what keeps it from being written, is another one."""
+        recorder = self._recorder
+        self._state = self._state.replace(audit=recorder.trail, unrecorded=recorder.unrecorded)
+        self._show()
 
     def _wake(self) -> None:
         self._is_asked = True
@@ -377,6 +404,7 @@ class BankFileWorkflow(Inbox):
 
     @property
     def _may_renew(self) -> bool:
+        # What is being written is written again by the next run, and found there.
         return self._must_renew and workflow.all_handlers_finished()
 
     def _renew(self) -> NoReturn:
@@ -389,7 +417,8 @@ class BankFileWorkflow(Inbox):
         if shown != self._shown:
             workflow.set_current_details(shown)
             self._shown = shown
-        waiting = self._state.exceptions if not self._state.is_over else ()
+        state = self._state
+        waiting = state.exceptions if not state.is_over or state.unrecorded else ()
         attributes: dict[Any, Any] = {
             search_attributes.WAITING_ON: waits_on(waiting)[0] if waiting else None,
             search_attributes.WAITING_SINCE: min((it.since for it in waiting), default=None),

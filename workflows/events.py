@@ -44,6 +44,8 @@ with workflow.unsafe.imports_passed_through():
         ForOdoo,
         ForPayment,
         ForTime,
+        Redelivery,
+        chain_of_event,
     )
     from contracts.identifiers import (
         contract_of,
@@ -51,7 +53,7 @@ with workflow.unsafe.imports_passed_through():
         deal_contract_id,
         legal_entity_of,
     )
-    from contracts.model import Source
+    from contracts.model import JsonObject, Signed, Source
     from contracts.signatures import EnvelopeStatus
     from contracts.sweeps import OdooChanges, PageMark, SweepWindow
     from contracts.timesheets.events import unplaced_event
@@ -60,13 +62,14 @@ with workflow.unsafe.imports_passed_through():
     from workflows.messages import Inbox, signal
     from workflows.proof import refusal, request_id_of
     from workflows.received import receive
+    from workflows.recording import Recorder
     from workflows.shell import failed, refuse
     from workflows.sweeps import BALANCE, REACHED, UNREACHED, signalled, start_contract
 
 _MOST_SHOWN, _MOST_SHOWN_OF_A_REMEDY = 300, 600
 _READ_AGAIN_AFTER = timedelta(minutes=15)
 _GONE = "envelope_not_found"
-DELIVER_AGAIN = "deliver_again"
+LOOK_AGAIN = "look_again"
 _FAILED = {"business": EventOutcome.REFUSED, "defect": EventOutcome.PARKED}
 """By the kind of failure. What nobody understands may be something between us and the remote: it is
 listed at once, and tried by itself all the same."""
@@ -83,15 +86,21 @@ class EventWorkflow(Inbox):
         self._shown: tuple[Delivery | None, bool] = (None, False)
         self._found: EnvelopeFound | None = None
         self._found_at = workflow.now()
+        event = start.event
+        chain = chain_of_event(event.source, event.key)
+        self._recorder = Recorder(chain, start.audit, event.sha256, self._recorded)
 
     @workflow.run
     async def run(self, start: EventRecord) -> EventRecord:
         """Deliver the event until it is done with, by itself or by a person."""
+        self._recorder.write()
         while True:
             await self._attempt()
             await self._until_next()
             if not self._record.is_open:
-                return self._record
+                if await self._ended():
+                    return self._record
+                continue
             info = workflow.info()
             if (
                 info.is_continue_as_new_suggested()
@@ -99,29 +108,65 @@ class EventWorkflow(Inbox):
             ):
                 self._renew()
 
+    async def _ended(self) -> bool:
+        """Whether all is recorded, and nobody has asked for another delivery meanwhile."""
+        if self._is_asked:
+            return False
+        self._recorder.end(self._record.standing)
+        await workflow.wait_condition(lambda: self._is_asked or self._is_at_rest)
+        return not self._is_asked
+
+    @property
+    def _is_at_rest(self) -> bool:
+        return self._recorder.is_done and workflow.all_handlers_finished()
+
     @signal
-    def deliver_again(self) -> None:
-        """A person has seen to what was in the way, or wants to be sure."""
+    def look_again(self) -> None:
+        """Another event has found that there is something new."""
         self._is_asked = True
+
+    @workflow.update
+    def deliver_again(self, asked: Redelivery) -> str:
+        """A person has seen to what was in the way, or wants to be sure."""
+        self._recorder.try_again(rejoins=True)
+        self._note(asked, {})
+        self._is_asked, self._dismissal = True, None
+        return "it is delivered again"
+
+    @deliver_again.validator
+    def _check_redelivery(self, asked: Redelivery) -> None:
+        _refuse_unproven("deliver_again", asked)
 
     @workflow.update
     def dismiss(self, dismissal: Dismissal) -> str:
         """A person says that nothing is to come of it."""
+        self._note(dismissal, {"outcome": str(EventOutcome.DISMISSED)})
         self._dismissal = dismissal
         return "nothing comes of it"
 
     @dismiss.validator
     def _check_dismissal(self, dismissal: Dismissal) -> None:
-        refused = refusal("dismiss", dismissal, request_id_of(dismissal))
-        if refused is not None:
-            refuse(refused, type="not_allowed")
+        _refuse_unproven("dismiss", dismissal)
         if not self._record.is_open:
             refuse("it is done with")
+
+    def _note(self, asked: Signed, change: JsonObject) -> None:
+        before = self._record.standing
+        self._recorder.note(asked, before, before | change, self._record.event.sha256)
+
+    def _recorded(self) -> None:
+        """The audit record, or what keeps it from being written, is another one."""
+        recorder, before = self._recorder, self._record.unrecorded
+        audit = {"audit": recorder.trail, "unrecorded": recorder.unrecorded}
+        self._record = self._record.model_copy(update=audit)
+        if recorder.unrecorded != before:
+            self._show()
 
     @workflow.query
     def event(self) -> EventRecord:
         """The event, and what became of it."""
-        return self._record
+        audit = self._record.audit.replace(pending=())
+        return self._record.model_copy(update={"audit": audit})
 
     def noted(self, text: str) -> None:
         # The text has words of whoever sent it; what was sent is in the history.
@@ -148,6 +193,7 @@ class EventWorkflow(Inbox):
                 return
         if self._record.is_open and self._dismissal is not None:
             why = f"{self._dismissal.by}: {self._dismissal.reason}"
+            self._dismissal = None
             dismissed = Delivery(outcome=EventOutcome.DISMISSED, why=why)
             self._record = self._record.model_copy(update={"delivery": dismissed})
             self._show()
@@ -309,7 +355,7 @@ class EventWorkflow(Inbox):
         if task.status is not EnvelopeStatus.VOIDED:
             return None
         sent = f"{WORKFLOW_PREFIX}{task.system}/{task.envelope_id}-{EnvelopeStatus.SENT}"
-        if not await signalled(sent, DELIVER_AGAIN):
+        if not await signalled(sent, LOOK_AGAIN):
             return None
         why = f"the service has it no more: {sent} tells its contract"
         return Delivery(outcome=EventOutcome.NOTHING_TO_DO, why=why, touched=())
@@ -365,6 +411,12 @@ class EventWorkflow(Inbox):
     def _request_id(self) -> str:
         """Of this attempt: tried again by Temporal it is the same, the next attempt has another."""
         return f"{self._record.event.workflow_id}/{self._record.attempts}"
+
+
+def _refuse_unproven(name: str, asked: Signed) -> None:
+    refused = refusal(name, asked, request_id_of(asked))
+    if refused is not None:
+        refuse(refused, type="not_allowed")
 
 
 async def _is_due(deal: Source) -> bool:

@@ -414,7 +414,7 @@ class Agenda(Generic[S]):
         audited, trail = self.audited, after.audit
         if audited is None:
             return after
-        has_ended = self.is_over(after) and not self.is_over(before)
+        has_ended = not trail.is_ended and self._is_at_its_end(after)
         if trail.made == before.audit.made and trail.made and not has_ended:
             return after
         if trail.made > before.audit.made:
@@ -424,12 +424,19 @@ class Agenda(Generic[S]):
             trail = trail.begun(Entry(at=after.clock, what=entries.STARTED, source_hash=origin))
         if has_ended:
             standing = audited.standing(after)
-            trail = trail.noted(Entry(at=after.clock, what=entries.ENDED, details=standing))
+            trail = trail.ended(Entry(at=after.clock, what=entries.ENDED, details=standing))
         wanted = self.wanted_of(after)
         after = after.replace(audit=trail)
         others = [item for item in wanted if item.kind != entries.WRITE]
         self._kept(after, _with_record(after, others))
         return after
+
+    def _is_at_its_end(self, state: S) -> bool:
+        """Whether nothing is left to do but to write the audit record."""
+        if not self.is_over(state):
+            return False
+        left = [*state.running, *(item.key for item in self.wanted_of(state))]
+        return all(key == entries.WRITE for key in left)
 
     # --- what follows ---------------------------------------------------------------------------
 

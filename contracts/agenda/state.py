@@ -94,7 +94,8 @@ class AgendaState(Frozen):
 
     def recorded(self, entry: Entry) -> Self:
         """The state with an entry more for its audit record."""
-        return self.replace(audit=self.audit.noted(entry))
+        audit = self.audit.reopened() if self.audit.is_ended else self.audit
+        return self.replace(audit=audit.noted(entry))
 
     @property
     def is_busy(self) -> bool:

@@ -85,13 +85,15 @@ class Trail(Value):
     """What a workflow keeps of its audit record.
 
     `made` counts the entries that were ever made. `seq` and `head` are the number and the hash of
-    the last one in the store. `rejoins`: a person has said that the store's own end counts.
+    the last one in the store. `is_ended`: the last one that was made says how the workflow ended.
+    `rejoins`: a person has said that the store's own end counts.
     """
 
     made: int = 0
     seq: int = 0
     head: str = ""
     pending: tuple[Entry, ...] = ()
+    is_ended: bool = False
     rejoins: bool = False
 
     @property
@@ -107,6 +109,16 @@ class Trail(Value):
         return self.replace(
             made=self.made + 1, pending=(*self.pending[:-1], _shorter(self.pending[-1], entry))
         )
+
+    def ended(self, entry: Entry) -> Self:
+        """The trail with its last entry."""
+        return self.noted(entry).replace(is_ended=True)
+
+    def reopened(self) -> Self:
+        """The trail without its end, as far as that is not written: something comes before it."""
+        is_pending = self.is_ended and self.pending and self.pending[-1].what == ENDED
+        kept = self.pending[:-1] if is_pending else self.pending
+        return self.replace(pending=kept, is_ended=False)
 
     def begun(self, entry: Entry) -> Self:
         """The trail with its first entry, ahead of what was noted in the same moment."""

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from pydantic import ValidationError
 
-from contracts.audit.entries import Entry, canonical, sha256
+from contracts.audit.entries import ENDED, STARTED, Entry, canonical, sha256
 from contracts.audit.merkle import Head
 from contracts.model import Frozen, JsonObject, Value
 
@@ -22,6 +22,8 @@ _DIGITS = 8
 BEGINNING = Head(seq=0, hash="")
 """Of a chain: nothing is before its first record."""
 _AUDIT, _ENTRIES = "audit/", "/entries/"
+EVENTS_PREFIX = f"{_AUDIT}event/"
+"""What the names of all chains of events begin with."""
 
 
 class Record(Frozen):
@@ -99,9 +101,11 @@ def record_name(of: str, seq: int) -> str:
     return f"{chain_prefix(of)}{seq:0{_DIGITS}}"
 
 
-def entity_prefix(legal_entity: str) -> str:
-    """What the names of all chains of a legal entity begin with."""
-    return f"{_AUDIT}contract/{legal_entity}/"
+def entity_prefixes(legal_entity: str) -> tuple[str, ...]:
+    """What the names of the chains begin with that a legal entity's anchors are over: those of its
+    contracts, of its banks' files, and of all events: some belong to none, or to several."""
+    of_entity = (f"{_AUDIT}{kind}/{legal_entity}/" for kind in ("bank", "contract"))
+    return (*of_entity, EVENTS_PREFIX)
 
 
 def contract_prefix(contract: str) -> str:
@@ -126,6 +130,7 @@ class Kind(StrEnum):
     SWAPPED = "swapped"
     UNLINKED = "unlinked"
     CUT_OFF = "cut_off"
+    APPENDED = "appended"
 
 
 class Finding(Value):
@@ -137,13 +142,15 @@ class Finding(Value):
 
 
 class Verdict(Value):
-    """What a chain is found to be: how many records it has, and the last one's number and hash."""
+    """What a chain is found to be: how many records it has, and the last one's number and hash.
+    `begun_again` counts the workflows that were started under its id after one had ended."""
 
     of: str
     entries: int = 0
     seq: int = 0
     head: str = ""
     findings: tuple[Finding, ...] = ()
+    begun_again: int = 0
 
     @property
     def is_whole(self) -> bool:
@@ -159,15 +166,18 @@ def check(
     stored: Iterable[tuple[int, bytes | None]],
     known: Mapping[int, str] | None = None,
     behind: Head = BEGINNING,
+    *,
+    is_ended: bool = False,
 ) -> Verdict:
-    """Check the records of a chain, by their numbers, in order; those `behind` a known one.
+    """Check the records of a chain, by their numbers, in order; those `behind` a known one, with
+    which a workflow had ended or not (`is_ended`). Behind an end only another begins.
 
     `known` are the hashes that anchors, or the workflow itself, have of records by their numbers:
     without them a cut-off end shows nowhere.
     """
     known = known or {}
     findings: list[Finding] = []
-    count, last, head = 0, behind.seq, behind.hash
+    count, last, head, begun_again = 0, behind.seq, behind.hash, 0
     for seq, content in stored:
         if len(findings) >= MAX_FINDINGS:
             break
@@ -179,12 +189,26 @@ def check(
         if not found and known.get(seq, computed) != computed:
             text = f"entry {seq} is another one than was anchored"
             findings.append(Finding(kind=Kind.CHANGED, seq=seq, text=text))
+        what = record.what if record is not None else ""
+        if is_ended and what == STARTED:
+            begun_again += 1
+        elif is_ended and not found:
+            text = f"entry {seq} is behind the end of its workflow"
+            findings.append(Finding(kind=Kind.APPENDED, seq=seq, text=text))
+        is_ended = what == ENDED
         count, last, head = count + 1, seq, computed
     newest = max(known, default=0)
     if newest > last and len(findings) < MAX_FINDINGS:
         text = f"the chain ends with entry {last}, and entry {newest} was anchored"
         findings.append(Finding(kind=Kind.CUT_OFF, seq=newest, text=text))
-    return Verdict(of=of, entries=count, seq=last, head=head, findings=tuple(findings))
+    return Verdict(
+        of=of,
+        entries=count,
+        seq=last,
+        head=head,
+        findings=tuple(findings),
+        begun_again=begun_again,
+    )
 
 
 def read(content: bytes) -> Record | None:

@@ -8,9 +8,10 @@ from enum import StrEnum
 
 from pydantic import AwareDatetime, Field
 
+from contracts.audit.entries import Trail
 from contracts.bank.verdicts import Hint
 from contracts.identifiers import bank_workflow_id
-from contracts.model import Key, Message, Text, Value, Words
+from contracts.model import JsonObject, Key, Message, Text, Value, Words
 from contracts.money import Money
 from contracts.parking import Action, Responsible, StepException
 from contracts.problems import Problem, finding
@@ -130,7 +131,8 @@ class Settlement(Message):
 
 class FileDecision(StrEnum):
     """`retry`: what failed is tried again, and every line that waits is looked at once more;
-    `accept`: what was noticed of the file is all right; `refuse`: nothing of it is applied."""
+    `accept`: what was noticed of the file is all right, and what its audit record has in the store
+    counts; `refuse`: nothing of it is applied."""
 
     RETRY = "retry"
     ACCEPT = "accept"
@@ -156,7 +158,8 @@ class BankFileState(Value):
     """All that the workflow of a file knows. `repeated` are the places of its statements that were
     read before; `next_line` is the place of the line that is applied next, from 0. `detailed` are
     the entries whose payments the file lists (as a notification does) and that are applied;
-    `awaits_entries`: some are on no statement yet."""
+    `awaits_entries`: some are on no statement yet. `audit` is the audit record of what people
+    decide about it, as far as that is still to be written, and `unrecorded` why that cannot be."""
 
     file: FileRef
     received_at: AwareDatetime
@@ -173,6 +176,8 @@ class BankFileState(Value):
     is_put_away: bool = False
     decided: tuple[Decided, ...] = ()
     reason: str = ""
+    audit: Trail = Field(default_factory=Trail)
+    unrecorded: StepException | None = None
 
     @property
     def is_over(self) -> bool:
@@ -183,8 +188,21 @@ class BankFileState(Value):
     def exceptions(self) -> tuple[StepException, ...]:
         """What waits for a person, of the file as a whole and of its lines."""
         noticed = [_noticed(item, self.received_at) for item in self.notices]
-        whole = [self.exception] if self.exception else []
+        whole = [item for item in (self.exception, self.unrecorded) if item is not None]
         return (*whole, *noticed, *(line.exception(self.received_at) for line in self.parked))
+
+    @property
+    def standing(self) -> JsonObject:
+        """How it stands, in short: what the audit record follows."""
+        return {
+            "stage": str(self.stage),
+            "lines applied": self.next_line,
+            "lines that wait": len(self.parked),
+            "lines settled by people": self.counts.settled,
+            "lines ignored": self.counts.ignored,
+            "lines settled elsewhere": self.counts.elsewhere,
+            "notices": len(self.notices),
+        }
 
     def line(self, number: int) -> ParkedLine | None:
         return next((item for item in self.parked if item.number == number), None)
@@ -222,7 +240,7 @@ def view(state: BankFileState, first: int = 0) -> BankFileView:
     """The state with the parked lines from the one at `first` on, as many as one answer holds."""
     page = state.parked[first : first + LINES_A_QUERY]
     return BankFileView(
-        state=state.replace(parked=page, decided=()),
+        state=state.replace(parked=page, decided=(), audit=state.audit.replace(pending=())),
         open_lines=len(state.parked),
         more=first + len(page) < len(state.parked),
     )
@@ -263,7 +281,7 @@ def settlement_problems(state: BankFileState, asked: Settlement) -> list[Problem
 
 def decision_problems(state: BankFileState, asked: FileDecided) -> list[Problem]:
     """What is wrong with a decision about the file as a whole."""
-    if asked.decision is FileDecision.ACCEPT and not state.notices:
+    if asked.decision is FileDecision.ACCEPT and not (state.notices or state.unrecorded):
         return [finding("nothing_to_accept", "decision", "accept", "a file with a notice")]
     if asked.decision is FileDecision.REFUSE:
         if state.stage is not FileStage.READING:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from contracts.audit.entries import ENDED, LEFT_OUT, STARTED, Entry, Who
 from contracts.model import JsonObject
 
-_WORDS = {
+_WORDS: Mapping[str, str] = {
     STARTED: "began it",
     ENDED: "ended it",
     LEFT_OUT: "did more than could be kept",
@@ -53,15 +54,22 @@ _WORDS = {
     "reconcile": "set the credit note off",
     "remind": "sent a reminder",
     "write_off": "wrote off what was open",
+    "settlement": "decided about a line of a bank's file",
+    "file_decided": "decided about a bank's file as a whole",
+    "redelivery": "had an event delivered again",
+    "dismissal": "dismissed an event",
 }
+
+
+WHATS = tuple(_WORDS)
+"""What entries are of, for whoever looks for some."""
 
 
 def sentence(entry: Entry) -> str:
     """An entry in words: who did what, why, and what changed by it."""
-    words = _WORDS.get(entry.what, entry.what.replace("_", " "))
-    parts = [f"{name(entry.actor)} {words}"]
+    parts = [f"{name(entry.actor)} {words(entry.what)}"]
     if entry.details:
-        parts.append(_pairs(entry.details))
+        parts.append(details(entry))
     if entry.why:
         parts.append(f"because: {entry.why}")
     changes = changed(entry)
@@ -70,6 +78,16 @@ def sentence(entry: Entry) -> str:
     if entry.remote_id:
         parts.append(f"[{entry.remote_id}]")
     return " – ".join(parts)
+
+
+def words(what: str) -> str:
+    """What was done, behind the name of who did it."""
+    return _WORDS.get(what, what.replace("_", " "))
+
+
+def details(entry: Entry) -> str:
+    """What was said with it, in one line."""
+    return _pairs(entry.details)
 
 
 def name(who: Who) -> str:

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 from contracts.audit import anchors
 from contracts.audit.anchors import Anchor, Known
 from contracts.audit.merkle import Head
-from contracts.audit.records import Verdict, entity_prefix
+from contracts.audit.records import Verdict, entity_prefixes
 from gateways import errors
 from gateways.audit.chains import SYSTEM, Chains
 from gateways.errors import GatewayError
@@ -92,7 +92,7 @@ def make(chains: Chains, legal_entity: str, at: str, signer: Signer | None) -> M
     known, last = known_of(chains.store, legal_entity)
     grown: dict[str, Head] = {}
     broken = []
-    for of, found in chains.grown(entity_prefix(legal_entity), known.heads):
+    for of, found in chains.grown(entity_prefixes(legal_entity), known.heads):
         if isinstance(found, Verdict):
             broken.append(found)
         else:

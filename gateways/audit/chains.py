@@ -8,17 +8,17 @@ an attempt that comes again finds what an earlier one wrote, however far that ca
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 from contracts.audit import records
-from contracts.audit.entries import Entry, Written
+from contracts.audit.entries import ENDED, Entry, Written
 from contracts.audit.merkle import Head
 from contracts.audit.records import Record, Sealed, Verdict
-from contracts.identifiers import contract_scope
+from contracts.model import JsonObject
 from gateways import errors
-from gateways.encryption.keys import KeyRing
+from gateways.encryption.keys import KeyRing, scope_of
 from gateways.encryption.sealing import seal, unseal
 from gateways.errors import GatewayError
 from gateways.record_store.protocol import MAX_PAGE, RecordStore
@@ -33,6 +33,21 @@ class Stored:
     record: Record
     entry: Entry | None = None
     sealed: str = ""
+
+    @property
+    def is_opened(self) -> bool:
+        """Whether it was sealed, and is shown in clear."""
+        return self.entry is not None and bool(self.record.key_id)
+
+    @property
+    def document(self) -> JsonObject:
+        """An entry as programs read it: what is stored, and what was sealed in clear."""
+        stored = self.record.model_dump(mode="json", exclude={"private", "algorithm"})
+        if self.entry is None:
+            return {**stored, "unreadable": self.sealed}
+        clear = self.entry.model_dump(mode="json", include={"actor", "why", "details"})
+        changes = self.entry.model_dump(mode="json", include={"before", "after"})
+        return {**stored, **clear, **changes}
 
 
 class Chains:
@@ -106,7 +121,7 @@ class Chains:
         private = records.private_part(entry)
         if self._ring is None or not self._seals:
             return Sealed(private=private.decode())
-        key = self._ring.key_for(contract_scope(of))
+        key = self._ring.key_for(scope_of(of))
         algorithm, content = seal(key, private)
         return Sealed(
             private=base64.b64encode(content).decode(), key_id=key.id, algorithm=algorithm
@@ -125,27 +140,40 @@ class Chains:
             private = unseal(self._ring.key(record.key_id), record.algorithm, content)
         return records.entry_of(record, private)
 
-    def stored(self, of: str) -> Iterator[tuple[int, bytes | None]]:
-        """The records of a chain as they are stored, by their numbers."""
-        for seq in self._numbers(of):
+    def stored(
+        self, of: str, numbers: Iterable[int] | None = None
+    ) -> Iterator[tuple[int, bytes | None]]:
+        """The records of a chain as they are stored, by their numbers; all, or these."""
+        for seq in self._numbers(of) if numbers is None else numbers:
             yield seq, self.store.read(records.record_name(of, seq))
 
-    def entries(self, of: str) -> Iterator[Stored]:
-        """The entries of a chain, as far as they can be read."""
-        for seq, content in self.stored(of):
-            record = records.read(content or b"")
-            if record is not None:
-                yield self._shown(record)
-            else:
-                yield _changed(of, seq)
+    def entries(self, of: str, numbers: Iterable[int] | None = None) -> Iterator[Stored]:
+        """The entries of a chain, as far as they can be read; all, or these."""
+        for seq in self._numbers(of) if numbers is None else numbers:
+            found = self.one(of, seq)
+            if found is not None:
+                yield found
+
+    def one(
+        self, of: str, seq: int, is_wanted: Callable[[Record], bool] = lambda record: True
+    ) -> Stored | None:
+        """An entry, as far as it can be read; None where it is not wanted by what is readable."""
+        record = self._read(of, seq)
+        if record is None:
+            return _changed(of, seq)
+        return self._shown(record) if is_wanted(record) else None
 
     def entry(self, of: str, seq: int) -> Stored | None:
-        """One entry of a chain, as far as it can be read; None where there is none."""
+        """An entry, as far as it can be read; None where there is none of this number."""
         content = self.store.read(records.record_name(of, seq))
         record = records.read(content) if content is not None else None
         if record is not None:
             return self._shown(record)
         return None if content is None else _changed(of, seq)
+
+    def numbers(self, of: str) -> list[int]:
+        """The numbers of a chain's records."""
+        return list(self._numbers(of))
 
     def _shown(self, record: Record) -> Stored:
         try:
@@ -153,24 +181,37 @@ class Chains:
         except (GatewayError, ValueError) as error:
             return Stored(record, sealed=getattr(error, "message", str(error)))
 
-    def chains(self, prefix: str) -> Iterator[tuple[str, list[int]]]:
-        """Every chain below a prefix, and the numbers of its records."""
-        places = filter(None, map(records.place_of, self._names(prefix)))
-        for of, group in groupby(places, lambda place: place[0]):
-            yield of, [seq for _, seq in group]
+    def chains(self, *prefixes: str, after: str = "") -> Iterator[tuple[str, list[int]]]:
+        """Every chain below the prefixes, and the numbers of its records; `after` a record's name
+        only what comes behind it."""
+        for prefix in prefixes:
+            names = self._names(prefix, after)
+            places = filter(None, map(records.place_of, names))
+            for of, group in groupby(places, lambda place: place[0]):
+                yield of, [seq for _, seq in group]
 
-    def check(self, of: str, known: Mapping[int, str]) -> Verdict:
-        """Whether a chain is whole; `known` are hashes of records by their numbers."""
-        return records.check(of, self.stored(of), known)
+    def check(
+        self, of: str, known: Mapping[int, str], numbers: Iterable[int] | None = None
+    ) -> Verdict:
+        """Whether a chain is whole, or the records of these numbers, from its first; `known` are
+        hashes of records by their numbers."""
+        return records.check(of, self.stored(of, numbers), known)
 
-    def grown(self, prefix: str, heads: Mapping[str, Head]) -> Iterator[tuple[str, Head | Verdict]]:
+    def grown(
+        self, prefixes: Iterable[str], heads: Mapping[str, Head]
+    ) -> Iterator[tuple[str, Head | Verdict]]:
         """The ends of the chains that are longer than known, or what is wrong with what is new;
         and what is wrong with those that are shorter, or gone."""
         left = dict(heads)
-        for of, numbers in self.chains(prefix):
+        for of, numbers in self.chains(*prefixes):
             head = left.pop(of, records.BEGINNING)
             if numbers[-1] > head.seq:
-                verdict = records.check(of, self._after(of, head, numbers), behind=head)
+                verdict = records.check(
+                    of,
+                    self._after(of, head, numbers),
+                    behind=head,
+                    is_ended=self._is_end(of, head.seq),
+                )
                 yield (
                     of,
                     (Head(seq=verdict.seq, hash=verdict.head) if verdict.is_whole else verdict),
@@ -187,6 +228,11 @@ class Chains:
             if seq > head.seq:
                 yield seq, self.store.read(records.record_name(of, seq))
 
+    def _is_end(self, of: str, seq: int) -> bool:
+        """Whether a workflow had ended with this record; there is none before the first."""
+        record = self._read(of, seq) if seq else None
+        return record is not None and record.what == ENDED
+
     def _read(self, of: str, seq: int) -> Record | None:
         return records.read(self.store.read(records.record_name(of, seq)) or b"")
 
@@ -196,8 +242,7 @@ class Chains:
             if place is not None:
                 yield place[1]
 
-    def _names(self, prefix: str) -> Iterator[str]:
-        after = ""
+    def _names(self, prefix: str, after: str = "") -> Iterator[str]:
         while True:
             page = self.store.names(prefix, after=after, limit=MAX_PAGE)
             yield from page

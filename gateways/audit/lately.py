@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from contracts.audit import anchors
-from contracts.audit.records import entity_prefix
+from contracts.audit.records import entity_prefixes
 from gateways.audit.chains import Chains, Stored
 from gateways.record_store.protocol import MAX_PAGE, RecordStore
 
@@ -22,7 +22,7 @@ def since(
     says yes. Raises GatewayError."""
     ends = _ends(chains.store, legal_entity, moment)
     if ends is None:
-        found = chains.chains(entity_prefix(legal_entity))
+        found = chains.chains(*entity_prefixes(legal_entity))
         ends = {of: numbers[-1] for of, numbers in found}
     for of, end in ends.items():
         yield from _newer(chains, of, end, may_read)

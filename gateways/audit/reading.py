@@ -5,15 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from contracts.audit.anchors import Anchor
+from contracts.audit.anchors import Anchor, anchor_name
 from contracts.audit.anchors import read as anchor_of
 from contracts.audit.merkle import Head
-from contracts.audit.records import Verdict, contract_prefix, entity_prefix
-from contracts.identifiers import legal_entity_of
+from contracts.audit.records import Verdict, contract_prefix, entity_prefixes
+from contracts.identifiers import contract_scope, legal_entity_of
 from gateways.audit import anchoring, timestamps
 from gateways.audit.anchoring import Checked
 from gateways.audit.chains import Chains, Stored
@@ -35,7 +36,8 @@ class Chain:
 class ContractAudit:
     """The audit record of a contract and its invoices. `anchors` is how many there are of the legal
     entity, `anchored_at` when the last one was made, `problems` what is wrong with them. `erasure`
-    is there where the contract's keys are destroyed: then no names can be read."""
+    is there where the contract's keys are destroyed: then no names can be read. `silent` are the
+    workflows that did not say how their chains end."""
 
     contract: str
     chains: tuple[Chain, ...]
@@ -43,10 +45,20 @@ class ContractAudit:
     anchored_at: str = ""
     problems: tuple[str, ...] = ()
     erasure: Erasure | None = None
+    silent: tuple[str, ...] = ()
 
     @property
     def is_whole(self) -> bool:
         return not self.problems and all(item.verdict.is_whole for item in self.chains)
+
+
+@dataclass(frozen=True)
+class LastAnchor:
+    """An anchor, when it was stamped (aware), and what is wrong with its stamp."""
+
+    anchor: Anchor
+    stamped_at: datetime | None = None
+    problem: str = ""
 
 
 class Reader:
@@ -61,21 +73,33 @@ class Reader:
         keys: Mapping[str, Ed25519PublicKey],
         roots: Path | None = None,
     ) -> None:
-        self._chains, self._ring, self._keys, self._roots = chains, ring, keys, roots
+        self.chains, self._ring, self._keys, self._roots = chains, ring, keys, roots
         self._checked: dict[str, Checked] = {}
         self._lock = threading.Lock()
 
-    def contract(self, contract: str, live: Mapping[str, Head] | None = None) -> ContractAudit:
+    def of_contract(self, contract: str) -> dict[str, int]:
+        """The chains in the store of a contract, by its workflow id, and of its invoices, each with
+        the number of its last record."""
+        found = self.chains.chains(contract_prefix(contract))
+        ends = {of: numbers[-1] for of, numbers in found}
+        return {of: ends[of] for of in sorted(ends, key=_by_number)}
+
+    def contract(
+        self,
+        contract: str,
+        live: Mapping[str, Head] | None = None,
+        silent: tuple[str, ...] = (),
+    ) -> ContractAudit:
         """The record of a contract, by its workflow id. `live` are the ends of chains as running
-        workflows know them."""
+        workflows know them, `silent` are those that did not answer."""
         found = self.anchors(legal_entity_of(contract))
         known = _of_contract(contract, found.heads)
         for of, head in (live or {}).items():
             if head.seq:
                 known.setdefault(of, {})[head.seq] = head.hash
-        names = {of for of, _ in self._chains.chains(contract_prefix(contract))} | known.keys()
+        names = {of for of, _ in self.chains.chains(contract_prefix(contract))} | known.keys()
         chains = [
-            Chain(of, self._chains.check(of, known.get(of, {})), tuple(self._chains.entries(of)))
+            Chain(of, self.chains.check(of, known.get(of, {})), tuple(self.chains.entries(of)))
             for of in sorted(names, key=_by_number)
         ]
         return ContractAudit(
@@ -84,25 +108,46 @@ class Reader:
             found.count,
             found.last_at,
             tuple(found.problems),
-            self._ring.erasure(contract) if self._ring else None,
+            self.erasure(contract),
+            silent,
         )
 
     def every(self, legal_entity: str, found: Checked) -> Iterator[Verdict]:
         """Whether each chain of a legal entity is whole, one by one; also those that only an anchor
         knows of."""
         seen = set()
-        for of, _ in self._chains.chains(entity_prefix(legal_entity)):
+        for of, _ in self.chains.chains(*entity_prefixes(legal_entity)):
             seen.add(of)
-            yield self._chains.check(of, found.heads.get(of, {}))
+            yield self.chains.check(of, found.heads.get(of, {}))
         for of in sorted(found.heads.keys() - seen):
-            yield self._chains.check(of, found.heads[of])
+            yield self.chains.check(of, found.heads[of])
+
+    def erasure(self, of: str) -> Erasure | None:
+        """Who destroyed the keys of the contract that a chain is of, if anybody has."""
+        contract = contract_scope(of)
+        return self._ring.erasure(contract) if self._ring and contract else None
+
+    def last_anchor(self, legal_entity: str) -> LastAnchor | None:
+        """The last anchor of a legal entity, with its time stamp; None where there is none."""
+        number = self.anchors(legal_entity).count
+        content = self.chains.store.read(anchor_name(legal_entity, number)) if number else None
+        anchor = anchor_of(content or b"")
+        if anchor is None:
+            return None
+        if self._roots is None:
+            return LastAnchor(anchor)
+        try:
+            stamped = timestamps.stamp_of(self.chains.store, anchor, self._roots)
+        except GatewayError as error:
+            return LastAnchor(anchor, problem=error.message)
+        return LastAnchor(anchor, stamped)
 
     def anchors(self, legal_entity: str) -> Checked:
         """What the anchors of a legal entity say, and what is wrong with them. What was found whole
         is kept, and not read again."""
         with self._lock:
             known = self._checked.get(legal_entity)
-            found = anchoring.checked(self._chains.store, legal_entity, self._keys, known)
+            found = anchoring.checked(self.chains.store, legal_entity, self._keys, known)
             if not found.problems:
                 self._checked[legal_entity] = found
             else:
@@ -114,7 +159,7 @@ class Reader:
         if self._roots is None:
             return []
         found: list[str] = []
-        for _, content in anchoring.stored(self._chains.store, legal_entity):
+        for _, content in anchoring.stored(self.chains.store, legal_entity):
             anchor = anchor_of(content)
             if anchor is None:
                 break
@@ -124,7 +169,7 @@ class Reader:
     def _stamp_problems(self, anchor: Anchor, roots: Path) -> list[str]:
         """A day on which the authority did not answer leaves an anchor without a stamp."""
         try:
-            stamped = timestamps.stamp_of(self._chains.store, anchor, roots)
+            stamped = timestamps.stamp_of(self.chains.store, anchor, roots)
         except GatewayError as error:
             return [error.message]
         if stamped is None or timestamps.is_timely(anchor, stamped):

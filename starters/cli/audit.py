@@ -10,6 +10,7 @@ import typer
 from starters.cli.errors import ExitCode, UsageError
 from starters.cli.options import Contract
 from starters.cli.session import Session, session_of
+from starters.client.references import short
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True)
 
 _PROGRESS_EVERY = 1_000
+_MOST_NAMED = 5
 
 
 @app.callback()
@@ -51,16 +53,21 @@ def verify(
         found = _of_contract(session, reader, contract)
         verdicts, problems = [item.verdict for item in found.chains], list(found.problems)
         anchors = {"count": found.anchors, "last": found.anchored_at}
+        _warn_of_silent(session, found)
         _report(session, verdicts, problems, anchors)
         return
-    verdicts, problems, count, last = [], [], 0, ""
+    problems, count, last = [], 0, ""
+    seen: dict[str, Verdict] = {}
     for name in _entities(session):
         checked = reader.anchors(name)
         wrong = [*checked.problems, *reader.stamps(name)]
         problems += [f"{name}: {text}" for text in wrong]
-        verdicts += _counted(session, name, reader.every(name, checked))
+        for item in _counted(session, name, reader.every(name, checked)):
+            # Each legal entity anchors all events: one that a single one of them doubts is doubted.
+            if item.of not in seen or seen[item.of].is_whole:
+                seen[item.of] = item
         count, last = count + checked.count, max(last, checked.last_at)
-    _report(session, verdicts, problems, {"count": count, "last": last})
+    _report(session, list(seen.values()), problems, {"count": count, "last": last})
 
 
 def _counted(session: Session, name: str, verdicts: Iterator[Verdict]) -> Iterator[Verdict]:
@@ -97,13 +104,24 @@ def _report(
     session.show(document, *views, *problems, f"{words}: {counted}{until}.")
     if not anchors["count"]:
         session.warn("there is no anchor yet: a cut-off end shows only where a workflow knows it")
+    for item in verdicts:
+        if item.begun_again:
+            session.warn(f"{short(item.of)} was started again behind its end")
     if not is_whole:
         raise typer.Exit(ExitCode.NOT_WHOLE)
 
 
+def _warn_of_silent(session: Session, found: ContractAudit) -> None:
+    if found.silent:
+        names = ", ".join(map(short, found.silent[:_MOST_NAMED]))
+        session.warn(
+            f"{len(found.silent)} workflows gave no answer, so the ends of their chains are not "
+            f"compared: {names}"
+        )
+
+
 def _findings(broken: list[Verdict]) -> View:
     from starters.cli.tables import Table, verdict
-    from starters.client.references import short
 
     return Table(
         ("*Of", ">Entry", "Finding", "What"),
@@ -123,6 +141,7 @@ def show(context: typer.Context, contract: Contract) -> None:
     from wiring import audit  # late, as above
 
     found = _of_contract(session, audit.reader(session.settings), contract)
+    _warn_of_silent(session, found)
     if session.as_json:
         _print_lines(found)
     else:
@@ -138,23 +157,12 @@ def _print_lines(found: ContractAudit) -> None:
 
     for chain in found.chains:
         for item in chain.entries:
-            print(json.dumps(line_of(item), ensure_ascii=False))
-
-
-def line_of(item: Stored) -> dict[str, Any]:
-    """An entry as programs read it: what is stored, and what was sealed in clear."""
-    stored = item.record.model_dump(mode="json", exclude={"private", "algorithm"})
-    if item.entry is None:
-        return {**stored, "unreadable": item.sealed}
-    clear = item.entry.model_dump(mode="json", include={"actor", "why", "details"})
-    changes = item.entry.model_dump(mode="json", include={"before", "after"})
-    return {**stored, **clear, **changes}
+            print(json.dumps(item.document, ensure_ascii=False))
 
 
 def _chain(chain: Chain, zone: str) -> Iterator[View | str]:
     from contracts.views.audit import sentence
     from starters.cli.tables import Styled, Table, moment
-    from starters.client.references import short
 
     rows = [
         (

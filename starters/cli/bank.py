@@ -13,7 +13,7 @@ from starters.cli.session import Session, session_of
 from starters.client.names import MAX_LISTED
 
 if TYPE_CHECKING:
-    from contracts.bank.file import BankFileView, FileRef, Proposal
+    from contracts.bank.file import BankFileState, BankFileView, FileRef, Proposal
     from starters.cli.tables import Table
     from starters.client.bank import WaitingLine
 
@@ -161,7 +161,8 @@ def retry(context: typer.Context, file: File, by: By, request_id: RequestId = No
 def accept(
     context: typer.Context, file: File, by: By, reason: Reason = "", request_id: RequestId = None
 ) -> None:
-    """Say that what was noticed of a file, such as a gap before it, is all right."""
+    """Say that what was noticed of a file, such as a gap before it, is all right; or that what the
+    store has of its audit record counts."""
     _decide(context, file, "accept", by, reason, request_id)
 
 
@@ -223,7 +224,7 @@ def _files(found: list[BankFileView]) -> Table:
                 item.state.file.bank,
                 item.state.file.name,
                 moment(item.state.received_at, "UTC"),
-                "exception" if item.state.exception or item.state.notices else item.state.stage,
+                "exception" if _waits_as_a_whole(item.state) else item.state.stage,
                 item.state.lines,
                 item.state.next_line - item.open_lines,
                 item.open_lines,
@@ -231,6 +232,10 @@ def _files(found: list[BankFileView]) -> Table:
             for item in found
         ),
     )
+
+
+def _waits_as_a_whole(state: BankFileState) -> bool:
+    return bool(state.exception or state.unrecorded or state.notices)
 
 
 def _line(item: WaitingLine) -> Any:

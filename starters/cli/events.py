@@ -76,9 +76,12 @@ def replay(
     parked: Parked = False,
     limit: Limit = MAX_LISTED,
     yes: Yes = False,
+    *,
+    by: By,
 ) -> None:
     """Deliver one event again, or all that the options name; what it did it does not do twice."""
     from starters.client import events
+    from starters.client.calls import at_once
 
     session = session_of(context)
     if bool(event) == any((source, outcome, day, parked)):
@@ -91,7 +94,9 @@ def replay(
             session.warn(f"there are more than {len(ids)}: the others are left as they are")
         if ids:
             session.confirm(f"Deliver {len(ids)} events again?", yes=yes)
-    replayed = session.run(lambda c2c: _each(c2c.connection, events.deliver_again, ids))
+    replayed = session.run(
+        lambda c2c: at_once([events.deliver_again(c2c.connection, item, by=by) for item in ids])
+    )
     session.show({"replayed": replayed}, f"{len(replayed)} delivered again.")
 
 
@@ -108,12 +113,6 @@ def dismiss(
     session = session_of(context)
     done = session.run(lambda c2c: events.dismiss(c2c.connection, event, by=by, reason=reason))
     session.show({"dismissed": done}, f"{done} is dismissed.")
-
-
-async def _each(connection: Any, act: Any, ids: list[str]) -> list[str]:
-    from starters.client.calls import at_once
-
-    return await at_once([act(connection, item) for item in ids])
 
 
 def _listed(

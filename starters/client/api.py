@@ -38,7 +38,7 @@ from starters.client.errors import (
     Unreachable,
 )
 from starters.client.event_rows import EventRow
-from starters.client.events import DELIVER_AGAIN, EVENT
+from starters.client.events import EVENT
 from starters.client.listing import ContractRow, Listed
 from starters.client.messages import CONTRACT, INVOICE, OPEN_APPROVALS
 from starters.client.names import MAX_LISTED
@@ -137,9 +137,6 @@ class Api(Remote):
             limit=limit,
         )
         return Listed(found.events, found.more)
-
-    async def deliver_again(self, workflow_id: str) -> None:
-        await self.post(f"{wire.path_of(workflow_id)}/{DELIVER_AGAIN}", {}, Said)
 
     # --- what lists and starts ask --------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""A contract's audit record, from the record store, with what running workflows know of its end."""
+"""Audit records from the record store, with what running workflows know of their ends."""
 
 from __future__ import annotations
 
@@ -6,51 +6,62 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from temporalio.client import Client
-from temporalio.service import RPCError
 
-from contracts.audit.entries import Trail
 from contracts.audit.merkle import Head
-from contracts.identifiers import invoice_workflow_id
-from starters.client import calls, messages
-from starters.client.errors import NoAnswer, NotFound, Refused
+from contracts.identifiers import BANK_PREFIX, invoice_workflow_id, is_invoice_workflow_id
+from starters.client import bank, calls, messages
+from starters.client.errors import NotFound
 from starters.client.protocol import Query
 
 if TYPE_CHECKING:
     from gateways.audit.reading import ContractAudit, Reader
 
-_MOST_ASKED = 20
-"""Of a contract's invoices, those that are asked: the newest."""
-_UNKNOWN = (NotFound, NoAnswer, Refused, RPCError)
-
 
 async def audit(client: Client, contract: str, reader: Reader, *, live: bool) -> ContractAudit:
     """The record of a contract, by its workflow id, checked. Raises NotFound where there is
     none."""
-    heads = await _heads(client, contract) if live else {}
-    found = await asyncio.to_thread(reader.contract, contract, heads)
+    heads: dict[str, Head] = {}
+    silent: dict[str, Exception] = {}
+    if live:
+        stored = await asyncio.to_thread(reader.of_contract, contract)
+        ids = {contract, *stored, *await _invoices(client, contract)}
+        heads = await _heads(client, sorted(ids), silent)
+    found = await asyncio.to_thread(reader.contract, contract, heads, tuple(silent))
     if not found.chains:
         raise NotFound(f"there is no audit record of {contract}")
     return found
 
 
-async def _heads(client: Client, contract: str) -> dict[str, Head]:
-    """The ends that workflows know; none of those that Temporal has forgotten."""
-    state = await _state(client, contract, messages.CONTRACT)
-    if state is None:
-        return {}
-    ids = [invoice_workflow_id(contract, number) for number in sorted(state.invoices)]
-    newest = ids[-_MOST_ASKED:]
-    found = await asyncio.gather(*(_state(client, item, messages.INVOICE) for item in newest))
-    known = {item: _head(there.audit) for item, there in zip(newest, found, strict=True) if there}
-    return {contract: _head(state.audit), **known}
-
-
-async def _state(client: Client, workflow_id: str, query: Query[Any]) -> Any:
+async def head(client: Client, workflow_id: str) -> Head | None:
+    """The end of its chain as the workflow of a contract, an invoice or a bank's file knows it;
+    None where Temporal knows no such workflow. Raises NoAnswer, Refused, RPCError."""
+    question: Query[Any] = messages.CONTRACT
+    if workflow_id.startswith(BANK_PREFIX):
+        question = bank.BANK_FILE
+    elif is_invoice_workflow_id(workflow_id):
+        question = messages.INVOICE
     try:
-        return await calls.query(client, workflow_id, query)
-    except _UNKNOWN:
+        answer = await calls.query(client, workflow_id, question)
+    except NotFound:
         return None
-
-
-def _head(trail: Trail) -> Head:
+    trail = (answer.state if workflow_id.startswith(BANK_PREFIX) else answer).audit
     return Head(seq=trail.seq, hash=trail.head)
+
+
+async def _invoices(client: Client, contract: str) -> list[str]:
+    """The invoices that a contract knows; the store may have lost whole chains of them."""
+    try:
+        state = await calls.query(client, contract, messages.CONTRACT)
+    except calls.FAILURES:
+        return []  # that it gives no answer is seen once its end is asked for
+    return [invoice_workflow_id(contract, number) for number in state.invoices]
+
+
+async def _heads(client: Client, ids: list[str], silent: dict[str, Exception]) -> dict[str, Head]:
+    """The ends that workflows know; those that give no answer become `silent`."""
+
+    async def ask(workflow_id: str) -> list[tuple[str, Head]]:
+        found = await head(client, workflow_id)
+        return [(workflow_id, found)] if found is not None else []
+
+    return dict(await calls.each(ids, ask, silent.__setitem__))

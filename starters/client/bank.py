@@ -24,6 +24,7 @@ from contracts.bank.file import (
     Settlement,
 )
 from contracts.identifiers import BANK_PREFIX, KEY
+from contracts.parking import AUDIT
 from starters.client import calls
 from starters.client.calls import Unreadable
 from starters.client.connection import Connection, Remote
@@ -45,6 +46,7 @@ _SETTLE = ("c2c bank settle",)
 _COMMANDS = {
     FILE_STEP: ("c2c bank retry", "c2c bank refuse"),
     NOTICE_STEP: ("c2c bank accept",),
+    AUDIT.name: ("c2c bank retry", "c2c bank accept"),
 }
 """What decides each step of a file."""
 _WAITS = (

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel
 from temporalio.client import (
     Client,
+    WithStartWorkflowOperation,
     WorkflowHandle,
     WorkflowQueryFailedError,
     WorkflowUpdateFailedError,
@@ -122,19 +123,60 @@ async def update(
     if isinstance(client, Remote):
         return await client.update(workflow_id, message, argument, request_id)
     handle: WorkflowHandle[Any, Any] = client.get_workflow_handle(workflow_id)
-    if sign is not None:
-        token = sign(workflow_id, message.name, argument, request_id)
-        argument = argument.model_copy(update={"actor": token})
+    signed = _signed(workflow_id, message, argument, request_id, sign)
 
     async def sent() -> T:
         answer: T = await handle.execute_update(
             message.name,
-            argument,
-            id=requests.update_id(request_id, argument),
+            signed,
+            id=requests.update_id(request_id, signed),
             result_type=message.result,
         )
         return answer
 
+    return await _answer_of(workflow_id, request_id, sent)
+
+
+async def update_or_start(
+    client: Client,
+    workflow_id: str,
+    message: Update[M, T],
+    argument: M,
+    start: Callable[[], WithStartWorkflowOperation[Any, Any]],
+    *,
+    request_id: str | None = None,
+    sign: Sign | None = None,
+) -> T:
+    """The same of a workflow that is started for it where it does not run: `start` says how, each
+    time it is tried. Raises Refused, NoAnswer."""
+    request_id = request_id or str(uuid.uuid4())
+    signed = _signed(workflow_id, message, argument, request_id, sign)
+
+    async def sent() -> T:
+        answer: T = await client.execute_update_with_start_workflow(
+            message.name,
+            signed,
+            start_workflow_operation=start(),
+            id=requests.update_id(request_id, signed),
+            result_type=message.result,
+        )
+        return answer
+
+    return await _answer_of(workflow_id, request_id, sent)
+
+
+def _signed(
+    workflow_id: str, message: Update[M, Any], argument: M, request_id: str, sign: Sign | None
+) -> M:
+    """What is sent, with the signature of whoever sends it."""
+    if sign is None:
+        return argument
+    token = sign(workflow_id, message.name, argument, request_id)
+    return argument.model_copy(update={"actor": token})
+
+
+async def _answer_of(workflow_id: str, request_id: str, sent: Callable[[], Awaitable[T]]) -> T:
+    """The answer to an Update. Raises Refused, NotFound, NoAnswer."""
     try:
         async with asyncio.timeout(_ANSWER_WITHIN.total_seconds()):
             return await _by_either_run(sent)

@@ -69,10 +69,6 @@ class Remote(ABC):
     ) -> Listed[EventRow]:
         """What other systems sent, the newest first."""
 
-    @abstractmethod
-    async def deliver_again(self, workflow_id: str) -> None:
-        """Deliver an event again."""
-
 
 Connection: TypeAlias = Client | Remote
 

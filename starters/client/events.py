@@ -7,7 +7,12 @@ from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from temporalio.client import Client, WorkflowExecution, WorkflowHandle
+from temporalio.client import (
+    Client,
+    WithStartWorkflowOperation,
+    WorkflowExecution,
+    WorkflowHandle,
+)
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
@@ -21,13 +26,10 @@ from contracts.events import (
     ForContract,
     ForDeal,
     InboundEvent,
+    Redelivery,
 )
-from contracts.identifiers import (
-    KEY,
-    contract_workflow_id,
-    deal_contract_id,
-)
-from starters.client.calls import query, update
+from contracts.identifiers import KEY, contract_workflow_id, deal_contract_id
+from starters.client.calls import query, update, update_or_start
 from starters.client.connection import Connection, Remote
 from starters.client.errors import NotFound
 from starters.client.event_rows import EventRow
@@ -38,8 +40,9 @@ from starters.client.references import BadReference
 from workflows import options, search_attributes, task_queues
 
 EVENT = Query("event", EventRecord)
-DELIVER_AGAIN = "deliver_again"
+DELIVER_AGAIN = Update("deliver_again", Redelivery, str)
 DISMISS = Update("dismiss", Dismissal, str)
+OF_EVENTS: tuple[Update[Any, Any], ...] = (DELIVER_AGAIN, DISMISS)
 _ENVELOPE = "event"
 """In the memo: what lists show of the event itself."""
 _DAY = timedelta(days=1)
@@ -53,7 +56,14 @@ async def receive(client: Client, event: InboundEvent, *, within_seconds: float)
     """Keep an event and have it delivered; False where it was received before. Raises Away."""
     try:
         async with asyncio.timeout(within_seconds):
-            await _start(client, event, WorkflowIDReusePolicy.REJECT_DUPLICATE)
+            record = EventRecord(event=event, since=event.received_at)
+            await client.start_workflow(
+                EVENT_WORKFLOW,
+                record,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                **_started(event),
+            )
     except WorkflowAlreadyStartedError:
         return False
     except (TimeoutError, RPCError, RuntimeError) as error:  # as the SDK says it
@@ -61,17 +71,36 @@ async def receive(client: Client, event: InboundEvent, *, within_seconds: float)
     return True
 
 
-async def deliver_again(client: Connection, reference: str) -> str:
+async def deliver_again(
+    client: Connection,
+    reference: str,
+    *,
+    by: str,
+    request_id: str | None = None,
+    sign: Sign | None = None,
+) -> str:
     """Deliver an event again, whether it waits or is done with; returns its id.
 
-    What it did already it does not do twice. Raises NotFound.
+    What it did already it does not do twice. Raises NotFound, Refused, NoAnswer, InvalidContract.
     """
-    workflow_id = _workflow_id(reference)
+    workflow_id, asked = _workflow_id(reference), built(Redelivery, by=by)
     if isinstance(client, Remote):
-        await client.deliver_again(workflow_id)
+        await update(client, workflow_id, DELIVER_AGAIN, asked, request_id=request_id)
         return _id(workflow_id)
     event = await _original(client, workflow_id)
-    await _start(client, event, WorkflowIDReusePolicy.ALLOW_DUPLICATE, signal=DELIVER_AGAIN)
+
+    def start() -> WithStartWorkflowOperation[Any, Any]:
+        return WithStartWorkflowOperation(
+            EVENT_WORKFLOW,
+            EventRecord(event=event, since=datetime.now(UTC)),
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            **_started(event),
+        )
+
+    await update_or_start(
+        client, event.workflow_id, DELIVER_AGAIN, asked, start, request_id=request_id, sign=sign
+    )
     return _id(event.workflow_id)
 
 
@@ -195,25 +224,16 @@ async def _row(item: WorkflowExecution) -> EventRow:
     )
 
 
-async def _start(
-    client: Client, event: InboundEvent, reuse: WorkflowIDReusePolicy, signal: str | None = None
-) -> None:
-    """Start the event's workflow; one that runs is signalled instead, if there is a Signal."""
-    conflict = WorkflowIDConflictPolicy.USE_EXISTING if signal else WorkflowIDConflictPolicy.FAIL
-    since = datetime.now(UTC) if signal else event.received_at
-    await client.start_workflow(
-        EVENT_WORKFLOW,
-        EventRecord(event=event, since=since),
-        id=event.workflow_id,
-        task_queue=task_queues.CONTRACTS,
-        id_reuse_policy=reuse,
-        id_conflict_policy=conflict,
-        start_signal=signal,
-        search_attributes=search_attributes.of_event(_contract_of(event)),
-        task_timeout=options.TASK_TIMEOUT,
-        static_summary=f"{event.source}: {event.kind}"[:200],
-        memo={_ENVELOPE: event.model_dump(mode="json", exclude={"task"})},
-    )
+def _started(event: InboundEvent) -> dict[str, Any]:
+    """What an event's workflow is started with, whoever starts it."""
+    return {
+        "id": event.workflow_id,
+        "task_queue": task_queues.CONTRACTS,
+        "search_attributes": search_attributes.of_event(_contract_of(event)),
+        "task_timeout": options.TASK_TIMEOUT,
+        "static_summary": f"{event.source}: {event.kind}"[:200],
+        "memo": {_ENVELOPE: event.model_dump(mode="json", exclude={"task"})},
+    }
 
 
 def _contract_of(event: InboundEvent) -> str:

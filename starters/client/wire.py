@@ -151,12 +151,6 @@ def path_of(workflow_id: str) -> str:
 # --- what is sent beside messages ---------------------------------------------------------------
 
 
-class Nothing(BaseModel):
-    """No fields: the address says all."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
 class DealWon(BaseModel):
     """Start the contract of a won deal in a CRM, by its name in the configuration."""
 

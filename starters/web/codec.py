@@ -8,10 +8,8 @@ tokens nor a login, this machine may ask, by no page but one of a configured ori
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import json
-import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,6 +26,7 @@ from gateways.encryption.settings import CodecSettings
 from gateways.errors import FailureKind, GatewayError
 from gateways.record_store.protocol import RecordStore
 from gateways.secrets import Secret
+from starters.web import decodes
 from starters.web.limits import RateLimit, read_body
 from starters.web.problems import HttpProblem, documented
 from starters.web.this_machine import comes_from_here, is_local
@@ -156,18 +155,9 @@ class CodecServer:
 
     async def note(self, action: str, who: str, keys: Sequence[str], request: Request) -> None:
         """Record what is about to be shown."""
-        at = self.now()
-        name = f"decodes/{at:%Y-%m-%d}/{at:%H%M%S}-{secrets.token_hex(6)}"
-        entry = {
-            "at": at.isoformat(timespec="seconds"),
-            "action": action,
-            "who": who,
-            "from": request.client.host if request.client else "",
-            "namespace": request.headers.get("x-namespace", "")[:200],
-            "keys": list(keys),
-            "payloads": request.state.payloads,
-        }
-        await asyncio.to_thread(self.records.create, name, json.dumps(entry, indent=1).encode())
+        count = request.state.payloads
+        at, store = self.now(), self.records
+        await decodes.note(store, request, at, action=action, who=who, keys=keys, count=count)
 
 
 def server(

@@ -149,7 +149,7 @@ class PayingWorld(World):
         for system in ("stripe", "gocardless"):
             assert (await self.payments_sweep(system)).started == 0
         for key in kept:
-            await events.deliver_again(self.client, key)
+            await events.deliver_again(self.client, key, by="ole@northwind.example")
         for key in kept:
             await self.event(key)
 

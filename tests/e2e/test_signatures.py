@@ -292,7 +292,9 @@ async def test_a_signature_of_a_deal_that_is_not_won_waits_for_it(world: SignedW
     record = await world.event(f"{envelope_id}-completed", EventOutcome.WAITING)
     assert record.delivery.why == "the deal is not won, or had its contract before"
     world.sandbox.hubspot.update("deals", deal, {"dealstage": "closedwon"})
-    await events.deliver_again(world.client, f"docusign/{envelope_id}-completed")
+    await events.deliver_again(
+        world.client, f"docusign/{envelope_id}-completed", by="ole@northwind.example"
+    )
     await world.state_until(workflow_of(deal), lambda now: now.stage is ContractStage.ACTIVE)
     assert world.docusign.polled.count(envelope_id) == 1
 

@@ -165,7 +165,7 @@ async def test_a_person_waits_until_odoo_knows_them(world: TimeWorld) -> None:
     values = {"name": "Nina Newcomer", "work_email": "Nina.N@Northwind.example", "company_id": 1}
     world.admin.create("hr.employee", [values])
     harvest.set_email(nina, "nina.n@northwind.example")
-    await events.deliver_again(world.client, f"harvest/person-{nina}")
+    await events.deliver_again(world.client, f"harvest/person-{nina}", by="ole@northwind.example")
     await world.event(f"person-{nina}", EventOutcome.APPLIED)
     assert set(world.lines(first, second)) == {first, second}
 
@@ -198,7 +198,7 @@ async def test_a_week_that_cannot_be_compared_holds_up_no_later_one(
         waiting = await world.event(f"days-{monday}", EventOutcome.PARKED)
         assert "a time entry without an id" in waiting.delivery.why
     assert set(world.lines(gone, broken)) == {broken}, "the later week was compared"
-    await events.deliver_again(world.client, f"harvest/days-{monday}")
+    await events.deliver_again(world.client, f"harvest/days-{monday}", by="ole@northwind.example")
     await world.event(f"days-{monday}", EventOutcome.NOTHING_TO_DO)
 
 

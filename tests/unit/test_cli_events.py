@@ -122,12 +122,14 @@ def test_show_says_what_was_received_and_what_became_of_it(c2c: Invoke, calls: C
 def test_one_event_or_a_day_of_them_is_delivered_again(c2c: Invoke, calls: Calls) -> None:
     calls.answer("deliver_again", "tickets/msg_1", events)
     calls.answer("rows", [row(), row("msg_2")], events)
-    assert "1 delivered again" in c2c("events", "replay", "tickets/msg_1").stdout
-    refused = c2c("events", "replay", "--day", "2026-05-04")
+    by = ("--by", "ole@northwind.example")
+    assert "1 delivered again" in c2c("events", "replay", "tickets/msg_1", *by).stdout
+    refused = c2c("events", "replay", "--day", "2026-05-04", *by)
     assert refused.exit_code == ExitCode.REFUSED
     assert "Deliver 2 events again?" in refused.output
-    again = c2c("events", "replay", "--day", "2026-05-04", "--yes")
+    again = c2c("events", "replay", "--day", "2026-05-04", "--yes", *by)
     assert "2 delivered again" in again.stdout
+    assert calls.last[2] == {"by": by[1]}
     assert [made[1][0] for made in calls.made[-2:]] == ["tickets/msg_1", "tickets/msg_2"]
 
 

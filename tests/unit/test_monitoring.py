@@ -72,7 +72,7 @@ def test_each_alert_says_what_is_wrong_and_leads_to_a_section_of_the_runbook() -
         for line in runbook.splitlines()
         if line.startswith("## ")
     }
-    assert len(RULES) == len({rule["alert"] for rule in RULES}) == 12
+    assert len(RULES) == len({rule["alert"] for rule in RULES}) == 13
     for rule in RULES:
         page, _, section = rule["annotations"]["runbook"].partition("#")
         assert page == "runbook.md"

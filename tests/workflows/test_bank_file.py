@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from temporalio import activity
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from activities.audit import WriteRequest
 from activities.bank import (
     DetailsApplied,
     DetailsRequest,
@@ -30,6 +32,7 @@ from activities.bank import (
 )
 from activities.done import Done
 from activities.failures import BusinessRefusal, FailureInterceptor
+from contracts.audit.entries import Written
 from contracts.bank.file import (
     MAX_OPEN,
     BankFileView,
@@ -42,7 +45,9 @@ from contracts.bank.file import (
 )
 from contracts.money import Money
 from contracts.problems import Problem, finding
-from starters.client import Refused, bank, calls
+from gateways.audit.chains import Chains
+from gateways.record_store.folder import FolderStore
+from starters.client import Refused, auditing, bank, calls
 from tests.temporal import end_all, new_namespace
 from tests.world import ENTITY, unique
 from workers.worker import workflow_runner
@@ -124,10 +129,26 @@ def _line(number: int) -> ParkedLine:
 
 
 @dataclass
+class PlayedRecords:
+    """Writes the audit record into a folder; refuses to, while `refuses` says why."""
+
+    chains: Chains
+    refuses: str = ""
+
+    @activity.defn(name="write_entries")
+    def write(self, request: WriteRequest) -> Written:
+        if self.refuses:
+            raise BusinessRefusal(self.refuses, "not now")
+        given = (request.of, request.seq, request.head, request.entries)
+        return self.chains.write(*given, rejoins=request.rejoins)
+
+
+@dataclass
 class Playing:
     client: Client
     played: PlayedBank
     file: FileRef
+    records: PlayedRecords
 
     async def until(self, enough: Callable[[BankFileView], bool]) -> BankFileView:
         return await calls.until(
@@ -146,7 +167,8 @@ class Playing:
 
 
 @pytest.fixture
-async def playing(temporal_client: Client) -> AsyncIterator[Playing]:
+async def playing(temporal_client: Client, tmp_path: Path) -> AsyncIterator[Playing]:
+    records = PlayedRecords(Chains(FolderStore(tmp_path), None))
     client, played = await new_namespace(temporal_client, "bank-file"), PlayedBank()
     file = FileRef(bank="main", legal_entity=ENTITY, name=unique("file"), sha256="ab" * 32)
     acts: list[Callable[..., Any]] = [
@@ -167,8 +189,15 @@ async def playing(temporal_client: Client) -> AsyncIterator[Playing]:
             activity_executor=pool,
             interceptors=[FailureInterceptor()],
         )
-        async with workflows, activities:
-            yield Playing(client, played, file)
+        recording = Worker(
+            client,
+            task_queue=task_queues.RECORDS,
+            activities=[records.write],
+            activity_executor=pool,
+            interceptors=[FailureInterceptor()],
+        )
+        async with workflows, activities, recording:
+            yield Playing(client, played, file, records)
             await end_all(client)
 
 
@@ -265,3 +294,71 @@ async def test_a_gap_that_is_filled_in_part_is_shown_as_it_is_now(playing: Playi
     await bank.decide(playing.client, file, FileDecision.ACCEPT, by=ANA)
     done = await playing.until(lambda view: view.state.stage is FileStage.DONE)
     assert done.state.notices == ()
+
+
+# --- the audit record -----------------------------------------------------------------------------
+
+
+def whats(playing: Playing) -> list[str]:
+    return [item.record.what for item in playing.records.chains.entries(playing.file.workflow_id)]
+
+
+async def test_every_decision_about_a_file_is_recorded_with_who_and_what_it_changed(
+    playing: Playing,
+) -> None:
+    client, file = playing.client, playing.file.workflow_id
+    playing.played.lines = 2
+    assert await bank.start(client, playing.file)
+    await playing.until(lambda view: view.open_lines == 2)
+    with pytest.raises(Refused, match="no such invoice"):
+        await bank.settle(client, file, Settlement(line=1, by=ANA, invoices=("unknown",)))
+    await bank.settle(client, file, Settlement(line=1, by=ANA, invoices=("INV/1",)))
+    await bank.decide(client, file, FileDecision.RETRY, by=ANA)
+    await playing.until(lambda view: view.state.audit.seq == 3)
+    live = await auditing.head(client, file)
+    assert live is not None
+    assert playing.records.chains.check(file, {live.seq: live.hash}).is_whole
+    await playing.ignore(range(2, 3))
+    await client.get_workflow_handle(file).result()
+    decided = ["settlement", "file_decided", "settlement"]
+    assert whats(playing) == ["started", *decided, "ended"]
+    _, first, retried, ignored, _ = playing.records.chains.entries(file)
+    assert first.entry is not None
+    assert first.entry.actor.person == ANA
+    assert first.entry.details == {"line": 1, "invoices": ["INV/1"]}
+    assert (first.entry.before["lines that wait"], first.entry.after["lines that wait"]) == (2, 1)
+    assert retried.entry is not None
+    assert retried.entry.content_hash == playing.file.sha256
+    assert ignored.entry is not None
+    assert ignored.entry.details == {"line": 2, "ignore": "a gift"}
+    assert ignored.entry.after == {"lines ignored": 1, "lines that wait": 0}
+    # The same bytes once more: another workflow, whose decisions go behind those.
+    assert await bank.start(client, playing.file)
+    await playing.until(lambda view: view.open_lines == 2)
+    await playing.ignore(range(1, 3))
+    await client.get_workflow_handle(file).result()
+    assert whats(playing)[5:] == ["started", "settlement", "settlement", "ended"]
+    found = playing.records.chains.check(file, {})
+    assert (found.is_whole, found.begun_again) == (True, 1)
+
+
+async def test_a_record_that_cannot_be_written_holds_up_nothing_but_the_end(
+    playing: Playing,
+) -> None:
+    client, file = playing.client, playing.file.workflow_id
+    playing.played.lines, playing.records.refuses = 2, "audit_differs"
+    assert await bank.start(client, playing.file)
+    await playing.until(lambda view: view.open_lines == 2)
+    await playing.ignore(range(1, 3))
+    waiting = await playing.until(lambda view: view.state.unrecorded is not None)
+    assert waiting.state.stage is FileStage.DONE
+    [parked] = waiting.state.exceptions
+    assert (parked.step, parked.code) == ("audit", "audit_differs")
+    assert whats(playing) == []
+    playing.records.refuses = ""
+    await bank.decide(client, file, FileDecision.ACCEPT, by=ANA, reason="it was reset")
+    result = BankFileView.model_validate(await client.get_workflow_handle(file).result())
+    assert (result.state.stage, result.state.unrecorded) == (FileStage.DONE, None)
+    ends = ["settlement", "settlement", "ended", "started", "file_decided", "ended"]
+    assert whats(playing) == ["started", *ends]
+    assert playing.records.chains.check(file, {}).is_whole

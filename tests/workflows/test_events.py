@@ -197,7 +197,10 @@ async def test_what_the_contract_refuses_waits_for_a_person_who_corrects_and_del
     row = await listed(world, id, "refused")
     assert row.needs_person
     await add_milestone(world, workflow_id, "extra")
-    assert await events.deliver_again(world.client, f"tickets/{id}") == f"tickets/{id}"
+    assert (
+        await events.deliver_again(world.client, f"tickets/{id}", by="ole@northwind.example")
+        == f"tickets/{id}"
+    )
     record = await became(world, id)
     assert (record.delivery.outcome, record.attempts) == (EventOutcome.APPLIED, 2)
 
@@ -242,7 +245,7 @@ async def test_what_was_applied_may_be_delivered_again_and_counts_once(
     )
     await became(world, id)
     before = (await world.contract(workflow_id)).account.usage
-    await events.deliver_again(world.client, f"event/tickets/{id}")
+    await events.deliver_again(world.client, f"event/tickets/{id}", by="ole@northwind.example")
     assert (await became(world, id)).delivery.outcome is EventOutcome.APPLIED
     assert (await world.contract(workflow_id)).account.usage == before
     answer = await gateway.event(id, "usage.recorded", {"contract": "x/y", "records": [record]}, AT)

@@ -10,7 +10,7 @@ from contracts.access import Permission
 from contracts.events import WORKFLOW_PREFIX
 from starters.client import events, wire
 from starters.client.errors import NotFound
-from starters.client.wire import Nothing, Said
+from starters.client.wire import Said
 from starters.web.api.access import may_see_event
 from starters.web.api.documents import examples, sent
 from starters.web.api.failures import told
@@ -38,22 +38,32 @@ def add_routes(routes: APIRouter, sending: Sending) -> None:
     """Add the routes that decide about events."""
 
     @routes.post(
-        f"{_EVENT}/{events.DELIVER_AGAIN}",
+        f"{_EVENT}/{events.DELIVER_AGAIN.name}",
         tags=["events"],
         dependencies=_MEND,
         responses=ANSWERS,
-        openapi_extra=sent(Nothing, examples(events.DELIVER_AGAIN)),
+        openapi_extra=sent(events.DELIVER_AGAIN.message, examples(events.DELIVER_AGAIN.name)),
     )
     async def deliver_again(
-        source: Source, key: EventKey, request: Request, visitor: Present
+        source: Source,
+        key: EventKey,
+        request: Request,
+        visitor: Present,
+        request_id: RequestId = None,
     ) -> Said:
         """Deliver an event again, whether it waits or is done with; what it did already it does not
         do twice."""
         said = await sending.body(request)
         with told():
-            wire.as_written(Nothing, said)
+            wire.message_of(events.DELIVER_AGAIN.message, said, visitor.person)
             await _check(request, visitor, source, key)
-            done = await events.deliver_again(request.app.state.temporal, f"{source}/{key}")
+            done = await events.deliver_again(
+                request.app.state.temporal,
+                f"{source}/{key}",
+                by=visitor.person,
+                request_id=request_id,
+                sign=sending.sign(visitor),
+            )
             return Said(answer=f"{done} is delivered again")
 
     @routes.post(

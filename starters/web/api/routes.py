@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request
 
 from starters.access_review import Access
 from starters.client import bank, events, messages, wire
-from starters.client.wire import DealWon, Nothing
+from starters.client.wire import DealWon
 from starters.web.api import delivering, documents, reading, reviewing, sending, starting
 from starters.web.api.sending import Sending
 from starters.web.limits import RateLimit
@@ -41,5 +41,5 @@ def router(
 
 def schemas() -> dict[str, Any]:
     """What the document of the whole application has to have beside the routes."""
-    updates = (*messages.OF_CONTRACTS, *messages.OF_INVOICES, *bank.OF_FILES, events.DISMISS)
-    return documents.schemas(DealWon, Nothing, *(item.message for item in updates))
+    updates = (*messages.OF_CONTRACTS, *messages.OF_INVOICES, *bank.OF_FILES, *events.OF_EVENTS)
+    return documents.schemas(DealWon, *(item.message for item in updates))

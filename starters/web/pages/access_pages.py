@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from contracts.access import EVERYWHERE, OF_MESSAGES, Permission
 from contracts.views.access import Review
-from starters.tables import csv_text, no_formula
+from starters.web.pages.files import CSV, attachment, csv_text, no_formula
 from starters.web.pages.shell import Link, PageModule, page
 from starters.web.pages.workbench import workbench_of
 from starters.web.problems import HttpProblem
@@ -47,9 +47,7 @@ async def as_csv(request: Request, visitor: Present) -> Response:
     """The same as a file, for the auditor."""
     found = await _review(request, visitor)
     rows = ([no_formula(str(cell)) for cell in row] for row in _rows(found))
-    headers = {"Content-Disposition": f'attachment; filename="access-{found.at:%Y-%m-%d}.csv"'}
-    text = csv_text(_COLUMNS, rows)
-    return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
+    return attachment(csv_text(_COLUMNS, rows), f"access-{found.at:%Y-%m-%d}.csv", CSV)
 
 
 async def _review(request: Request, visitor: Visitor) -> Review:

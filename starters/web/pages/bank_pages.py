@@ -12,13 +12,15 @@ from starlette.responses import Response
 
 from contracts import access
 from contracts.access import Permission
-from contracts.bank.file import FILE_STEP, FileDecision, ParkedLine, Settlement
+from contracts.bank.file import FILE_STEP, NOTICE_STEP, FileDecision, ParkedLine, Settlement
 from contracts.identifiers import BANK_PREFIX
+from contracts.parking import AUDIT
 from contracts.problems import InvalidContract
 from starters.client import Entities, NoAnswer, NotFound, Refused, bank
 from starters.client.protocol import built
 from starters.web.forms import form_of, new_id, text
 from starters.web.pages.asking import CONFIRMED, asked, confirming, id_of, unanswered
+from starters.web.pages.audit_chains import chain_path
 from starters.web.pages.shell import Outcome, PageModule, answered, page
 from starters.web.pages.workbench import c2c_of, workbench_of
 from starters.web.problems import HttpProblem
@@ -27,6 +29,10 @@ from starters.web.visitors import Present, Visitor, needs
 _LINE = re.compile(r"[1-9][0-9]{0,6}")
 _IGNORE_ABOUT = "Nothing comes of the line: it is left to the accountants."
 _REFUSE_ABOUT = "Nothing of the file is applied."
+
+_RETRY, _ACCEPT = ("retry", "Try again"), ("accept", "Accept")
+_WAYS = {FILE_STEP: (_RETRY,), NOTICE_STEP: (_ACCEPT,), AUDIT.name: (_RETRY, _ACCEPT)}
+"""What may be decided about what waits of a file as a whole, by its step."""
 
 routes = APIRouter()
 
@@ -123,9 +129,13 @@ async def _drawn(
         "bank_file.html",
         status=409 if wrong[1] else 200,
         title=f"{state.file.name} of {state.file.bank}",
+        audit_link=chain_path(workflow_id)
+        if workbench_of(request).audit and state.audit.made
+        else "",
         state=state,
         whole=[item for item in state.exceptions if not item.step.startswith("line-")],
         file_step=FILE_STEP,
+        ways=_WAYS,
         action_path=file_path(workflow_id),
         may_not=access.refusal(visitor.roles_in(entity), Permission.MEND_MONEY) or "",
         new_id=new_id,

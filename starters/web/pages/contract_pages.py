@@ -22,14 +22,11 @@ from contracts.contract.state import ContractState
 from contracts.invoice.state import CLEARED, UNBILLED, InvoiceState
 from contracts.page_addresses import exception_path
 from contracts.problems import InvalidContract, Problem
-from contracts.views.audit import sentence
 from contracts.views.overview import contract_overview, invoice_overview
-from gateways.errors import GatewayError
 from starters.client import C2C, Attempt, ChangePreview, NoAnswer, NotFound, Refused, calls, listing
 from starters.client import messages as known
-from starters.client.references import short
 from starters.web.forms import form_of, new_id, text
-from starters.web.pages import links
+from starters.web.pages import audit, links
 from starters.web.pages.actions import BY_NAME, OF_CONTRACTS, OF_INVOICES, PERMISSIONS, Act, offers
 from starters.web.pages.asking import (
     CONFIRMED,
@@ -41,6 +38,7 @@ from starters.web.pages.asking import (
     invoice_ref,
     unanswered,
 )
+from starters.web.pages.audit_chains import chain_path
 from starters.web.pages.message_forms import MAX_LETTERS, fields, message
 from starters.web.pages.shell import Outcome, PageModule, answered, page
 from starters.web.pages.workbench import c2c_of, workbench_of
@@ -52,8 +50,6 @@ _MOST_TRYING = 20
 _AS_OF = "as_of"
 """The field with the time of the latest entry of the journal that a form was drawn with."""
 _MOST_NEWS = 8
-_MOST_ENTRIES = 500
-"""Of one chain of the audit record; the command line shows all of it."""
 Number = Annotated[int, Path(ge=1, le=999_999)]
 
 routes = APIRouter()
@@ -137,7 +133,7 @@ async def _contract(
         )
     except HttpProblem as problem:
         if problem.status == 404:
-            return await _from_record(request, c2c, workflow_id, problem)
+            return await _from_record(request, visitor, workflow_id, problem)
         raise
     shown = contract_overview(state)
     zone = shown.time_zone if state.contract else workbench_of(request).zone(entity)
@@ -157,33 +153,13 @@ async def _contract(
 
 
 async def _from_record(
-    request: Request, c2c: C2C, workflow_id: str, unknown: HttpProblem
+    request: Request, visitor: Visitor, workflow_id: str, unknown: HttpProblem
 ) -> Response:
-    """What the audit record has of a contract that Temporal does not know any more. Raises
-    HttpProblem where it has nothing either."""
-    workbench = workbench_of(request)
-    if workbench.audit is None:
+    """What the audit record has of what Temporal does not know any more. Raises HttpProblem where
+    it has nothing either."""
+    if workbench_of(request).audit is None:
         raise unknown
-    try:
-        found = await c2c.contract(workflow_id).audit(workbench.audit, live=False)
-    except NotFound:
-        raise unknown from None
-    except GatewayError as error:
-        raise HttpProblem(
-            503, f"{unknown.detail} Its audit record cannot be read now.", why=str(error)
-        ) from error
-    entity = workflow_id.split("/")[1]
-    return await page(
-        request,
-        "record.html",
-        title=f"{short(workflow_id)}, from the audit record",
-        found=found,
-        most=_MOST_ENTRIES,
-        sentence=sentence,
-        moment_of=datetime.fromisoformat,
-        zone=workbench.zone(entity),
-        contract_id=workflow_id.rpartition("/")[2],
-    )
+    return await audit.shown(request, visitor, workflow_id, unknown=unknown.detail)
 
 
 async def _invoice(
@@ -192,10 +168,15 @@ async def _invoice(
     c2c = c2c_of(request, visitor)
     _, entity, contract_id, _, number = workflow_id.split("/")
     client = c2c.invoice(workflow_id)
-    state, trying = await asyncio.gather(
-        asked(client.state(), f"invoice {entity}/{contract_id}/{number}"),
-        _tried(client.trying()),
-    )
+    try:
+        state, trying = await asyncio.gather(
+            asked(client.state(), f"invoice {entity}/{contract_id}/{number}"),
+            _tried(client.trying()),
+        )
+    except HttpProblem as problem:
+        if problem.status == 404:
+            return await _from_record(request, visitor, workflow_id, problem)
+        raise
     shown = invoice_overview(state)
     kind = "Credit note" if shown.kind == "credit_note" else "Invoice"
     return await page(
@@ -224,6 +205,7 @@ def _common(
     return {
         "workflow_id": workflow_id,
         "temporal_link": links.temporal(workbench_of(request), c2c.client.namespace, workflow_id),
+        "audit_link": chain_path(workflow_id) if workbench_of(request).audit else "",
         "offers": offers(state, visitor.roles_in(entity)),
         "currency": _currency(state),
         "filled": filled,

@@ -9,15 +9,16 @@ from starlette.responses import Response
 
 from contracts import access
 from contracts.access import EVERYWHERE, Permission
-from contracts.events import EventRecord
+from contracts.events import EventRecord, chain_of_event
 from contracts.identifiers import KEY
 from contracts.problems import InvalidContract
 from starters.client import NoAnswer, NotFound, Refused, events
 from starters.client.references import short
 from starters.web.forms import form_of, new_id, text
 from starters.web.pages.asking import CONFIRMED, asked, confirming, id_of, unanswered
+from starters.web.pages.audit_chains import chain_path
 from starters.web.pages.shell import Outcome, PageModule, answered, page
-from starters.web.pages.workbench import c2c_of
+from starters.web.pages.workbench import c2c_of, workbench_of
 from starters.web.problems import HttpProblem
 from starters.web.visitors import Present, Visitor, needs
 
@@ -50,7 +51,14 @@ async def decide(source: str, key: str, request: Request, visitor: Present) -> R
         raise HttpProblem(403, refusal)
     c2c, action = c2c_of(request, visitor), text(form, "act")
     if action == "again":
-        await asked(events.deliver_again(c2c.client, reference), reference)
+        try:
+            await events.deliver_again(
+                c2c.client, reference, by=visitor.person, request_id=request_id, sign=c2c.sign
+            )
+        except NoAnswer:
+            return await unanswered(request, form, reference, back=event_path(reference))
+        except (Refused, InvalidContract, NotFound) as error:
+            return await _drawn(request, visitor, source, key, record, str(error))
         return answered(request, "/exceptions", Outcome(f"{reference} is delivered again."))
     if action != "dismiss":
         raise HttpProblem(400, "the actions are again and dismiss")
@@ -110,6 +118,14 @@ def _may_not(visitor: Visitor, record: EventRecord) -> str:
     return next(filter(None, refusals), "")
 
 
+def _audit_link(request: Request, visitor: Visitor, record: EventRecord) -> str:
+    """The record of what was decided about it, for whoever may read what belongs to no entity."""
+    is_kept = workbench_of(request).audit is not None and bool(record.audit.made)
+    may_read = visitor.may(Permission.READ, EVERYWHERE)
+    event = record.event
+    return chain_path(chain_of_event(event.source, event.key)) if is_kept and may_read else ""
+
+
 async def _drawn(
     request: Request,
     visitor: Visitor,
@@ -128,5 +144,6 @@ async def _drawn(
         action_path=event_path(f"{source}/{key}"),
         may_not=_may_not(visitor, record),
         refusal=refusal,
+        audit_link=_audit_link(request, visitor, record),
         new_id=new_id,
     )

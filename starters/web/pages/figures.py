@@ -19,6 +19,7 @@ from contracts.figures import BY_KEY, FIGURES, Figure, Line, Series, Unit
 from contracts.money import Money
 from starters.client.errors import NotFound
 from starters.figures import series
+from starters.web.pages.files import CSV, attachment
 from starters.web.pages.plots import Drawn, plot
 from starters.web.pages.shell import Link, PageModule, page
 from starters.web.pages.workbench import chosen_entities
@@ -88,9 +89,7 @@ async def as_csv(request: Request, visitor: Present, key: str) -> Response:
             for day, number in zip(narrowed.days, line.values, strict=True):
                 if number is not None:
                     rows.writerow((entity, day, figure.key, part, currency, f"{number:f}"))
-    name = f"{entity}-{figure.key}.csv"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(text.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
+    return attachment(text.getvalue(), f"{entity}-{figure.key}.csv", CSV)
 
 
 @routes.get("/figures/{key}", dependencies=[needs(Permission.READ)])

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from starters.web.pages import (
     access_pages,
     approval,
+    audit,
     bank_pages,
     contract_list,
     contract_pages,
@@ -38,6 +39,7 @@ MODULES: tuple[PageModule, ...] = (
     receivable_pages.PAGES,
     questions.PAGES,
     figures.PAGES,
+    audit.PAGES,
     access_pages.PAGES,
 )
 

@@ -15,7 +15,7 @@ from contracts.access import Permission
 from contracts.receivables import BUCKETS, Receivable, Standing, aging, by_standing, chosen
 from starters.client.references import short
 from starters.receivables import Receivables, receivables
-from starters.tables import csv_text, no_formula
+from starters.web.pages.files import CSV, attachment, csv_text, no_formula
 from starters.web.pages.shell import Link, PageModule, page
 from starters.web.pages.workbench import books_of, chosen_entities, workbench_of
 from starters.web.problems import HttpProblem
@@ -59,8 +59,7 @@ async def as_csv(request: Request, visitor: Present) -> Response:
         raise HttpProblem(503, "; ".join(told)[:2_000], headers={"Retry-After": "30"})
     text = await asyncio.to_thread(_file, asked.narrow(found.rows))
     name = "-".join(["receivables", *([entities[0]] if len(entities) == 1 else [])])
-    headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
-    return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
+    return attachment(text, f"{name}.csv", CSV)
 
 
 def _file(rows: Sequence[Receivable]) -> str:

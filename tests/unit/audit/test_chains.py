@@ -17,6 +17,7 @@ from contracts.audit.anchors import anchor_name
 from contracts.audit.entries import Entry, Who, Written
 from contracts.audit.merkle import Head
 from contracts.audit.records import Kind
+from contracts.events import chain_of_event
 from gateways.audit import anchoring
 from gateways.audit.anchoring import Signer
 from gateways.audit.chains import Chains
@@ -185,6 +186,35 @@ def test_a_chain_that_is_shorter_than_anchored_or_gone_is_reported_on_the_next_d
         INVOICE: [Kind.CUT_OFF],
     }
     assert (made.anchor.heads, made.anchor.chains) == ({}, 2)
+
+
+def test_what_is_appended_behind_an_end_is_not_anchored(chains: Chains) -> None:
+    ended = (*some(1, 2), Entry(at=NOON, what="ended"))
+    written = chains.write(CONTRACT, 0, "", ended)
+    assert not anchoring.make(chains, "northwind", "2026-03-02T00:00:00+00:00", None).broken
+    chains.write(CONTRACT, written.seq, written.head, some(4, 4))
+    made = anchoring.make(chains, "northwind", "2026-03-03T00:00:00+00:00", None)
+    assert made.anchor.heads == {}
+    [broken] = made.broken
+    assert [(item.kind, item.seq) for item in broken.findings] == [(Kind.APPENDED, 4)]
+    assert [item.kind for item in chains.check(CONTRACT, {}).findings] == [Kind.APPENDED]
+
+
+def test_files_and_events_are_anchored_and_what_is_shared_is_under_the_shared_key(
+    chains: Chains,
+) -> None:
+    file, event = f"bank/northwind/{'ab' * 32}", chain_of_event("tickets", "msg 1/x?")
+    for of in (file, event, f"bank/southwind/{'cd' * 32}"):
+        chains.write(of, 0, "", some(1, 2), rejoins=True)
+    assert next(chains.entries(file)).record.key_id.startswith("shared/")
+    made = anchoring.make(chains, "northwind", "2026-03-02T00:00:00+00:00", None)
+    assert set(made.anchor.heads) == {file, event}
+    reader = Reader(chains, None, {})
+    checked = reader.anchors("northwind")
+    assert {item.of for item in reader.every("northwind", checked)} == {file, event}
+    chains.store.delete(records.record_name(event, 2))
+    [broken] = [item for item in reader.every("northwind", checked) if not item.is_whole]
+    assert (broken.of, [item.kind for item in broken.findings]) == (event, [Kind.CUT_OFF])
 
 
 @pytest.mark.parametrize(

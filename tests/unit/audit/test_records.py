@@ -124,6 +124,26 @@ def test_a_chain_that_was_written_again_is_not_the_one_that_was_anchored() -> No
     assert kinds(records.check(OF, stored(forged), {3: anchored})) == {Kind.CHANGED}
 
 
+def followed_by(*whats: str) -> list[Record]:
+    """A chain of entries of these kinds."""
+    found: list[Record] = []
+    for number, what in enumerate(whats, 1):
+        prev = found[-1].hash if found else ""
+        made = entry(number).replace(what=what)
+        found.append(records.appended(OF, number, prev, made, Sealed(private="{}")))
+    return found
+
+
+def test_behind_an_end_nothing_stands_but_another_beginning() -> None:
+    ended = ("started", "post_invoice", "ended")
+    assert records.check(OF, stored(followed_by(*ended))).is_whole
+    for more in ("post_invoice", "ended"):
+        found = records.check(OF, stored(followed_by(*ended, more)))
+        assert [(item.kind, item.seq) for item in found.findings] == [(Kind.APPENDED, 4)]
+    again = records.check(OF, stored(followed_by(*ended, "started", "post_invoice")))
+    assert (again.is_whole, again.begun_again) == (True, 1)
+
+
 def test_bytes_that_say_the_same_otherwise_are_no_record() -> None:
     [made] = chain(1)
     assert records.read(json.dumps(json.loads(made.content), indent=1).encode()) is None

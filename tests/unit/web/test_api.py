@@ -46,6 +46,7 @@ UPDATES = {
         *messages.OF_CONTRACTS,
         *messages.OF_INVOICES,
         *bank.OF_FILES,
+        events.DELIVER_AGAIN,
         events.DISMISS,
     )
 }

@@ -7,18 +7,20 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from html.parser import HTMLParser
+from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
-from contracts.access import Role
+from contracts.access import EVERYWHERE, Role
 from contracts.audit.entries import Entry
-from contracts.audit.records import Record, Verdict
-from gateways.audit.chains import Stored
-from gateways.audit.reading import Chain, ContractAudit, Reader
+from gateways.audit.chains import Chains
+from gateways.audit.reading import Reader
+from gateways.encryption.keys import KeyRing
+from gateways.record_store.folder import FolderStore
 from starters.web.middleware import Around
 from starters.web.pages import errors
 from starters.web.pages.modules import add_pages
@@ -26,6 +28,7 @@ from starters.web.pages.workbench import Workbench
 from starters.web.problems import add_handlers
 from starters.web.visitors import Visitor
 from tests.unit.command import Calls
+from tests.unit.encryption.stores import key_ring
 from tests.visitors import PERSON, FakeVisits, visitor
 
 PIA = visitor("pia@northwind.example", northwind=Role.PROJECT_MANAGER)
@@ -35,7 +38,8 @@ OLE = visitor("ole@northwind.example", northwind=Role.OPERATOR)
 VIC = visitor("vic@northwind.example", northwind=Role.VIEWER)
 SUE = visitor("sue@southwind.example", southwind=Role.CONTROLLER)
 WES = visitor("wes@northwind.example", northwind=Role.OPERATOR, southwind=Role.OPERATOR)
-PEOPLE = (PIA, FINN, CORA, OLE, VIC, SUE, WES)
+EVE = visitor("eve@northwind.example", **{EVERYWHERE: Role.VIEWER})
+PEOPLE = (PIA, FINN, CORA, OLE, VIC, SUE, WES, EVE)
 ENDED_AT = datetime(2020, 5, 4, 12, tzinfo=UTC)
 ODOO, TEMPORAL = "https://odoo.example", "https://temporal.example"
 
@@ -142,26 +146,32 @@ def lists() -> Lists:
     return Lists()
 
 
-class Kept:
-    """Stands for the audit record: it has one contract, C-9, which Temporal has forgotten."""
+@pytest.fixture
+def ring(tmp_path: Path) -> KeyRing:
+    return key_ring(tmp_path)
 
-    def contract(self, contract: str, heads: object) -> ContractAudit:
-        if not contract.endswith("/C-9"):
-            return ContractAudit(contract, ())
-        entry = Entry(at=ENDED_AT, what="close_out", why="all is paid")
-        record = Record(seq=7, of=contract, at=ENDED_AT.isoformat(), what="close_out")
-        chain = Chain(contract, Verdict(of=contract), (Stored(record, entry),))
-        return ContractAudit(contract, (chain,))
+
+@pytest.fixture
+def chains(tmp_path: Path, ring: KeyRing) -> Chains:
+    """The audit record: it has one contract, C-9, which Temporal has forgotten."""
+    found = Chains(FolderStore(tmp_path), ring)
+    entries = [
+        Entry(at=ENDED_AT, what="started", source_hash="5e" * 32),
+        Entry(at=ENDED_AT, what="close_out", why="all is paid"),
+        Entry(at=ENDED_AT, what="ended"),
+    ]
+    found.write("contract/northwind/C-9", 0, "", entries)
+    return found
 
 
 @asynccontextmanager
-async def _desk(lists: Lists) -> AsyncIterator[Desk]:
+async def _desk(lists: Lists, record: Reader) -> AsyncIterator[Desk]:
     app = FastAPI()
     app.add_middleware(Around, tls=False)
     add_handlers(app, errors.shown)
     entity = SimpleNamespace(time_zone="Europe/Brussels")
     known: Any = {"northwind": entity, "southwind": entity}
-    add_pages(app, Workbench(known, ODOO, TEMPORAL, audit=cast("Reader", Kept())))
+    add_pages(app, Workbench(known, ODOO, TEMPORAL, audit=record))
     app.state.links = []
     app.state.temporal = lists
     app.state.visits = FakeVisits({person.person: person for person in PEOPLE})
@@ -171,6 +181,6 @@ async def _desk(lists: Lists) -> AsyncIterator[Desk]:
 
 
 @pytest.fixture
-async def desk(lists: Lists) -> AsyncIterator[Desk]:
-    async with _desk(lists) as opened:
+async def desk(lists: Lists, chains: Chains, ring: KeyRing) -> AsyncIterator[Desk]:
+    async with _desk(lists, Reader(chains, ring, {})) as opened:
         yield opened

@@ -1,4 +1,4 @@
-"""Files for programs for tables."""
+"""What a page gives as a file."""
 
 from __future__ import annotations
 
@@ -6,11 +6,21 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
+from starlette.responses import Response
+
+CSV = "text/csv; charset=utf-8"
+JSON_LINES = "application/jsonl; charset=utf-8"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
+def attachment(text: str, name: str, media_type: str) -> Response:
+    """A text that the browser keeps under this name."""
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(text, media_type=media_type, headers=headers)
+
+
 def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A file with these columns."""
+    """A table with these columns."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(columns)
