@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,7 +18,7 @@ from tests import oidc
 from tests.browser.conftest import SCHEMES, WIDTHS, Visit, eventually
 from tests.oidc import SECRET, Judge
 from tests.unit.web.login.configured import settings
-from tests.unit.web.login.conftest import Clock, app_of
+from tests.unit.web.login.conftest import app_of
 
 
 class Away:
@@ -28,17 +28,13 @@ class Away:
         raise RuntimeError("Temporal is away")
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 @contextlib.asynccontextmanager
-async def serving(clock: Callable[[], datetime] = _now, **identity: Any) -> AsyncIterator[str]:
+async def serving(**identity: Any) -> AsyncIterator[str]:
     """The application at a free port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    app, _ = app_of(settings({"port": port}, **identity), clock)
+    app, _ = app_of(settings({"port": port}, **identity), lambda: datetime.now(UTC))
     app.state.temporal = Away()
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, lifespan="off"))
     task = asyncio.create_task(server.serve())
@@ -114,35 +110,4 @@ async def test_a_person_signs_in_with_the_provider_and_out_of_both(
         await page.wait_for_url(f"{site}/logout")
         await page.goto(f"{site}/probe/northwind")
         assert page.url.startswith(f"{judge.issuer}/interaction/"), "it asks who they are"
-        await context.close()
-
-
-FORM = """
-const form = document.createElement("form");
-form.action = "/probe/northwind";
-form.innerHTML = '<input name="stage" value="active">';
-document.body.append(form);
-form.submit();
-"""
-"""Sends a form as those that narrow a list."""
-
-
-async def test_a_form_leads_whoever_is_to_be_asked_again_over_the_provider(
-    browser: Browser, judge: Judge
-) -> None:
-    client = {"issuer": judge.issuer, "client_id": "c2c-stale", "client_secret": SECRET}
-    roles = {"northwind": {"viewer": {"groups": ["all"]}}}
-    clock = Clock()
-    async with serving(clock, oidc=client, roles=roles) as site:
-        await asyncio.to_thread(judge.client, "c2c-stale", site)
-        await asyncio.to_thread(judge.person, "ana", "ana@northwind.example", "all")
-        context = await browser.new_context()
-        page = await context.new_page()
-        await page.goto(f"{site}/probe/northwind")
-        await page.goto(f"{page.url}?account=ana")
-        await page.wait_for_url(f"{site}/probe/northwind")
-        clock.pass_(minutes=20)
-        await page.evaluate(FORM)
-        await page.wait_for_url(f"{site}/probe/northwind?stage=active", timeout=10_000)
-        await expect(page.locator("h1")).to_have_text("Forbidden")
         await context.close()

@@ -61,12 +61,12 @@ def commands(command: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 LOOK = {
     *("list", "lines", "show", "versions", "statement", "close-out", "verify", "export"),
-    *("receivables", "questions", "figures", "access"),
+    *("receivables", "questions", "figures"),
 }
 KEYS = {"new-master", "new-signing", "rewrap", "erase"}
 SYSTEM = {
     *("worker", "serve", "setup", "check", "connectors", "replay", "demo", "dev"),
-    *("login", "logout"),
+    *("login", "logout", "access"),
 }
 COUNTS_ONCE = {"bank import", "contract start", "events replay", "events dismiss"}
 """By the contract's own id, the event's, and what is in the file."""
