@@ -13,12 +13,14 @@ from activities.failures import BusinessRefusal
 from activities.odoo.company_notes import note_on_company
 from contracts.audit.anchors import Anchor
 from contracts.audit.entries import Entry, Written
+from contracts.identifiers import contract_scope
 from contracts.problems import Problem
 from gateways.audit import anchoring
 from gateways.audit.anchoring import Signer
 from gateways.audit.chains import Chains
 from gateways.audit.timestamps import Authority
 from gateways.odoo import OdooClient
+from gateways.retention.customers import CustomerIndex
 
 _MAX_NAMED = 20
 _MOST_BROKEN = 1_000
@@ -26,9 +28,11 @@ _MOST_BROKEN = 1_000
 
 
 class WriteRequest(BaseModel):
-    """Entries of one workflow, behind the record of this number and hash."""
+    """Entries of one workflow, behind the record of this number and hash. `customer` is the key of
+    the contract's customer, once it is known."""
 
     of: str
+    customer: str = ""
     seq: int
     head: str
     rejoins: bool = False
@@ -61,10 +65,11 @@ class Anchored(BaseModel):
 
 @dataclass(frozen=True)
 class AuditSetup:
-    """The record store with what anchors need; `companies` are those in Odoo by legal entity, where
-    anchors are noted."""
+    """The record store with what anchors need, and where the contracts of customers are noted;
+    `companies` are those in Odoo by legal entity, where anchors are noted."""
 
     chains: Chains
+    customers: CustomerIndex
     signer: Signer | None = None
     authority: Authority | None = None
     companies: Mapping[str, str] | None = None
@@ -84,6 +89,8 @@ class AuditActivities:
         """
         if self._setup is None:
             return Written(count=len(request.entries), seq=request.seq, head=request.head)
+        if request.customer:
+            self._setup.customers.note(request.customer, contract_scope(request.of))
         return self._setup.chains.write(
             request.of, request.seq, request.head, request.entries, rejoins=request.rejoins
         )

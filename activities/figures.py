@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -20,6 +21,7 @@ from activities.odoo.catalogue import Catalogue
 from contracts.analytics.contract import ContractFacts
 from contracts.contract.state import UNSIGNED, ContractStage
 from contracts.figures import SPAN_DAYS, DayFigures, DayTally, FiguresRequest
+from gateways.encryption.keys import ERASED
 from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import OdooClient
 
@@ -50,9 +52,11 @@ class FiguresActivities:
         now = datetime.now(UTC)
         tally = DayTally(now.astimezone(zone).date())
         await asyncio.to_thread(self._add_invoices, entity, tally)
-        unread = 0
-        async for facts, missing in _contracts(activity.client(), entity, now):
-            unread += missing
+        unread = erased = 0
+        async for page in _contracts(activity.client(), entity, now):
+            facts = page.facts
+            unread += page.unread
+            erased += page.erased
             if unread > MOST_UNREAD:
                 raise GatewayError(
                     FailureKind.TRANSIENT,
@@ -65,10 +69,11 @@ class FiguresActivities:
             for one in facts:
                 ended = one.ended_at.astimezone(zone).date() if one.ended_at else None
                 tally.contract(one, dates, ended)
-        return tally.figures(unread)
+        return tally.figures(unread, erased)
 
     def _add_invoices(self, entity: str, tally: DayTally) -> None:
-        source = OdooPostedInvoices(self._odoo, self._company(entity), entity, tally.day)
+        company, left_out = self._company(entity), tally.unread_invoice
+        source = OdooPostedInvoices(self._odoo, company, entity, tally.day, left_out)
         for page in source.pages(tally.since):
             for item in page:
                 tally.invoice(item)
@@ -86,10 +91,18 @@ class FiguresActivities:
         return company
 
 
-async def _contracts(
-    client: Client, entity: str, now: datetime
-) -> AsyncIterator[tuple[list[ContractFacts], int]]:
-    """What contracts tell, in pages, and how many of a page gave no answer."""
+@dataclass
+class _Page:
+    """What some contracts tell. `unread` gave no answer; of `erased` the keys were destroyed, so
+    that nobody reads them any more."""
+
+    facts: list[ContractFacts] = field(default_factory=list)
+    unread: int = 0
+    erased: int = 0
+
+
+async def _contracts(client: Client, entity: str, now: datetime) -> AsyncIterator[_Page]:
+    """What contracts tell, in pages."""
     since = f"{now - timedelta(days=SPAN_DAYS + 2):%Y-%m-%dT%H:%M:%SZ}"
     stages = ", ".join(f"'{stage}'" for stage in sorted(_NOT_YET))
     where = (
@@ -101,18 +114,19 @@ async def _contracts(
     ids = list(dict.fromkeys([run.id async for run in client.list_workflows(where)]))
     turns = asyncio.Semaphore(_AT_ONCE)
 
-    async def ask(contract: str) -> list[ContractFacts] | None:
+    async def ask(contract: str, page: _Page) -> None:
         async with turns:
             try:
-                found: list[ContractFacts] = await client.get_workflow_handle(contract).query(
+                page.facts += await client.get_workflow_handle(contract).query(
                     "facts", result_type=list[ContractFacts], rpc_timeout=_WITHIN
                 )
-                return found
             except (RPCError, WorkflowQueryFailedError) as error:
+                is_erased = f"[{ERASED}]" in str(error)
+                page.erased += is_erased
+                page.unread += not is_erased
                 activity.logger.warning("%s is left out of the figures: %s", contract, error)
-                return None
 
     for first in range(0, len(ids), _PAGE):
-        answers = await asyncio.gather(*map(ask, ids[first : first + _PAGE]))
-        read = [one for answer in answers if answer is not None for one in answer]
-        yield read, answers.count(None)
+        page = _Page()
+        await asyncio.gather(*(ask(contract, page) for contract in ids[first : first + _PAGE]))
+        yield page

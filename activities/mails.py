@@ -5,16 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from typing import Any
 
 from pydantic import BaseModel, Field
 from temporalio import activity
-from temporalio.client import Client, WorkflowExecution, WorkflowQueryFailedError
+from temporalio.client import (
+    Client,
+    WorkflowExecution,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+)
 from temporalio.service import RPCError
 
 from activities.done import Done
 from activities.failures import BusinessRefusal
 from activities.metrics import mails as counted
 from contracts.approvals import ApprovalRound
+from contracts.bank.file import BankFileView
+from contracts.events import EventRecord
 from contracts.mails import Mail, Mails, OpenApproval, Owners, Parked, digests, subject_of, text_of
 from contracts.parking import StepException
 from gateways.errors import GatewayError
@@ -24,12 +32,18 @@ SENT, DEFERRED, REFUSED, UNCONFIRMED = "sent", "deferred", "refused", "unconfirm
 MOST_WAITING = 2_000
 """Looked at for a day's digests; of more, those that began last."""
 _AT_ONCE = 20
+_CONTRACT, _INVOICE = "ContractWorkflow", "InvoiceWorkflow"
+_BANK_FILE, _EVENT = "BankFileWorkflow", "EventWorkflow"
 _WAITS = (
-    "ExecutionStatus = 'Running' AND WorkflowType IN ('ContractWorkflow', 'InvoiceWorkflow') "
-    "AND WaitingOn IN ('approval', 'exception', 'credentials')"
+    f"ExecutionStatus = 'Running' "
+    f"AND WorkflowType IN ('{_CONTRACT}', '{_INVOICE}', '{_BANK_FILE}', '{_EVENT}') "
+    f"AND WaitingOn IN ('approval', 'exception', 'credentials')"
 )
-_STATE = {"ContractWorkflow": "contract", "InvoiceWorkflow": "invoice"}
+_STATE = {_CONTRACT: "contract", _INVOICE: "invoice"}
 """The Query that each answers with its state."""
+
+
+Handle = WorkflowHandle[Any, Any]
 
 
 class DigestRequest(BaseModel):
@@ -71,22 +85,45 @@ class Digests:
         return digests(request.day, datetime.now(UTC), approvals, parked, self._owners)
 
 
-async def _ask(
-    client: Client, item: WorkflowExecution, gate: asyncio.Semaphore
-) -> tuple[Sequence[OpenApproval], Sequence[Parked]]:
-    handle = client.get_workflow_handle(item.id)
+_Found = tuple[Sequence[OpenApproval], Sequence[Parked]]
+
+
+async def _ask(client: Client, item: WorkflowExecution, gate: asyncio.Semaphore) -> _Found:
+    ask = {_BANK_FILE: _of_bank_file, _EVENT: _of_event}.get(item.workflow_type, _of_contract)
     async with gate:
         try:
-            rounds = await handle.query("open_approvals", result_type=list[ApprovalRound])
-            state = await handle.query(_STATE[item.workflow_type], result_type=_Exceptions)
+            return await ask(client.get_workflow_handle(item.id), item)
         except (RPCError, WorkflowQueryFailedError) as error:
             # What it says may name the customer.
             activity.logger.warning("%s gives no answer: %s", item.id, type(error).__name__)
             return [], []
+
+
+async def _of_contract(handle: Handle, item: WorkflowExecution) -> _Found:
+    """Of a contract or an invoice."""
+    rounds = await handle.query("open_approvals", result_type=list[ApprovalRound])
+    state = await handle.query(_STATE[item.workflow_type], result_type=_Exceptions)
     return (
         [OpenApproval(item.id, found) for found in rounds],
-        [Parked(item.id, found) for found in state.exceptions],
+        [Parked.step(item.id, found) for found in state.exceptions],
     )
+
+
+async def _of_bank_file(handle: Handle, item: WorkflowExecution) -> _Found:
+    found: list[StepException] = []
+    first, more = 0, True
+    while more:
+        page = await handle.query("bank_file", first, result_type=BankFileView)
+        # What waits of the file as a whole is on each page.
+        found += page.state.exceptions if not first else page.state.of_lines
+        first, more = first + len(page.state.parked), page.more and bool(page.state.parked)
+    return [], [Parked.step(item.id, step) for step in found]
+
+
+async def _of_event(handle: Handle, item: WorkflowExecution) -> _Found:
+    found = await handle.query("event", result_type=EventRecord)
+    waits = found.needs_person(datetime.now(UTC))
+    return [], [Parked.event(item.id, found)] if waits else []
 
 
 class MailActivities:

@@ -25,9 +25,11 @@ from benchmarks.remote import Remote
 from contracts.contract.messages import MilestoneReached
 from contracts.identifiers import contract_workflow_id
 from contracts.model import JsonObject
+from sandbox.environ import settings_in
 from sandbox.real_odoo.mailbox import LOOPBACK, free_port
 from sandbox.real_odoo.process import Process
 from sandbox.stack import CONFIG, temporal_command
+from starters import environment as bindings
 from starters.client import C2C, Awaiting, calls
 from workflows import task_queues
 
@@ -229,6 +231,7 @@ async def running(
     product = Product(folder, odoo, worker_settings, environment)
     try:
         await product.start_temporal()
+        await bindings.bind(product.client, settings_in(product.environment))
         product.start_worker()
         await product.worker_is_ready()
         yield product

@@ -141,15 +141,18 @@ class Claims(Value):
             }
         )
 
-    def refusal(
-        self, workflow_id: str, name: str, message: BaseModel, request_id: str, now: datetime
-    ) -> str | None:
-        """Why the claims are not for this message, as a sentence; None if they are. `now` is
-        aware."""
+    def untimely(self, now: datetime) -> str | None:
+        """Why the signature is not for now (aware), as a sentence; None if it is."""
         if now >= self.expires_at + SKEW:
             return "its signature has expired: send it again"
         if self.issued_at > now + SKEW or self.expires_at - self.issued_at > _LONGEST:
             return "its signature is of another time: see to the clock of whoever signed it"
+        return None
+
+    def refusal(
+        self, workflow_id: str, name: str, message: BaseModel, request_id: str
+    ) -> str | None:
+        """Why the claims are not for this message, as a sentence; None if they are."""
         if (self.workflow_id, self.message) != (workflow_id, name):
             return f"its signature is for {self.message} of {self.workflow_id}"
         if self.digest != content_digest(message) or self.request_id != request_id:
@@ -176,7 +179,7 @@ def _senders(message: BaseModel) -> Iterator[str]:
 
 
 Verify = Callable[[str], Claims]
-"""Gives what a signature says, once it is known to be right. Raises NotProven."""
+"""Gives what a signature says, once it is known to be right, and of now. Raises NotProven."""
 
 
 @dataclass(frozen=True)

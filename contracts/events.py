@@ -10,15 +10,13 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, ConfigDict, Field
 
 from contracts.audit.entries import Trail
-from contracts.identifiers import legal_entity_of
+from contracts.identifiers import EVENT_PREFIX, legal_entity_of
 from contracts.model import JsonObject, Key, Signed, Text, Value
 from contracts.parking import StepException
 from contracts.processors import ObjectKind
 from contracts.signatures import Envelope, EnvelopeStatus
 from contracts.sweeps import Kind
 from contracts.timesheets.entries import Unplaced
-
-WORKFLOW_PREFIX = "event/"
 
 TRIED_FOR = timedelta(days=7)
 """How long an event that cannot be applied yet is tried by itself; after that a person says so."""
@@ -124,14 +122,25 @@ class InboundEvent(Value):
     task: Task
 
     @property
+    def legal_entity(self) -> str:
+        """Whose it is, where that is known before it is read; else empty. An envelope says whose
+        contract it signs once it is read."""
+        match self.task:
+            case ForContract():
+                return legal_entity_of(self.task.contract)
+            case ForDeal():
+                return self.task.legal_entity
+        return ""
+
+    @property
     def workflow_id(self) -> str:
         """`event/<source>/<key>`: receiving the same event twice is one event."""
-        return f"{WORKFLOW_PREFIX}{self.source}/{self.key}"
+        return f"{EVENT_PREFIX}{self.source}/{self.key}"
 
 
 def chain_of_event(source: str, key: str) -> str:
     """The chain of an event in the audit record. Its key is its sender's, of any characters."""
-    return f"{WORKFLOW_PREFIX}{source}/{hashlib.sha256(key.encode()).hexdigest()}"
+    return f"{EVENT_PREFIX}{source}/{hashlib.sha256(key.encode()).hexdigest()}"
 
 
 class EventOutcome(StrEnum):
@@ -221,13 +230,8 @@ class EventRecord(Value):
     def legal_entities(self) -> frozenset[str]:
         """Whose it is: every legal entity that it is for or has touched; none where that is not
         known yet."""
-        found = {legal_entity_of(item) for item in self.delivery.touched}
-        match self.event.task:
-            case ForContract():
-                found.add(legal_entity_of(self.event.task.contract))
-            case ForDeal():
-                found.add(self.event.task.legal_entity)
-        return frozenset(found)
+        known = {self.event.legal_entity} if self.event.legal_entity else set()
+        return frozenset({*known, *map(legal_entity_of, self.delivery.touched)})
 
     @property
     def is_open(self) -> bool:

@@ -665,6 +665,9 @@ credentials_refused (operations): the connector's remote refuses the key or the 
     let the app in; the message says why => write a new one into the file, or correct the app
 consent_required (operations): nobody has agreed yet that c2c acts for the DocuSign user => open
     the address in the message as that user, and agree
+other_database (operations): the database in Odoo is not the one that this environment is bound to,
+    but another or a copy => correct `odoo.url` and `odoo.database`, or
+    see docs/environments.md
 database_unknown (operations): Odoo has no such database (reported over JSON-RPC) => correct
     `odoo.database`, restart the workers
 not_installed (operations): a package is missing that the configuration asks for => install the
@@ -675,7 +678,9 @@ secret_missing (operations): the key's file does not exist or is empty => write 
 secret_unreadable (operations): the key's file cannot be read or is not text => correct its
     permissions or its content
 key_unavailable (operations): the key that a payload names is not in the record store, or its
-    master key is not configured => do what the message says
+    master key is not configured, or AWS KMS refuses it => do what the message says
+payload_missing (operations): a large payload is not in the record store => see that `[records]`
+    names the store it was written to, or bring it back from a backup
 """,
 )
 
@@ -694,6 +699,8 @@ unknown_method (operations): Odoo has no such method: it is another version => c
     version
 payload_unreadable (operations): an encrypted payload was changed, or sealed by another key => see
     who can write to Temporal; report it
+payload_too_large (operations): a payload is larger than even the record store takes => report it,
+    with what was sent
 record_differs (operations): a record exists with other content, and is never overwritten => see
     who else writes to the record store; report it
 """,
@@ -724,6 +731,7 @@ client_busy: for 30 s no connection and none of `odoo.calls_at_once` was free, o
 under_way: an earlier attempt to mail the invoice may still run in Odoo; it is looked at within
     seconds, and mailed after two minutes at the latest => nothing
 client_closed: the worker was stopping and did not send the call => nothing
+kms_unavailable: AWS KMS does not answer, and the key is not in memory => look at AWS's own status
 record_store_unavailable: the folder or bucket of records cannot be read or written => mount it,
     or correct its permissions
 """,

@@ -113,12 +113,15 @@ class FiguresRequest(BaseModel):
 
 
 class DayFigures(BaseModel):
-    """The numbers of a day by column. `unread` contracts gave no answer, and count nowhere;
-    `left_out` are currencies beyond the most that a day has."""
+    """The numbers of a day by column. What counts nowhere: `unread` contracts gave no answer, of
+    `erased` the keys were destroyed, `unread_invoices` cannot be read, and `left_out` are
+    currencies beyond the most that a day has."""
 
     day: date
     numbers: dict[str, Decimal]
     unread: int = 0
+    erased: int = 0
+    unread_invoices: int = 0
     left_out: tuple[str, ...] = ()
 
 
@@ -132,11 +135,14 @@ class Line:
 
 
 class Series(BaseModel):
-    """The numbers of many days, a column each. `unread` and `left_out` are the last day's."""
+    """The numbers of many days, a column each. What counts nowhere (`DayFigures`) is the last
+    day's."""
 
     days: list[date] = Field(default_factory=list)
     columns: dict[str, list[Decimal | None]] = Field(default_factory=dict)
     unread: int = 0
+    erased: int = 0
+    unread_invoices: int = 0
     left_out: tuple[str, ...] = ()
 
     @model_validator(mode="after")
@@ -163,6 +169,8 @@ class Series(BaseModel):
             days=[days[place] for place in order],
             columns=columns,
             unread=found.unread,
+            erased=found.erased,
+            unread_invoices=found.unread_invoices,
             left_out=found.left_out,
         )
 
@@ -205,11 +213,16 @@ class DayTally:
         self._cash: dict[str, Decimal] = defaultdict(lambda: ZERO)
         self._backlog: dict[str, Decimal] = defaultdict(lambda: ZERO)
         self._weight: Counter[str] = Counter()
+        self._unread_invoices = 0
 
     @property
     def since(self) -> date:
         """The last day before those that durations, shares and billing are of."""
         return self.day - timedelta(days=SPAN_DAYS)
+
+    def unread_invoice(self, number: str, why: str) -> None:
+        """An invoice that cannot be read is counted."""
+        self._unread_invoices += 1
 
     def invoice(self, item: PostedInvoice) -> None:
         self._weight[item.currency] += 1
@@ -235,7 +248,7 @@ class DayTally:
             self._weight[item.billed.currency] += 1
             self._backlog[item.billed.currency] += (item.entitled + item.planned).amount
 
-    def figures(self, unread: int = 0) -> DayFigures:
+    def figures(self, unread: int = 0, erased: int = 0) -> DayFigures:
         """The numbers; of too many currencies those with the most invoices and positions."""
         by_weight = sorted(self._weight, key=lambda name: (-self._weight[name], name))
         numbers = {key: fitted(kpis.median(counts)) for key, counts in self._took.items()}
@@ -248,6 +261,8 @@ class DayTally:
             day=self.day,
             numbers=numbers,
             unread=unread,
+            erased=erased,
+            unread_invoices=self._unread_invoices,
             left_out=tuple(sorted(by_weight[MOST_CURRENCIES:])),
         )
 

@@ -11,6 +11,7 @@ workflow id, a path and an Odoo external id."""
 
 _PREFIX = "contract/"
 BANK_PREFIX = "bank/"
+EVENT_PREFIX = "event/"
 _INVOICE = re.compile(rf"{_PREFIX}([^/]+)/([^/]+)/invoice/([0-9]+)")
 _OF_CONTRACT = re.compile(
     rf"({_PREFIX}[A-Za-z0-9][A-Za-z0-9_-]{{0,63}}/[A-Za-z0-9][A-Za-z0-9_-]{{0,63}})(?:/|\Z)"

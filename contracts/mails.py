@@ -15,6 +15,8 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, Field
 
 from contracts.approvals import ApprovalKind, ApprovalRound
+from contracts.bank.file import FILE_STEP, NOTICE_STEP
+from contracts.events import EventRecord
 from contracts.identifiers import legal_entity_of
 from contracts.model import Value
 from contracts.money import Money
@@ -25,6 +27,8 @@ MAX_LINES = 15
 """In one section of a mail; the rest is counted."""
 MAX_MAILS = 200
 """To so many people, so that a day's digests are below what the engine keeps of one result."""
+DELIVER_EVENT = "deliver"
+"""Stands for the step of an event that is not delivered, which has neither step nor code."""
 APPROVALS, EXCEPTIONS = "Waiting for your approval", "Exceptions that you look after"
 
 Owners = Mapping[str, Mapping[Responsible, Sequence[str]]]
@@ -42,12 +46,12 @@ class ToApprove(Value):
 
 
 class ToResolve(Value):
-    """A parked step of an invoice or a contract. What it says may name the customer: that is on its
-    page only."""
+    """A parked step of an invoice, a contract or a bank's file, or an event that is not delivered.
+    What it says may name the customer: that is on its page only."""
 
     workflow_id: str
     step: str
-    code: str
+    code: str = ""
     since: datetime
 
 
@@ -91,10 +95,37 @@ class OpenApproval(NamedTuple):
 
 
 class Parked(NamedTuple):
-    """A parked step of an invoice or a contract."""
+    """What waits for a person in a workflow. `responsible` looks after it, in a legal entity that
+    is empty where it is not known yet whose an event is."""
 
-    workflow_id: str
-    exception: StepException
+    item: ToResolve
+    responsible: Responsible
+    legal_entity: str
+
+    @classmethod
+    def step(cls, workflow_id: str, exception: StepException) -> Parked:
+        """A parked step of an invoice, a contract or a bank's file."""
+        item = ToResolve(
+            workflow_id=workflow_id,
+            step=exception.step,
+            code=exception.code,
+            since=exception.since,
+        )
+        return cls(item, exception.responsible, legal_entity_of(workflow_id))
+
+    @classmethod
+    def event(cls, workflow_id: str, found: EventRecord) -> Parked:
+        """An event that is not delivered."""
+        item = ToResolve(workflow_id=workflow_id, step=DELIVER_EVENT, since=found.since)
+        entity = next(map(legal_entity_of, found.delivery.touched), "")
+        return cls(item, Responsible.OPERATIONS, entity or found.event.legal_entity)
+
+    def people(self, owners: Owners) -> Iterable[str]:
+        """Who is mailed; of what is nobody's yet whoever looks after all legal entities."""
+        if self.legal_entity:
+            return dict.fromkeys(owners.get(self.legal_entity, {}).get(self.responsible, ()))
+        everybody = [set(entity.get(self.responsible, ())) for entity in owners.values()]
+        return sorted(set.intersection(*everybody)) if everybody else ()
 
 
 def has_address(person: str) -> bool:
@@ -120,9 +151,8 @@ def digests(
         for person in found.may_approve(found.requirement.today(now)):
             decides[person].append(item)
     owns: dict[str, list[Parked]] = defaultdict(list)
-    for step in sorted(parked, key=lambda step: step.exception.since):
-        entity = owners.get(legal_entity_of(step.workflow_id), {})
-        for person in dict.fromkeys(entity.get(step.exception.responsible, ())):
+    for step in sorted(parked, key=lambda step: step.item.since):
+        for person in step.people(owners):
             owns[person].append(step)
     people = sorted(person for person in {*decides, *owns} if has_address(person))
     mails = [_digest(day, it, decides[it], owns[it]) for it in people[:MAX_MAILS]]
@@ -144,7 +174,7 @@ def _digest(
         to=person,
         day=day,
         approvals=tuple(_to_approve(item) for item in approvals[:MAX_LINES]),
-        exceptions=tuple(_to_resolve(item) for item in parked[:MAX_LINES]),
+        exceptions=tuple(step.item for step in parked[:MAX_LINES]),
         more_approvals=len(approvals[MAX_LINES:]),
         more_exceptions=len(parked[MAX_LINES:]),
     )
@@ -158,16 +188,6 @@ def _to_approve(item: OpenApproval) -> ToApprove:
         amount=subject.amount,
         content_hash=subject.content_hash,
         asked_on=item.approval_round.requirement.asked_on,
-    )
-
-
-def _to_resolve(item: Parked) -> ToResolve:
-    exception = item.exception
-    return ToResolve(
-        workflow_id=item.workflow_id,
-        step=exception.step,
-        code=exception.code,
-        since=exception.since,
     )
 
 
@@ -206,6 +226,11 @@ def text_of(mail: Mail, address: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+_DOING = {
+    DELIVER_EVENT: "Deliver the event",
+    FILE_STEP: "Apply the bank's file",
+    NOTICE_STEP: "Look at what was noticed of the file",
+}
 Line = tuple[str, str]
 """A text, and the path of its page."""
 
@@ -226,6 +251,9 @@ def _approval(item: ToApprove) -> Line:
 
 def _parked(item: ToResolve) -> Line:
     known = STEPS.get(item.step)
-    doing, place = known.doing if known else item.step, reference(item.workflow_id)
-    text = f"{doing}, {place}, since {item.since:%Y-%m-%d} [{item.code}]"
-    return text, exception_path(item.workflow_id, item.step)
+    doing = known.doing if known else _DOING.get(item.step) or item.step.replace("-", " ")
+    doing, place = doing[:1].upper() + doing[1:], reference(item.workflow_id)
+    text = f"{doing}, {place}, since {item.since:%Y-%m-%d}"
+    return f"{text} [{item.code}]" if item.code else text, exception_path(
+        item.workflow_id, item.step
+    )

@@ -15,34 +15,55 @@ from contracts.analytics import invoices
 from contracts.analytics.invoices import PostedInvoice
 from contracts.identifiers import legal_entity_of
 from contracts.money import Money
+from contracts.views.agreed import AgreedCard
 
 BUCKETS = (*(name for _, name in invoices.BUCKETS), invoices.OLDEST)
 """How late a part may be, in days: the columns of the aging."""
 
 
 class Standing(StrEnum):
-    """What of the open parts one looks for. But for the first two it is what the invoice waits on:
-    one that is disputed and held waits on its dispute."""
+    """What of the open parts one looks for; one part may be several of these."""
 
     OVERDUE = "overdue"
     NOT_DUE = "not_due"
     DISPUTED = "disputed"
     PROMISED = "promised"
+    NEW_DATE = "new_date"
     HELD = "held"
     UNDELIVERED = "undelivered"
 
     @property
     def words(self) -> str:
-        return "not delivered" if self is Standing.UNDELIVERED else self.value.replace("_", " ")
+        return _WORDS.get(self) or self.value.replace("_", " ")
 
 
-AGREED = {"dispute": Standing.DISPUTED, "promise": Standing.PROMISED, "hold": Standing.HELD}
-"""By what lists say that an invoice waits on."""
+_WORDS = {Standing.UNDELIVERED: "not delivered", Standing.NEW_DATE: "new due date"}
 
 
 @dataclass(frozen=True)
-class Receivable:
-    """An open part. `number` is the invoice's in Odoo; `standings` are all that it is."""
+class Agreed:
+    """What an invoice is beside overdue or not due. `on` is the day that counts for people instead
+    of Odoo's due date: promised, or agreed later."""
+
+    standings: frozenset[Standing] = frozenset()
+    on: date | None = None
+
+    @classmethod
+    def of(cls, card: AgreedCard, *, undelivered: bool = False) -> Agreed:
+        found = {
+            Standing.DISPUTED: card.disputed,
+            Standing.PROMISED: card.promised_on is not None,
+            Standing.NEW_DATE: card.revised_due_on is not None,
+            Standing.HELD: card.held,
+            Standing.UNDELIVERED: undelivered,
+        }
+        return cls(frozenset(item for item, is_so in found.items() if is_so), card.agreed_on)
+
+
+@dataclass(frozen=True)
+class OpenPart:
+    """An open part. `number` is the invoice's in Odoo; `standings` are all that it is. It is aged
+    by Odoo's due date, as the books are; `agreed_on` is the day that people agreed on instead."""
 
     workflow_id: str
     customer: str
@@ -52,6 +73,7 @@ class Receivable:
     bucket: str
     open: Money
     standings: frozenset[Standing] = frozenset()
+    agreed_on: date | None = None
 
     @property
     def legal_entity(self) -> str:
@@ -75,10 +97,10 @@ class Aging:
     total: Sum
 
 
-def open_parts(invoice: PostedInvoice, day: date) -> list[Receivable]:
+def open_parts(invoice: PostedInvoice, day: date) -> list[OpenPart]:
     """The open parts of an invoice on a day."""
     return [
-        Receivable(
+        OpenPart(
             workflow_id=invoice.workflow_id,
             customer=row.customer,
             number=row.invoice,
@@ -92,7 +114,7 @@ def open_parts(invoice: PostedInvoice, day: date) -> list[Receivable]:
     ]
 
 
-def with_agreed(rows: Iterable[Receivable], agreed: Mapping[str, Standing]) -> Iterator[Receivable]:
+def with_agreed(rows: Iterable[OpenPart], agreed: Mapping[str, Agreed]) -> Iterator[OpenPart]:
     """The rows with what is agreed of each, by the invoice's workflow. A credit note that people
     made in Odoo has the workflow of its invoice, and is not what that is."""
     for row in rows:
@@ -100,17 +122,17 @@ def with_agreed(rows: Iterable[Receivable], agreed: Mapping[str, Standing]) -> I
         if found is None or not row.open.is_positive:
             yield row
         else:
-            yield replace(row, standings=row.standings | {found})
+            yield replace(row, standings=row.standings | found.standings, agreed_on=found.on)
 
 
 def chosen(
-    rows: Iterable[Receivable],
+    rows: Iterable[OpenPart],
     *,
     standing: Standing | None = None,
     bucket: str = "",
     currency: str = "",
     customer: str = "",
-) -> list[Receivable]:
+) -> list[OpenPart]:
     """Those that are meant, the longest overdue first; what is left empty does not narrow.
     `customer` is a part of the name, whatever its case."""
     named = customer.strip().casefold()
@@ -125,9 +147,9 @@ def chosen(
     return sorted(found, key=lambda row: (row.due_on, row.workflow_id, row.number))
 
 
-def aging(rows: Iterable[Receivable]) -> list[Aging]:
+def aging(rows: Iterable[OpenPart]) -> list[Aging]:
     """The aging, a line for each currency."""
-    by_currency: dict[str, list[Receivable]] = {}
+    by_currency: dict[str, list[OpenPart]] = {}
     for row in rows:
         by_currency.setdefault(row.open.currency, []).append(row)
     return [
@@ -144,7 +166,7 @@ def aging(rows: Iterable[Receivable]) -> list[Aging]:
     ]
 
 
-def by_standing(rows: Iterable[Receivable]) -> dict[Standing, list[Sum]]:
+def by_standing(rows: Iterable[OpenPart]) -> dict[Standing, list[Sum]]:
     """What is overdue, disputed and so on: of each as many sums as there are currencies."""
     found = list(rows)
     return {
@@ -153,5 +175,5 @@ def by_standing(rows: Iterable[Receivable]) -> dict[Standing, list[Sum]]:
     }
 
 
-def _sum(rows: list[Receivable], currency: str) -> Sum:
+def _sum(rows: list[OpenPart], currency: str) -> Sum:
     return Sum(len(rows), Money.total((row.open for row in rows), currency))

@@ -12,7 +12,8 @@ from functools import partial
 from temporalio.client import Client, WorkflowExecutionStatus
 
 from contracts.contract.state import ContractStage
-from contracts.events import WORKFLOW_PREFIX, EventOutcome
+from contracts.events import EventOutcome
+from contracts.identifiers import EVENT_PREFIX
 from faultlab.books import Database
 from faultlab.ledger import patiently
 from faultlab.scenario import ScenarioResult
@@ -118,7 +119,7 @@ async def _read(
     rows = await patiently(lambda: events.rows(client, limit=_MOST_EVENTS))
     found = Inbound(kept, events={row.id: row for row in rows}, stages=stages_of(crm))
     for event_id in found.events:
-        found.rounds[event_id] = await _first_runs(client, f"{WORKFLOW_PREFIX}{event_id}")
+        found.rounds[event_id] = await _first_runs(client, f"{EVENT_PREFIX}{event_id}")
     for scenario in scenarios:
         if scenario.deal_id:
             found.starts[scenario.workflow_id] = await _first_runs(client, scenario.workflow_id)

@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,15 +39,17 @@ from gateways.secrets import Secret
 from sandbox import clock, real_odoo
 from sandbox.clearing_books import FEES, JOURNAL, TRANSFER, ClearingBooks, clearing_books
 from sandbox.conformance.serving import served
+from sandbox.environ import settings_in
 from sandbox.odoo.app import DATABASE
 from sandbox.proxy import Proxy
 from sandbox.real_odoo import RealOdoo
 from sandbox.stack import CONFIG
 from sandbox.stripe import StripeStore, stripe_app
+from starters import environment as bindings
 from starters import schedules
 from starters.client import C2C
 from wiring import remotes
-from wiring.settings import Settings, SweepSettings, load_settings
+from wiring.settings import Settings, SweepSettings
 from workflows import task_queues
 
 _SETTLEMENT = "settlement_days = 30"
@@ -254,6 +256,9 @@ async def running(
         environment["C2C_PAYMENTS"] = json.dumps(_of_stripe(webhooks, stripe_proxy, stripe))
         settings = _settings(environment)
         await asyncio.to_thread(_prepare_crm, settings)
+        # Not through the proxy, whose time-outs are for a server that is warm.
+        with contextlib.closing(_odoo(sandbox, odoo, "c2c")) as direct:
+            await bindings.ensure_bound(client, settings, direct, moves=False)
         await schedules.ensure_sweeps(client, settings)
         stack.callback(gateway.stop)
         await gateway.start(environment)
@@ -372,24 +377,12 @@ def _of_stripe(webhooks: Webhooks, proxy: Proxy, stripe: StripeStore) -> dict[st
 
 
 def _settings(environment: Mapping[str, str]) -> Settings:
-    with _environ(environment):
-        settings = load_settings()
+    settings = settings_in(environment)
     every = _SWEEP_SECONDS
     sweeps = SweepSettings(
         odoo_seconds=every, crm_seconds=every, payments_seconds=every, bank_seconds=every
     )
     return settings.model_copy(update={"sweeps": sweeps})
-
-
-@contextlib.contextmanager
-def _environ(environment: Mapping[str, str]) -> Iterator[None]:
-    before = dict(os.environ)
-    os.environ.update(environment)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 def _distinct(*proxies: Proxy) -> tuple[Proxy, ...]:

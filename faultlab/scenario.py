@@ -26,8 +26,12 @@ from contracts.approvals import ApprovalDecision, ApprovalRound, Decision
 from contracts.changes import ChangeOrder
 from contracts.contract.messages import CancelRequest, CreditRequest, MilestoneReached
 from contracts.contract.state import FILE_SOURCE, ContractInput, ContractStage, ContractState
-from contracts.events import WORKFLOW_PREFIX
-from contracts.identifiers import contract_workflow_id, deal_contract_id, invoice_workflow_id
+from contracts.identifiers import (
+    EVENT_PREFIX,
+    contract_workflow_id,
+    deal_contract_id,
+    invoice_workflow_id,
+)
 from contracts.invoice.messages import PaymentReceived, WriteOffAsked
 from contracts.invoice.state import CLEARED, PENDING, UNBILLED, InvoiceReport, InvoiceState
 from contracts.model import Source
@@ -618,7 +622,7 @@ class Scenario:
 
     async def _processor_tells(self, events: list[dict[str, Any]]) -> None:
         """By webhooks, or not at all: then the sweep finds it."""
-        self.result.events += [f"{WORKFLOW_PREFIX}{STRIPE}/{event['id']}" for event in events]
+        self.result.events += [f"{EVENT_PREFIX}{STRIPE}/{event['id']}" for event in events]
         self._named(self.result)
         told = [event for event in events if self._random.random() < self._habits.by_webhook]
         sends = [partial(self._lab.webhooks.payment_changed, event) for event in told]

@@ -16,13 +16,14 @@ from temporalio.client import Client
 
 from contracts.contract.state import money_table
 from gateways.errors import GatewayError
-from sandbox import clock, demo_figures
+from sandbox import clock, demo_audit, demo_figures
 from sandbox.accounts import prepare
 from sandbox.demo_bank import PAYMENTS, bank_report
 from sandbox.demo_driver import ACCOUNTANT, DemoDriver, DemoError
 from sandbox.expected_totals import Scenario, differences, totals_in_odoo, unsettled
 from sandbox.scenarios import scenarios
-from sandbox.stack import Stack
+from sandbox.stack import WEB_URL, Stack
+from sandbox.staff import Staff
 from starters import schedules
 from starters.client import NoAnswer, NotFound, Refused
 from wiring.settings import Settings, SweepSettings, load_settings
@@ -48,9 +49,10 @@ class Demo:
     def __init__(
         self, stack: Stack, client: Client, console: Console, *, kill_worker: bool
     ) -> None:
-        self._driver = DemoDriver(stack, client, console, kill_worker=kill_worker)
-        self._console = console
         self._settings = load_settings()
+        staff = Staff.of(self._settings)
+        self._driver = DemoDriver(stack, client, console, staff, kill_worker=kill_worker)
+        self._console = console
         self.contracts = 0
         self._latest = self._driver.today
 
@@ -74,9 +76,10 @@ class Demo:
                 raise error
         failures += await self._report([scenario for scenario, _ in both])
         failures += await self._bank()
+        failures += await self._audit()
         day = self._latest + _INVOICES_AHEAD
         figures = await demo_figures.exported(self._driver.client, self._settings, day)
-        self._console.print(f"\n{escape(figures)}")
+        self._console.print(escape(figures))
         return failures
 
     def _demo_settings(self) -> Settings:
@@ -94,7 +97,7 @@ class Demo:
             self._console.print("[red]the bank's file was not applied[/]")
             return 1
         self._console.print()
-        for text in bank_report(state):
+        for text in bank_report(state, self._driver.stack.environment[WEB_URL]):
             self._console.print(escape(text))
         found = (await self._driver.c2c.exceptions()).items
         others = [it for it in found if it.workflow_id != self._driver.bank.workflow_id]
@@ -102,6 +105,15 @@ class Demo:
             self._console.print(f"[red]{item.workflow_id}: {escape(item.exception.message)}[/]")
         as_meant = (state.counts.booked, len(state.parked)) == (PAYMENTS - 1, 1)
         return len(others) + (not as_meant)
+
+    async def _audit(self) -> int:
+        """The audit record is whole; returns what is wrong with it."""
+        await demo_audit.anchor(self._driver.client, self._settings)
+        line, problems = await asyncio.to_thread(demo_audit.verified, self._settings)
+        self._console.print(f"\n{escape(line)}")
+        for text in problems:
+            self._console.print(f"[red]{escape(text)}[/]")
+        return len(problems)
 
     async def _report(self, ran: list[Scenario]) -> int:
         """The table of what happened, with Odoo's own figures; returns the differences."""

@@ -46,11 +46,19 @@ class BankDay:
     workflow_id: str = ""
     _applied: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def pay(self, payer: str, amount: Money, text: str) -> None:
+    async def pay(self, payer: str, amount: Money, text: str, iban: str = "") -> None:
         """A line of the file; returns when all of that is applied. Raises TimeoutError."""
         reference = f"{self.day:%m%d}-{len(self.lines) + 1}"
         self.lines.append(
-            made_line(BANK_ACCOUNT, self.day, reference, amount, counterparty=payer, texts=(text,))
+            made_line(
+                BANK_ACCOUNT,
+                self.day,
+                reference,
+                amount,
+                counterparty=payer,
+                counterparty_iban=iban,
+                texts=(text,),
+            )
         )
         async with asyncio.timeout(_WAIT_SECONDS):
             if len(self.lines) == PAYMENTS:
@@ -98,9 +106,9 @@ class BankDay:
             return False
 
 
-def bank_report(state: BankFileState) -> Iterator[str]:
-    """What became of the file, and how a person decides about each line that waits, in lines of 80
-    characters."""
+def bank_report(state: BankFileState, workbench: str) -> Iterator[str]:
+    """What became of the file, and where a person decides about each line that waits, in lines of
+    80 characters."""
     counts, waiting = state.counts, len(state.parked)
     yield (
         f"The bank's file {state.file.name}: {state.lines} lines, {counts.booked} booked, "
@@ -115,8 +123,5 @@ def bank_report(state: BankFileState) -> Iterator[str]:
             why = ", ".join(candidate.hints)
             of = f"Candidate {place}: {numbers} of {candidate.customer} ({why})"
             yield from textwrap.wrap(of, _WIDTH)
-        yield "A person decides:"
-        chosen = next((it.invoices[0] for it in line.candidates if it.invoices), "NUMBER")
         file = bank.short_id(state.file.workflow_id)
-        yield f"  c2c bank settle {file} {line.number} --invoice {chosen}"
-        yield "    --by ana@northwind.example"
+        yield f"A person decides: {workbench}/bank/{file}"

@@ -31,6 +31,7 @@ from sandbox.demo_bank import BankDay
 from sandbox.expected_totals import Scenario
 from sandbox.office import Desk
 from sandbox.stack import WEB_URL, Stack
+from sandbox.staff import PROJECT_MANAGER, Staff
 from starters import schedules
 from starters.client import C2C, ContractClient, NoAnswer, NotFound
 from starters.client.references import short
@@ -38,11 +39,6 @@ from starters.client.references import short
 T = TypeVar("T")
 
 HUBSPOT, SALESFORCE = "hubspot", "salesforce"
-ANA, BOB = "ana@northwind.example", "bob@northwind.example"
-CLEO, DORA = "cleo@northwind.example", "dora@northwind.example"
-SELLER = "sam@northwind.example"
-PROJECT_MANAGER = "pia@northwind.example"
-CLERK = "clara@northwind.example"
 ACCOUNTANT, _MANAGER = "accountant", "pm"
 """Logins in Odoo of the people who act there."""
 WIDTH = 80
@@ -60,12 +56,18 @@ class DemoDriver:
     """Runs the steps of scenarios on a running stack."""
 
     def __init__(
-        self, stack: Stack, client: Client, console: Console, *, kill_worker: bool
+        self,
+        stack: Stack,
+        client: Client,
+        console: Console,
+        staff: Staff,
+        *,
+        kill_worker: bool,
     ) -> None:
         self.stack = stack
         self.time = TimeSkipper(client, config=clock.BY_HAND)
         self.client = self.time.client
-        self.c2c = C2C(self.client)
+        self.c2c = C2C(self.client, sign=staff.sign)
         self.console = console
         self.kill_worker = kill_worker
         self.began = time.monotonic()
@@ -355,9 +357,11 @@ class DemoDriver:
         if state.stage is not InvoiceStage.SETTLED:
             await clock.forward(self.time, self.invoice_workflow(scenario, number), _SETTLED_AFTER)
 
-    async def pay_by_bank(self, scenario: Scenario, payer: str, text: str, *numbers: int) -> None:
+    async def pay_by_bank(
+        self, scenario: Scenario, payer: str, text: str, *numbers: int, iban: str = ""
+    ) -> None:
         """The customer transfers what is open of these invoices; the bank's file of the day says
-        so. `text` has their numbers in Odoo."""
+        so. `text` has their numbers in Odoo; `iban` is the account they pay from."""
         states = [
             await self.invoice(scenario, number, "to be posted", lambda it: it.balance is not None)
             for number in numbers
@@ -367,7 +371,7 @@ class DemoDriver:
         told = text.format(*(it.number for it in balances))
         self.say(scenario, f'transfers {paid}: "{told}"')
         try:
-            await self.bank.pay(payer, paid, told)
+            await self.bank.pay(payer, paid, told, iban)
         except TimeoutError:
             raise DemoError("the bank's file was not applied in time") from None
 

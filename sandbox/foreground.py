@@ -18,6 +18,7 @@ from sandbox import supervisor
 from sandbox.accounts import prepare
 from sandbox.demo import Demo
 from sandbox.demo_driver import WIDTH
+from sandbox.protection import IDENTITY
 from sandbox.stack import CONNECT_PATH, WEB_URL, WEBHOOK_SENDER, Stack, running, webhook_secret
 from sandbox.supervisor import LOOK_SECONDS, Say, Supervisor
 from starters import schedules
@@ -30,7 +31,7 @@ async def demo(*, color: bool, odoo: str, keep: bool, kill_worker: bool) -> int:
     """Run the demo's contracts; returns the exit code: 0 only if every number is right."""
     console = _console(color)
     with tempfile.TemporaryDirectory(prefix="c2c-demo-", ignore_cleanup_errors=True) as folder:
-        async with running(Path(folder), odoo=odoo, say=_printer(console)) as stack:
+        async with running(Path(folder), odoo=odoo, say=_printer(console), signed=True) as stack:
             client = await stack.client()
             console.print(f"Temporal UI: [link={stack.ui}]{stack.ui}[/link]\n")
             run = Demo(stack, client, console, kill_worker=kill_worker)
@@ -103,6 +104,8 @@ def show_where(console: Console, stack: Stack) -> None:
     table.add_row("Odoo's API keys", str(stack.odoo.keys["c2c"].parent))
     if stack.gateway is not None:
         table.add_row("Workbench", f"{stack.environment[WEB_URL]}/ (choose who you are)")
+        if IDENTITY in stack.environment:
+            table.add_row("Decisions", "signed, so in the workbench alone: c2c only reads")
         table.add_row("Webhooks", f"/webhooks/{WEBHOOK_SENDER}, {CONNECT_PATH}")
         table.add_row("Webhooks' secret", str(webhook_secret(stack.folder)))
     table.add_row("Logs", str(stack.folder))

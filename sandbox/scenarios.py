@@ -25,9 +25,10 @@ from contracts.contract.state import ContractStage
 from contracts.model import JsonObject
 from contracts.money import Money
 from contracts.parking import Action
-from sandbox.demo_driver import ANA, BOB, CLEO, CLERK, DORA, SALESFORCE, SELLER, DemoDriver
+from sandbox.demo_driver import SALESFORCE, DemoDriver
 from sandbox.expected_totals import Scenario
 from sandbox.people import CONRAD, PETRA
+from sandbox.staff import ANA, BOB, CLEO, CLERK, DORA, PROJECT_MANAGER, SELLER
 
 Steps = Callable[[DemoDriver, Scenario], Awaitable[None]]
 Line = dict[str, str | None]
@@ -60,9 +61,9 @@ async def signed_envelope(driver: DemoDriver, scenario: Scenario) -> None:
         amount="12500",
         account={
             "Name": scenario.customer,
-            "BillingStreet": "Dock 4",
-            "BillingCity": "Ghent",
-            "BillingPostalCode": "9000",
+            "BillingStreet": "Calibration Dock 4",
+            "BillingCity": "Ghent-Zeehaven",
+            "BillingPostalCode": "BE-9042",
             "BillingCountryCode": "BE",
             "c2c_vat_number__c": None,
         },
@@ -170,7 +171,9 @@ async def paid_late(driver: DemoDriver, scenario: Scenario) -> None:
     )
     driver.say(scenario, f"paid a part; {scenario.open} stays open and is dunned on")
     # They name nothing, and pay from an account that nobody knows: a person has to decide.
-    await driver.pay_by_bank(scenario, "Castellan Group AG", "thank you", 1)
+    await driver.pay_by_bank(
+        scenario, "Castellan Group AG", "thank you", 1, iban="DE89370400440532013000"
+    )
 
 
 _HOURS_AND_COSTS = """
@@ -230,7 +233,7 @@ async def time_and_materials(driver: DemoDriver, scenario: Scenario) -> None:
     await driver.later(scenario, 15)
     await driver.parked(scenario)
     reason = "billed up to the cap, as agreed with the customer"
-    await driver.on(scenario).resolve_exception(Action.SKIP, by=BOB, reason=reason)
+    await driver.on(scenario).resolve_exception(Action.SKIP, by=CLEO, reason=reason)
     driver.say(scenario, f"{reason}: the rest stays unbilled, on record")
     await driver.issue(scenario, 5, BOB)  # 2400 up to the cap - 120 held back
     await driver.issue(scenario, 6, ANA)  # everything is billed: what was held back, 900
@@ -303,14 +306,14 @@ async def managed_service(driver: DemoDriver, scenario: Scenario) -> None:
         reference="outage-1",
         amount="100.00 EUR",
         reason="four hours down",
-        by=CLERK,
+        by=PROJECT_MANAGER,
     )
     driver.say(scenario, "service credit of 100.00 EUR: four hours down")
 
     await driver.until_day(scenario, months[1])
     # Fee, three hours beyond, 1500 calls, less the credit: 2295.
     await driver.issue(scenario, 3, ANA)
-    await driver.on(scenario).give_notice(Side.CUSTOMER, by=CLERK)
+    await driver.on(scenario).give_notice(Side.CUSTOMER, by=CLEO)
     driver.say(scenario, "the customer gives notice: the term will not be renewed")
     await driver.work(scenario, "RETAINER-fee", PETRA, "8", months[1] + timedelta(days=9))
     await _use(driver, scenario, "m2", months[1], "1000")
@@ -349,7 +352,7 @@ async def change_and_early_end(driver: DemoDriver, scenario: Scenario) -> None:
             "vat_number": "GB980780684",
             "billing_email": "accounts@thames.example.com",
             "street": "1 Embankment",
-            "city": "London",
+            "city": "Southwark",
             "zip": "SE1 7PB",
         },
         "currency": "GBP",
@@ -387,7 +390,7 @@ async def change_and_early_end(driver: DemoDriver, scenario: Scenario) -> None:
     await driver.issue(scenario, 2, ANA)  # 2400 and VAT
     await driver.pay(scenario, 2)
     last_day, reason = driver.today + timedelta(days=20), "the academy moves in-house"
-    await driver.on(scenario).terminate(Side.CUSTOMER, on=last_day, by=CLERK, reason=reason)
+    await driver.on(scenario).terminate(Side.CUSTOMER, on=last_day, by=CLEO, reason=reason)
     driver.say(scenario, f"ended early by the customer, last day {last_day}: {reason}")
     await driver.later(scenario, 22)
     await driver.issue(scenario, 3, ANA)  # the fee for ending early; the expert course is dropped
@@ -410,9 +413,9 @@ def _deal(
         "name": scenario.customer,
         "hs_country_code": "BE",
         "vat_number": "BE0477472701",
-        "address": "Quay 1",
-        "city": "Antwerp",
-        "zip": "2000",
+        "address": "Napoleon Quay 1",
+        "city": "Antwerp-Eilandje",
+        "zip": "BE-2030",
     }
     mailbox = scenario.customer.split()[0].lower()
     return driver.stack.sandbox.hubspot.add_deal(

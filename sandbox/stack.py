@@ -26,17 +26,17 @@ from pathlib import Path
 from temporalio.client import Client
 from temporalio.common import SearchAttributeIndexedValueType
 
-from gateways.encryption.masters import new_master
 from gateways.webhooks.schemes import STANDARD_PREFIX
-from sandbox import real_odoo
+from sandbox import protection, real_odoo
 from sandbox.docusign import INTEGRATION_KEY, USER
 from sandbox.odoo.app import DATABASE
 from sandbox.real_odoo.postgres import ROLE
 from sandbox.salesforce.app import CONSUMER_KEY
 from sandbox.server import Sandbox
 from sandbox.supervisor import Part, ProcessPart, Say
+from starters import environment as bindings
 from wiring import client as temporal
-from wiring.settings import ConfigurationError
+from wiring.settings import ConfigurationError, load_settings
 from workflows import search_attributes
 
 CONFIG = Path(__file__).with_name("c2c.toml")
@@ -186,11 +186,11 @@ class Stack:
 
 @contextlib.asynccontextmanager
 async def running(
-    folder: Path, *, odoo: str, say: Say, keep_data: bool = False
+    folder: Path, *, odoo: str, say: Say, keep_data: bool = False, signed: bool = False
 ) -> AsyncIterator[Stack]:
     """The stack with a worker and the web gateway, its data in `folder`.
 
-    `odoo` is "sandbox" or "real". Raises StackError.
+    `odoo` is "sandbox" or "real". Where it is `signed`, decisions must be. Raises StackError.
     """
     folder.mkdir(parents=True, exist_ok=True)
     port, ui_port = _free(TEMPORAL_PORT), _free(UI_PORT)
@@ -239,12 +239,16 @@ async def running(
             environment=_configuration(f"127.0.0.1:{port}", namespace, remote, sandbox),
         )
         local.environment.update(_gateway_configuration(folder, gateway, local.ui))
-        local.environment.update(_encryption(folder, local.ui, keep_data=keep_data))
+        local.environment.update(protection.encryption(folder, local.ui, keep_data=keep_data))
+        if signed:
+            local.environment.update(protection.signatures(folder))
         local.environment.update(_bank_configuration(local.bank_files, keep_data=keep_data))
         os.environ.update(local.environment)
         stack.callback(local.stop_workers)
         stack.callback(local.stop_gateway)
         await _answering(local)
+        # Ports are found anew each time: what the folder holds has moved with it.
+        await bindings.bind(await local.client(), load_settings(), moves=True)
         local.start_worker()
         local.start_gateway()
         yield local
@@ -305,26 +309,6 @@ def _gateway_configuration(folder: Path, url: str, ui: str) -> dict[str, str]:
         WEB_URL: url,
         "C2C_WEB__TEMPORAL_URL": ui,
         "C2C_SENDER": json.dumps({WEBHOOK_SENDER: sender}),
-    }
-
-
-def _encryption(folder: Path, ui: str, *, keep_data: bool) -> dict[str, str]:
-    """A master key and the records, both in the folder; the UI may ask the codec server."""
-    records, master = folder / "records", folder / "master-key"
-    if not keep_data:
-        shutil.rmtree(records, ignore_errors=True)  # keys of histories that are gone
-    if not master.exists():
-        master.touch(0o600)
-        master.write_text(f"{new_master()}\n")
-    return {
-        "C2C_RECORDS__FOLDER": str(records),
-        "C2C_ENCRYPTION": json.dumps(
-            {
-                "masters": {"local": {"key_file": str(master)}},
-                "codec": {"origins": [ui]},
-                "readable_logs": True,  # its contracts are made up
-            }
-        ),
     }
 
 

@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 
 from activities.odoo.analytics_invoices import OdooPostedInvoices
 from activities.odoo.catalogue import Catalogue
-from activities.odoo.questions import LateMilestone, OdooQuestions, UnbilledTime
+from activities.odoo.questions import LateMilestones, OdooQuestions, UnbilledTime
 from contracts.policy import LegalEntity
-from contracts.receivables import Receivable, open_parts
+from contracts.receivables import OpenPart, open_parts
 from gateways.errors import GatewayError
 from gateways.odoo import OdooClient
 from starters.kept import Kept, Reading
@@ -33,7 +33,7 @@ class OpenParts:
     """What was open on a day, whatever is agreed of it. `left_out` are the numbers of invoices that
     could not be read, with the reasons; `more`: there were too many."""
 
-    rows: list[Receivable] = field(default_factory=list)
+    rows: list[OpenPart] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
     more: bool = False
 
@@ -72,7 +72,7 @@ class Books:
         """What was open at the end of a day, or is now."""
         return await self._get(partial(self._open, entity, day), "open", entity, day)
 
-    async def late_milestones(self, entity: str) -> Reading[list[LateMilestone]]:
+    async def late_milestones(self, entity: str) -> Reading[LateMilestones]:
         day = self.today(entity)
         ask = lambda: self._questions(entity).late_milestones(day)  # noqa: E731
         return await self._get(ask, "late", entity, day)
@@ -85,8 +85,8 @@ class Books:
         return await self.kept.get(key, ask)
 
     def _open(self, entity: str, day: date) -> OpenParts:
-        source = OdooPostedInvoices(self._odoo, self._company(entity), entity, day)
-        found = OpenParts()
+        found, company = OpenParts(), self._company(entity)
+        source = OdooPostedInvoices(self._odoo, company, entity, day, found.left_out.__setitem__)
         for page in source.pages(day):
             for invoice in page:
                 try:

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from temporalio.client import (
-    Client,
-    ScheduleActionExecutionStartWorkflow,
-    WorkflowExecutionStatus,
-    WorkflowHandle,
-)
+from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
 from contracts.figures import Series
@@ -21,22 +16,23 @@ def schedule_id(entity: str) -> str:
 
 
 async def series(client: Client, entity: str) -> Series:
-    """The series that the latest run has left; empty before the first. Raises NotFound where there
-    is no schedule, and RPCError."""
+    """The series that the latest run has left that did not fail; empty before the first. Raises
+    NotFound where there is no schedule, and RPCError.
+
+    Lists remember such a run as long as Temporal keeps what has ended, and the schedule itself only
+    its last few, of which each may have failed.
+    """
+    name = schedule_id(entity)
     try:
-        described = await client.get_schedule_handle(schedule_id(entity)).describe()
+        await client.get_schedule_handle(name).describe()
     except RPCError as error:
         raise _explained(error, entity) from error
-    for item in reversed(described.info.recent_actions):
-        if not isinstance(item.action, ScheduleActionExecutionStartWorkflow):
-            continue
+    where = f"TemporalScheduledById = '{name}' AND ExecutionStatus = 'Completed'"
+    async for run in client.list_workflows(where, limit=1):
         handle: WorkflowHandle[object, Series] = client.get_workflow_handle(
-            item.action.workflow_id,
-            run_id=item.action.first_execution_run_id,
-            result_type=Series,
+            run.id, run_id=run.run_id, result_type=Series
         )
-        if (await handle.describe()).status is WorkflowExecutionStatus.COMPLETED:
-            return await handle.result()
+        return await handle.result()
     return Series()
 
 

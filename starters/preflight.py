@@ -26,7 +26,7 @@ from contracts.validation import Problem
 from gateways.connectors import Group, Preparable
 from gateways.errors import FailureKind, GatewayError
 from gateways.odoo import OdooClient
-from starters import bank_journals, keys, mailing, processor_books, schedules
+from starters import bank_journals, environment, keys, mailing, processor_books, schedules
 from starters.findings import Area, Finding, Verdict
 from starters.web import checks as gateway
 from starters.web.login import checks as login
@@ -84,6 +84,7 @@ async def check(settings: Settings | ConfigurationError) -> list[Finding]:
         remedy = "correct it in the configuration"
         return [*found, _CONFIGURATION.missing("odoo", str(error), remedy)]
     with contextlib.closing(odoo):
+        found += await _environment(settings, odoo)
         return [*found, *await check_odoo(odoo, settings), *await check_connectors(settings, odoo)]
 
 
@@ -138,6 +139,13 @@ def _signatures(settings: Settings) -> Finding:
         remedy = "right for a trial on one machine; else set identity.required"
         return _IDENTITY.warn("signatures", detail, remedy)
     return _IDENTITY.ok("signatures", f"required; verified by the keys {', '.join(known)}")
+
+
+async def _environment(settings: Settings, odoo: OdooClient) -> list[Finding]:
+    """Nothing where Temporal is not there, which is said already."""
+    with contextlib.suppress(temporal.TemporalUnreachable, ConfigurationError, RPCError):
+        return [await environment.check(await temporal.connect(), settings, odoo)]
+    return []
 
 
 async def _temporal(settings: Settings | None) -> list[Finding]:

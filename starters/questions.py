@@ -18,7 +18,12 @@ from contracts.contract.state import ContractStage
 from contracts.invoice.state import InvoiceStage
 from starters.books import FAILURES, Books
 from starters.client.listing import conditions
-from starters.client.names import CONTRACT_WORKFLOW, INVOICE_WORKFLOW
+from starters.client.names import (
+    BANK_FILE_WORKFLOW,
+    CONTRACT_WORKFLOW,
+    EVENT_WORKFLOW,
+    INVOICE_WORKFLOW,
+)
 from workflows import search_attributes
 
 MOST_ROWS = 200
@@ -26,6 +31,8 @@ MOST_ROWS = 200
 _RUNNING = "ExecutionStatus = 'Running'"
 _STAGE, _INVOICE_STAGE = search_attributes.CONTRACT_STAGE, search_attributes.INVOICE_STAGE
 _SINCE, _ON = search_attributes.WAITING_SINCE, search_attributes.WAITING_ON
+_OUTCOME = search_attributes.EVENT_OUTCOME
+_KINDS = {BANK_FILE_WORKFLOW: "file of a bank", EVENT_WORKFLOW: "event"}
 _NO_PROJECT = (ContractStage.RECEIVED, ContractStage.VALIDATING, ContractStage.PROVISIONING)
 
 
@@ -89,20 +96,20 @@ _TITLES = {
     ),
     Question.EXCEPTIONS: (
         "Exceptions by age",
-        "Contracts and invoices with a step that waits for a person.",
+        "Contracts, invoices, files of banks and events of which something waits for a person.",
     ),
 }
 
 
 @dataclass(frozen=True)
 class Answer:
-    """How many there are; None where it cannot be said, and `problem` says why. `note` says more
-    of the number, such as the hours. `age` narrows exceptions."""
+    """How many there are; None where it cannot be said, and `problem` says why. `more`: there are
+    others, that are not counted. `age` narrows exceptions."""
 
     question: Question
     count: int | None
     title: str
-    note: str = ""
+    more: bool = False
     problem: str = ""
     age: Age | None = None
 
@@ -129,15 +136,23 @@ class Answered:
 
 
 class Asked:
-    """Questions about some legal entities, now."""
+    """Questions about some legal entities, now. `of_none`: also about events that are not known to
+    be of any legal entity yet."""
 
     def __init__(
-        self, client: Client, books: Books, entities: Sequence[str], now: datetime | None = None
+        self,
+        client: Client,
+        books: Books,
+        entities: Sequence[str],
+        now: datetime | None = None,
+        *,
+        of_none: bool = False,
     ) -> None:
         self._client = client
         self._books = books
         self._entities = entities
         self._now = now or datetime.now(UTC)
+        self._of_none = of_none
 
     async def answers(self) -> list[Answer]:
         """All numbers. One that cannot be had hides no other."""
@@ -160,7 +175,10 @@ class Asked:
             row = Row(
                 workflow_id=run.id,
                 customer=customer or shown.get(search_attributes.CUSTOMER) or "",
-                what=_words(shown.get(_STAGE), shown.get(_INVOICE_STAGE), shown.get(_ON)),
+                what=_words(
+                    _KINDS.get(run.workflow_type),
+                    *map(shown.get, (_STAGE, _INVOICE_STAGE, _OUTCOME, _ON)),
+                ),
                 since=shown.get(_SINCE) or run.start_time,
             )
             found.rows.append(row)
@@ -176,9 +194,8 @@ class Asked:
         found = await self._of_odoo(question)
         problem = "; ".join(f"{entity}: {why}" for entity, why in found.problems.items())
         is_known = len(found.problems) < len(self._entities) or not self._entities
-        return Answer(
-            question, len(found.rows) if is_known else None, question.words, problem=problem
-        )
+        count = len(found.rows) if is_known else None
+        return Answer(question, count, question.words, more=found.more, problem=problem)
 
     async def _count(self, question: Question, age: Age | None = None) -> Answer:
         title = question.words if age is None else f"Exceptions, {_AGES[age][2]}"
@@ -197,8 +214,9 @@ class Asked:
             stages = ", ".join(f"'{stage}'" for stage in _NO_PROJECT)
             terms = [f"WorkflowType = {contracts}", f"{_STAGE.name} IN ({stages})"]
         elif question is Question.EXCEPTIONS:
+            others = f"'{BANK_FILE_WORKFLOW}', '{EVENT_WORKFLOW}'"
             terms = [
-                f"WorkflowType IN ({contracts}, {invoices})",
+                f"WorkflowType IN ({contracts}, {invoices}, {others})",
                 f"{_ON.name} IN ('exception', 'credentials')",
                 *self._aged(age),
             ]
@@ -208,6 +226,8 @@ class Asked:
             terms = [f"WorkflowType = {invoices}", f"{_INVOICE_STAGE.name} = '{stage}'"]
         # Each name is checked: it becomes a part of the condition.
         checked = [conditions(entity=entity) for entity in self._entities]
+        if self._of_none and question is Question.EXCEPTIONS:
+            checked.append(f"{search_attributes.LEGAL_ENTITY.name} IS NULL")
         return " AND ".join([*terms, _RUNNING, f"({' OR '.join(checked)})"])
 
     def _aged(self, age: Age | None) -> list[str]:
@@ -228,7 +248,7 @@ class Asked:
 
         async def of(entity: str) -> list[Row]:
             try:
-                return await read(entity)
+                return await read(entity, found)
             except FAILURES as error:
                 found.problems[entity] = str(error)
                 return []
@@ -239,18 +259,17 @@ class Asked:
             found.rows.sort(key=lambda row: (str(row.since), row.workflow_id))
         return found
 
-    async def _time(self, entity: str) -> list[Row]:
+    async def _time(self, entity: str, _: Answered) -> list[Row]:
         reading = await self._books.unbilled_time(entity)
         return [
             Row(item.workflow_id, item.customer, f"{item.hours:f} hours: {item.name}", None)
             for item in reading.value
         ]
 
-    async def _milestones(self, entity: str) -> list[Row]:
-        reading = await self._books.late_milestones(entity)
-        return [
-            Row(item.workflow_id, item.customer, item.name, item.due_on) for item in reading.value
-        ]
+    async def _milestones(self, entity: str, found: Answered) -> list[Row]:
+        late = (await self._books.late_milestones(entity)).value
+        found.more = found.more or late.more
+        return [Row(item.workflow_id, item.customer, item.name, item.due_on) for item in late.rows]
 
 
 def words_of(age: Age) -> str:

@@ -6,22 +6,33 @@ What is agreed is read from Temporal's lists, in one query a legal entity: no wo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecution
 from temporalio.service import RPCError
 
 from contracts.invoice.state import InvoiceStage
-from contracts.receivables import AGREED, Receivable, Standing, with_agreed
+from contracts.receivables import Agreed, OpenPart, Standing, with_agreed
+from contracts.views.agreed import AgreedCard
 from starters.books import FAILURES, Books
 from starters.client.listing import conditions
 from starters.client.names import INVOICE_WORKFLOW
 from workflows import search_attributes
 
 MOST_AGREED = 2_000
-"""Invoices of a legal entity that are disputed, promised, held or not delivered."""
+"""Invoices of a legal entity of which something is agreed, or that are not delivered."""
+_STAGES = (InvoiceStage.OPEN, InvoiceStage.PARTIALLY_PAID, InvoiceStage.OVERDUE)
+_WAITS = {
+    "dispute": Standing.DISPUTED,
+    "promise": Standing.PROMISED,
+    "new_due_date": Standing.NEW_DATE,
+    "hold": Standing.HELD,
+}
+"""What is agreed, by the word that an invoice which waits on it shows in lists."""
+_BEFORE = ("exception", "credentials", "approval", "write_off")
+"""What an open invoice may wait on first, whatever is agreed of it."""
 
 
 @dataclass
@@ -31,7 +42,7 @@ class Receivables:
     where nothing was. `shows_agreements` is not so for a day that is past: what was agreed then is
     not known any more."""
 
-    rows: list[Receivable] = field(default_factory=list)
+    rows: list[OpenPart] = field(default_factory=list)
     problems: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     as_of: datetime | None = None
@@ -71,21 +82,33 @@ def _is_now(books: Books, entity: str, day: date | None) -> bool:
     return day is None or day >= books.today(entity)
 
 
-async def _agreed(client: Client, entity: str) -> dict[str, Standing]:
+async def _agreed(client: Client, entity: str) -> dict[str, Agreed]:
     """By workflow, what is agreed of an invoice, or that it is not delivered."""
-    waiting, stage = search_attributes.WAITING_ON, search_attributes.INVOICE_STAGE
-    words = ", ".join(f"'{word}'" for word in AGREED)
-    undelivered = str(InvoiceStage.POSTED_NOT_DELIVERED)
+    waiting, stage = search_attributes.WAITING_ON.name, search_attributes.INVOICE_STAGE.name
     also = (
         f"WorkflowType = '{INVOICE_WORKFLOW}' AND ExecutionStatus = 'Running' AND "
-        f"({waiting.name} IN ({words}) OR {stage.name} = '{undelivered}')"
+        f"({stage} = '{InvoiceStage.POSTED_NOT_DELIVERED}' OR "
+        f"({stage} IN ({_quoted(_STAGES)}) AND {waiting} IN ({_quoted((*_WAITS, *_BEFORE))})))"
     )
-    found: dict[str, Standing] = {}
+    found: dict[str, Agreed] = {}
     where = conditions(entity=entity, also=also)
     async for run in client.list_workflows(where, limit=MOST_AGREED):
-        shown = run.typed_search_attributes
-        if shown.get(stage) == undelivered:
-            found.setdefault(run.id, Standing.UNDELIVERED)
-        elif (standing := AGREED.get(shown.get(waiting) or "")) is not None:
-            found.setdefault(run.id, standing)
+        if run.id not in found:
+            found[run.id] = await _agreed_of(run)
     return found
+
+
+async def _agreed_of(run: WorkflowExecution) -> Agreed:
+    shown = run.typed_search_attributes
+    undelivered = shown.get(search_attributes.INVOICE_STAGE) == InvoiceStage.POSTED_NOT_DELIVERED
+    try:
+        card = await run.memo_value(search_attributes.AGREED, AgreedCard(), type_hint=AgreedCard)
+    except Exception:  # its key was erased, or is missing: what it waits on is not encrypted
+        standing = _WAITS.get(shown.get(search_attributes.WAITING_ON) or "")
+        known = [standing, Standing.UNDELIVERED if undelivered else None]
+        return Agreed(frozenset(item for item in known if item is not None))
+    return Agreed.of(card, undelivered=undelivered)
+
+
+def _quoted(words: Iterable[str]) -> str:
+    return ", ".join(f"'{word}'" for word in words)

@@ -38,6 +38,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from contracts.audit.anchors import AnchorDue
 from contracts.figures import FiguresRequest
 from contracts.mails import Digest
+from contracts.retention import RetentionDue
 from contracts.sweeps import ConnectorSweep
 from gateways.connectors import Group, connector
 from starters.client.names import (
@@ -51,6 +52,7 @@ from starters.client.names import (
     MAIL_DIGEST_WORKFLOW,
     ODOO_SWEEP_WORKFLOW,
     PAYMENTS_SWEEP_WORKFLOW,
+    RETENTION_WORKFLOW,
     TIMESHEET_SWEEP_WORKFLOW,
 )
 from starters.findings import Change, Did, SetupRefused
@@ -61,6 +63,8 @@ ODOO_SWEEP = "c2c-odoo-sweep"
 BURN_SWEEP = "c2c-burn-sweep"
 _AUDIT_ANCHOR = "c2c-audit-anchor-"
 MAIL_DIGEST = "c2c-mail-digest"
+RETENTION = "c2c-retention"
+"""With a legal entity's name behind it, or nothing for what belongs to none."""
 
 _CONNECTOR_SWEEPS: dict[Group, str] = {
     Group.BANK: BANK_SWEEP_WORKFLOW,
@@ -94,7 +98,7 @@ class Sweep:
     id: str
     workflow: str
     every: timedelta
-    argument: ConnectorSweep | AnchorDue | Digest | FiguresRequest | None = None
+    argument: ConnectorSweep | AnchorDue | Digest | FiguresRequest | RetentionDue | None = None
     at: TimeOfDay | None = None
 
     @property
@@ -248,7 +252,7 @@ def sweeps(settings: Settings) -> list[Sweep]:
     if (mail := settings.mail) is not None:
         digest, day = Digest(time_zone=mail.time_zone), timedelta(days=1)
         wanted.append(Sweep(MAIL_DIGEST, MAIL_DIGEST_WORKFLOW, day, digest, mail.digest_at))
-    return [*wanted, *_anchors(settings)]
+    return [*wanted, *_anchors(settings), *_retention(settings)]
 
 
 def _anchors(settings: Settings) -> list[Sweep]:
@@ -264,6 +268,19 @@ def _anchors(settings: Settings) -> list[Sweep]:
         )
         for name, entity in settings.entities.items()
     ]
+
+
+def _retention(settings: Settings) -> list[Sweep]:
+    """Where there are rules, they are applied daily."""
+    rules, found = settings.retention, []
+    for name in rules.entities:
+        if rules.of(name).has_rules:
+            zone = settings.entities[name].time_zone
+            due = RetentionDue(legal_entity=name, time_zone=zone)
+            found.append(Sweep(f"{RETENTION}-{name}", RETENTION_WORKFLOW, _DAILY, due))
+    if rules.has_rules:
+        found.append(Sweep(RETENTION, RETENTION_WORKFLOW, _DAILY, RetentionDue()))
+    return found
 
 
 def _sweep_id(group: Group, name: str) -> str:
@@ -283,6 +300,7 @@ async def orphans(client: Client, settings: Settings) -> list[str]:
         *(_sweep_id(group, "") for group in Group),
         _AUDIT_ANCHOR,
         MAIL_DIGEST,
+        RETENTION,
         FIGURES_SCHEDULE,
     )
     listed = [item.id async for item in await client.list_schedules()]

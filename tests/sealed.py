@@ -7,7 +7,7 @@ import contextlib
 import socket
 import subprocess
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from temporalio.testing import TimeSkipper
 from gateways.encryption.keys import KeyRing
 from gateways.encryption.masters import new_master
 from gateways.encryption.settings import CodecSettings, EncryptionSettings, RecordsSettings
+from gateways.retention.settings import RetentionSettings
 from sandbox import clock
 from sandbox.stack import temporal_command
 from tests.servers import OdooServer
@@ -28,6 +29,10 @@ from workers import worker
 NAMESPACE = "sealed"
 _START_SECONDS = 60
 MASTER = new_master()
+RULES = {
+    "decodes_days": 2_000,
+    "entities": {"northwind": {"payloads_days": 2_000, "keys_days": 2_000, "audit_days": 2_000}},
+}
 
 
 def protection(folder: Path) -> Protection:
@@ -73,19 +78,25 @@ async def connected(address: str, protected: Protection) -> Client:
 
 
 @contextlib.asynccontextmanager
-async def running(folder: Path, settings: Settings) -> AsyncIterator[Sealed]:
-    """The server alone; `world` adds workers."""
+async def running(
+    folder: Path, settings: Settings, *, ui: Sequence[str] = ("--headless",)
+) -> AsyncIterator[Sealed]:
+    """The server alone, by default without its pages; `world` adds workers."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = temporal_command(folder / "temporal.db", NAMESPACE, port, "--headless")
+    command = temporal_command(folder / "temporal.db", NAMESPACE, port, *ui)
     with (folder / "temporal.log").open("wb") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log)
     try:
         address, deadline = f"127.0.0.1:{port}", time.monotonic() + _START_SECONDS
         protected = protection(folder / "records")
         settings = settings.model_copy(
-            update={"records": protected.records, "encryption": protected.encryption}
+            update={
+                "records": protected.records,
+                "encryption": protected.encryption,
+                "retention": RetentionSettings.model_validate(RULES),
+            }
         )
         while True:
             try:

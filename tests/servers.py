@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
 
-from gateways.odoo import OdooClient, connect
+from gateways.odoo import OdooClient, connect, mark
 from gateways.secrets import Secret
 from sandbox.odoo.app import DATABASE
 from sandbox.real_odoo import RealOdoo
@@ -26,6 +27,11 @@ class OdooServer(ABC):
     def client(self, login: str = "c2c") -> OdooClient:
         """A client as one of the users."""
         return connect(self.url, self.database, Secret.file(self.keys[login]))
+
+    def unbind(self) -> None:
+        """Take the mark away that another test's namespace left."""
+        with contextlib.closing(self.client()) as odoo:
+            mark.remove(odoo)
 
     @abstractmethod
     def expire_keys(self, login: str) -> None:

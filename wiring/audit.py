@@ -74,12 +74,14 @@ def setup(settings: Settings) -> AuditSetup | None:
     """What the activities work with; None where no record store is configured. Raises
     ConfigurationError."""
     from activities.audit import AuditSetup
+    from gateways.retention.customers import CustomerIndex
 
     if not settings.records.is_configured:
         return None
     companies = {key: item.odoo_company for key, item in settings.entities.items()}
     return AuditSetup(
         chains=chains(settings),
+        customers=CustomerIndex(encryption.record_store(settings)),
         signer=signer(settings),
         authority=authority(settings),
         companies=companies if settings.audit.notes else None,

@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING
 from temporalio.converter import DataConverter
 
 from contracts.addresses import host_of, is_loopback
-from gateways.encryption.settings import EncryptionSettings
+from gateways.encryption.settings import EncryptionSettings, MasterSettings
 from gateways.errors import GatewayError
 from wiring.sealed import CLEAR
 from wiring.settings import ConfigurationError, Protection, Settings
 
 if TYPE_CHECKING:
     from gateways.encryption.keys import KeyRing
-    from gateways.encryption.masters import LocalMasters
+    from gateways.encryption.large_payloads import LargePayloads
+    from gateways.encryption.masters import Master, MasterSet
     from gateways.record_store.protocol import RecordStore
+    from wiring.codec import SealingCodec
 
 Protected = Protection | Settings
 """Either says how payloads are protected."""
@@ -47,7 +49,7 @@ def is_on(settings: EncryptionSettings, address: str) -> bool:
 
 
 def redacts_logs(protection: Protected, address: str) -> bool:
-    """Whether logs leave out what failures say. Raises ConfigurationError."""
+    """Whether logs and traces leave out what failures say. Raises ConfigurationError."""
     configured = protection.encryption
     return is_on(configured, address) and not configured.readable_logs
 
@@ -65,14 +67,29 @@ def converter(protection: Protected, address: str) -> DataConverter:
     on = is_on(protection.encryption, address)
     if not protection.encryption.masters:
         return CLEAR
-    from wiring.codec import SealedFailures, SealingCodec  # late: cryptography comes with it
+    from wiring.codec import SealedFailures  # late: cryptography comes with it
 
-    codec = SealingCodec(key_ring(protection), seals=on)
+    codec = sealing_codec(protection, seals=on)
     plain = dataclasses.replace(CLEAR, payload_codec=codec)
     if not on:
         return plain
     # Messages and stack traces of failures would stay readable.
     return dataclasses.replace(plain, failure_converter_class=SealedFailures)
+
+
+def sealing_codec(protection: Protected, *, seals: bool = True) -> SealingCodec:
+    """What seals payloads and opens them. Raises ConfigurationError."""
+    from wiring.codec import SealingCodec  # late, as above
+
+    return SealingCodec(key_ring(protection), large_payloads(protection), seals=seals)
+
+
+def large_payloads(protection: Protected) -> LargePayloads:
+    """Where payloads are kept that are too large for Temporal. Raises ConfigurationError."""
+    from gateways.encryption.large_payloads import LargePayloads  # late, as above
+
+    larger_than = protection.encryption.large_payload_bytes
+    return LargePayloads(record_store(protection), larger_than=larger_than)
 
 
 def key_ring(protection: Protected) -> KeyRing:
@@ -82,15 +99,26 @@ def key_ring(protection: Protected) -> KeyRing:
     return KeyRing(record_store(protection), masters(protection))
 
 
-def masters(protection: Protected) -> LocalMasters:
+def masters(protection: Protected) -> MasterSet:
     """The master keys as configured; nothing is read yet. Raises ConfigurationError."""
-    from gateways.encryption.masters import LocalMasters
+    from gateways.encryption.masters import MasterSet
 
     configured = protection.encryption
     if not configured.masters:
         raise ConfigurationError(f"no master key is configured under [encryption]; {_SEE}")
-    secrets = {name: item.secret for name, item in configured.masters.items()}
-    return LocalMasters(secrets, configured.active_master)
+    found = {name: _master(name, item) for name, item in configured.masters.items()}
+    return MasterSet(found, configured.active_master)
+
+
+def _master(name: str, configured: MasterSettings) -> Master:
+    if configured.kms_key is not None:
+        from gateways.encryption.kms import KmsMaster
+
+        place = {"endpoint": configured.kms_endpoint, "region": configured.kms_region}
+        return KmsMaster(name, configured.kms_key, **place)
+    from gateways.encryption.masters import LocalMaster
+
+    return LocalMaster(name, configured.secret)
 
 
 def record_store(protection: Protected) -> RecordStore:

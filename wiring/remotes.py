@@ -32,8 +32,8 @@ class Gateways:
     bank: Mapping[str, BankSource] = field(default_factory=dict)
 
 
-def odoo(settings: Settings, on_call: OnCall | None = None) -> OdooClient:
-    """The firm's Odoo; nothing is sent yet."""
+def odoo(settings: Settings, on_call: OnCall | None = None, mark: str = "") -> OdooClient:
+    """The firm's Odoo, with a `mark` only if it carries that; nothing is sent yet."""
     remote = settings.odoo
     return connect_odoo(
         remote.url,
@@ -47,6 +47,7 @@ def odoo(settings: Settings, on_call: OnCall | None = None) -> OdooClient:
         calls_at_once=remote.calls_at_once,
         batch_size=remote.batch_size,
         on_call=on_call,
+        mark=mark,
     )
 
 

@@ -12,6 +12,8 @@ from temporalio.converter import DataConverter, PayloadCodec
 
 ENCODING, SEALED = "encoding", b"binary/encrypted"
 KEY_ID, ALGORITHM = "encryption-key-id", "encryption-algorithm"
+RECORD = "encryption-record"
+"""Of a large payload: the name of the record that has it."""
 _MOST_LETTERS = 200
 
 

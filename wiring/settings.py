@@ -39,6 +39,7 @@ from gateways.connectors import Group, UnknownConnector, connector
 from gateways.encryption.settings import EncryptionSettings, RecordsSettings
 from gateways.identity.settings import IdentitySettings
 from gateways.mail_settings import MailSettings
+from gateways.retention.settings import RetentionSettings
 from gateways.settings import (
     ENTITIES,
     SIGNATURES,
@@ -134,11 +135,13 @@ class WorkerSettings(Section):
 class TelemetrySettings(Section):
     """`prometheus` is an address for the SDK's metrics, `business_prometheus` one for ours. OTLP
     is configured by OpenTelemetry's own OTEL_EXPORTER_OTLP_ENDPOINT. What waits for people is
-    counted every `count_seconds`."""
+    counted every `count_seconds`. `logs` is what a worker's log lines are; those of `c2c serve` are
+    always JSON."""
 
     prometheus: str | None = None
     business_prometheus: str | None = None
     count_seconds: float = Field(default=60, ge=1, le=3_600)
+    logs: Literal["text", "json"] = "text"
 
 
 class SweepSettings(Section):
@@ -234,6 +237,8 @@ class _Configured(BaseSettings):
 class Settings(_Configured):
     """Everything but the connection to Temporal.
 
+    `environment` is what people call this installation, such as production or acceptance; a
+    namespace is bound to it, and to one Odoo, by `c2c setup`.
     `default_entity` is the legal entity that commands mean where none is stated and several are
     configured. `bank`, `esign`, `crm`, `payments`, `sender` and `timesheets` are the connectors by
     the name that each is configured under; what a table may say is declared by the connector of
@@ -242,6 +247,7 @@ class Settings(_Configured):
 
     model_config = SettingsConfigDict(extra="forbid")
 
+    environment: Key = "production"
     odoo: OdooSettings
     entities: dict[Key, LegalEntity] = Field(min_length=1)
     # In this order: what a connector refers to has been read before it.
@@ -280,6 +286,7 @@ class Settings(_Configured):
     encryption: EncryptionSettings = EncryptionSettings()
     identity: IdentitySettings = IdentitySettings()
     audit: AuditSettings = AuditSettings()
+    retention: RetentionSettings = RetentionSettings()
 
     def connectors(self, group: Group) -> Mapping[str, ConnectorSettings | SenderSettings]:
         """The configured connectors of a group, by name."""
@@ -306,6 +313,7 @@ class Settings(_Configured):
             *self._linked_twice(),
             *self._mailed(),
             *self.identity.unknown_entities(self.entities),
+            *self._retained(),
         ]
         if self.default_entity is not None and self.default_entity not in self.entities:
             known = f"one of entities ({', '.join(self.entities)})"
@@ -313,6 +321,15 @@ class Settings(_Configured):
         if problems:
             raise _invalid(problems)
         return self
+
+    def _retained(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Rules of retention are for legal entities that there are, and for records."""
+        for entity in self.retention.entities:
+            if entity not in self.entities:
+                known = f"one of entities ({', '.join(self.entities)})"
+                yield ("retention", "entities", entity), known
+        if self.retention.is_configured and not self.records.is_configured:
+            yield ("records",), "a folder or a bucket, which rules of retention are for"
 
     @property
     def payment_links(self) -> Mapping[str, str]:

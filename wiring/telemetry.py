@@ -20,7 +20,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from prometheus_client import start_http_server
 from temporalio.client import Interceptor
 from temporalio.contrib.opentelemetry import TracingInterceptor
@@ -33,6 +33,7 @@ from temporalio.runtime import (
 
 from contracts.addresses import host_and_port
 from wiring.settings import ConfigurationError, TelemetrySettings
+from wiring.traces import Redacting
 
 OTLP_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 OTLP_METRICS_GRPC = "C2C_OTLP_GRPC_ENDPOINT"
@@ -72,10 +73,15 @@ class Telemetry:
 
 
 def start(
-    settings: TelemetrySettings, service: str = "c2c-worker", *, served_at: str = ""
+    settings: TelemetrySettings,
+    service: str = "c2c-worker",
+    *,
+    served_at: str = "",
+    redacts: bool = False,
 ) -> Telemetry:
     """Set up what is configured; without configuration nothing is recorded at all. At `served_at`
-    the process itself serves the metrics, beside what else it serves there.
+    the process itself serves the metrics, beside what else it serves there. Where it `redacts`,
+    traces leave out what failures say.
 
     Raises ConfigurationError for a Prometheus address that is not host:port.
     """
@@ -84,7 +90,10 @@ def start(
     readers: list[MetricReader] = []
     if os.environ.get(OTLP_ENDPOINT):
         tracer = TracerProvider(resource=resource)
-        tracer.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+        exporter: SpanExporter = OTLPSpanExporter()
+        if redacts:
+            exporter = Redacting(exporter)
+        tracer.add_span_processor(BatchSpanProcessor(exporter))
         trace.set_tracer_provider(tracer)
         telemetry._tracer = tracer
         # Spans of a workflow that lives for months must appear at once, not when it ends.

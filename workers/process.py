@@ -15,8 +15,9 @@ from collections.abc import Sequence
 
 from temporalio.client import Client
 
+from activities.metrics import observe_odoo_call
 from wiring import client as temporal
-from wiring import encryption, identity, telemetry
+from wiring import encryption, environment, identity, remotes, telemetry
 from wiring.process_exit import end
 from wiring.settings import Settings
 from wiring.telemetry import Telemetry
@@ -45,7 +46,8 @@ async def serve(settings: Settings, queues: Sequence[str] = task_queues.ALL) -> 
     if task_queues.CONTRACTS in queues:
         identity.check(settings.identity, temporal.address())
     place, health = settings.worker.health, Health()
-    observed = telemetry.start(settings.telemetry, served_at=place)
+    redacts = encryption.redacts_logs(settings, temporal.address())
+    observed = telemetry.start(settings.telemetry, served_at=place, redacts=redacts)
     has_metrics = place != "" and settings.telemetry.business_prometheus == place
     with served(health, place, with_metrics=has_metrics):
         await _serve(settings, queues, observed, health)
@@ -62,7 +64,10 @@ async def _serve(
     if task_queues.CONTRACTS in queues:
         await replays.look(client, settings.worker)
     if not stop.asked.is_set():
-        async with worker.running(client, settings, queues):
+        bound = await environment.check(client, settings)
+        odoo = remotes.odoo(settings, observe_odoo_call, bound.mark)
+        gateways = remotes.gateways(settings, odoo)
+        async with worker.running(client, settings, queues, gateways=gateways):
             _log.info("serving %s", ", ".join(queues))
             counting = _counting(client, settings, queues, observed)
             health.is_ready = True

@@ -57,12 +57,13 @@ from activities.odoo.write_offs import OdooWriteOffs
 from activities.policies import Policies
 from activities.processors import ProcessorActivities, ProcessorSetup
 from activities.proofs import Proofs
+from activities.retention import RetentionActivities
 from activities.timesheets import TimesheetActivities, TimeSystem
 from contracts.actors import NOBODY_SIGNS, Proof
 from gateways.mailer import Mailer
 from gateways.odoo import MAX_MAILS
 from gateways.vies import Vies
-from wiring import audit, identity, remotes
+from wiring import audit, identity, remotes, retention
 from wiring.remotes import Gateways
 from wiring.settings import Settings, WorkerSettings
 from workers.query_cache_guard import keep_behind
@@ -73,12 +74,14 @@ from workflows.bank_file import BankFileWorkflow
 from workflows.bank_sweep import BankSweepWorkflow
 from workflows.burn_sweep import BurnSweepWorkflow
 from workflows.contract import ContractWorkflow
+from workflows.environment import EnvironmentWorkflow
 from workflows.esign_sweep import EsignSweepWorkflow
 from workflows.events import EventWorkflow
 from workflows.figures import FiguresWorkflow
 from workflows.invoice import InvoiceWorkflow
 from workflows.mails import MailDigestWorkflow, MailWorkflow
 from workflows.payments_sweep import PaymentsSweepWorkflow
+from workflows.retention import RetentionWorkflow
 from workflows.sweeps import CrmSweepWorkflow, OdooSweepWorkflow
 from workflows.timesheet_sweep import TimesheetSweepWorkflow
 
@@ -95,9 +98,11 @@ WORKFLOWS = [
     BankSweepWorkflow,
     BurnSweepWorkflow,
     AuditAnchorWorkflow,
+    RetentionWorkflow,
     MailDigestWorkflow,
     MailWorkflow,
     FiguresWorkflow,
+    EnvironmentWorkflow,
 ]
 
 # Pure libraries that import parts of themselves when they are called: inside the sandbox that
@@ -128,7 +133,9 @@ def activities_of(
     """The activities a task queue hosts."""
     odoo = gateways.odoo
     if queue == task_queues.RECORDS:
-        return _recording(AuditActivities(audit.setup(settings), odoo))
+        removing = RetentionActivities(retention.setup(settings))
+        recorded = AuditActivities(audit.setup(settings), odoo)
+        return [*_recording(recorded), removing.apply_retention]
     policies, catalogue = Policies(settings.entities, settings.payment_links), Catalogue(odoo)
     signatures = {name: item.signature or "" for name, item in settings.crm.items()}
     crm = CrmActivities(gateways.crm, signatures, gather_seconds=settings.worker.gather_seconds)

@@ -15,8 +15,9 @@ from temporalio.common import (
 )
 
 from contracts.model import JsonObject
+from contracts.views.agreed import AgreedCard
 from contracts.views.parked import ParkedCards
-from workflows.search_attributes import APPROVAL, CUSTOMER_NAME, PARKED
+from workflows.search_attributes import AGREED, APPROVAL, CUSTOMER_NAME, PARKED
 
 Attributes = Mapping[SearchAttributeKey[Any], Any]
 """Values by attribute; None for one that is not set."""
@@ -51,6 +52,15 @@ def parked_in_memo(now: ParkedCards | None) -> None:
     shown = now.model_dump(mode="json", exclude_defaults=True)
     if workflow.memo_value(PARKED, None) != shown:
         workflow.upsert_memo({PARKED: shown})
+
+
+def agreed_in_memo(now: AgreedCard | None) -> None:
+    """Set what is agreed of an open invoice where the memo has something else."""
+    if now is None:
+        return
+    shown = now.model_dump(mode="json", exclude_defaults=True)
+    if workflow.memo_value(AGREED, {}) != shown:
+        workflow.upsert_memo({AGREED: shown})
 
 
 def approval_in_memo(now: JsonObject | None, *, is_read: bool) -> None:

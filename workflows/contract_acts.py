@@ -474,6 +474,11 @@ def _close_out(state: ContractState, action: Action) -> Awaitable[Any]:
     return activity(OdooClosing.close_out, CloseOutRequest(settled=settled, left=left), config)
 
 
+def _write_entries(state: ContractState, action: Action) -> Awaitable[Any]:
+    customer = state.contract.customer.key if state.contract else ""
+    return recording.write(state, action, customer)
+
+
 def _cancel_order(state: ContractState, action: Action) -> Awaitable[Any]:
     request = OrderCancel(order_id=_order_id(state))
     return activity(OdooOrders.cancel_order, request, options.odoo_finance("cancel the order"))
@@ -512,6 +517,6 @@ PERFORM: dict[str, Perform[ContractState]] = {
     endings.CLOSE_OUT: _close_out,
     endings.CANCEL_ORDER: _cancel_order,
     endings.ARCHIVE_PROJECT: _archive_project,
-    entries.WRITE: recording.write,
+    entries.WRITE: _write_entries,
 }
 """By the kind of an act: begins it, and gives what to wait for."""

@@ -32,7 +32,6 @@ with workflow.unsafe.imports_passed_through():
     from activities.odoo.sweeps import OdooSweeps
     from contracts.contract.messages import SignatureReported
     from contracts.events import (
-        WORKFLOW_PREFIX,
         Delivery,
         Dismissal,
         EventOutcome,
@@ -48,6 +47,7 @@ with workflow.unsafe.imports_passed_through():
         chain_of_event,
     )
     from contracts.identifiers import (
+        EVENT_PREFIX,
         contract_of,
         contract_workflow_id,
         deal_contract_id,
@@ -354,7 +354,7 @@ class EventWorkflow(Inbox):
             return EnvelopeFound(envelope=envelope, legal_entity=followed.legal_entity)
         if task.status is not EnvelopeStatus.VOIDED:
             return None
-        sent = f"{WORKFLOW_PREFIX}{task.system}/{task.envelope_id}-{EnvelopeStatus.SENT}"
+        sent = f"{EVENT_PREFIX}{task.system}/{task.envelope_id}-{EnvelopeStatus.SENT}"
         if not await signalled(sent, LOOK_AGAIN):
             return None
         why = f"the service has it no more: {sent} tells its contract"

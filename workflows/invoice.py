@@ -41,6 +41,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.invoice.rules import AGENDA
     from contracts.invoice.state import InvoiceInput, InvoiceReport, InvoiceStage, InvoiceState
     from contracts.parking import Resolution, StepException
+    from contracts.views.agreed import agreed
     from contracts.views.details import invoice_details
     from workflows import search_attributes
     from workflows.board import Attributes, to_start
@@ -90,6 +91,7 @@ class InvoiceWorkflow(Shell[InvoiceState]):
         details=invoice_details,
         attributes=attributes_of,
         awaited=lambda state: state.open_round,
+        agreed=agreed,
         following=lambda state: InvoiceInput(state=state),
         # That it was cleared, and settles, is what lists of it show already.
         is_listed=lambda state: state.stage is not InvoiceStage.SETTLED,

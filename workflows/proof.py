@@ -8,7 +8,6 @@ validator: a local activity verifies it (`activities.proofs`), whose answer stan
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from temporalio import workflow
 
@@ -47,7 +46,7 @@ def refusal(
         return str(error)
     if claims is None:
         return None
-    return _refused(claims, name, message, request_id, workflow.now(), exceptions)
+    return _refused(claims, name, message, request_id, exceptions)
 
 
 def sender(message: Signed) -> Actor | None:
@@ -71,18 +70,17 @@ def heard(
     message: Signed,
     words: str,
     proven: Proven,
-    at: datetime,
     exceptions: Sequence[StepException],
 ) -> SignalReceived | Noted:
-    """What a Signal of this name that came `at` a time (aware) is to the rules, now that a local
-    activity has verified it. Sent again under its request id, it counts once."""
+    """What a Signal of this name is to the rules, now that a local activity has verified it. Sent
+    again under its request id, it counts once."""
     claims = proven.claims
     if proven.refusal or claims is None:
         refused = proven.refusal or None
         request_id, actor = "", None
     else:
         request_id, actor = claims.request_id, claims.actor
-        refused = _refused(claims, name, message, request_id, at, exceptions)
+        refused = _refused(claims, name, message, request_id, exceptions)
     if refused is not None:
         return Noted(f"Refused {words}: {refused}")
     return SignalReceived(bare(message), words, request_id, actor)
@@ -93,10 +91,9 @@ def _refused(
     name: str,
     message: Signed,
     request_id: str,
-    at: datetime,
     exceptions: Sequence[StepException],
 ) -> str | None:
-    refused = claims.refusal(workflow.info().workflow_id, name, message, request_id, at)
+    refused = claims.refusal(workflow.info().workflow_id, name, message, request_id)
     return refused or _not_allowed(name, message, claims.actor, exceptions)
 
 

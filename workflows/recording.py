@@ -30,15 +30,21 @@ with workflow.unsafe.imports_passed_through():
 _AGAIN_AFTER = timedelta(hours=1)
 
 
-def write(state: AgendaState, action: Action) -> Awaitable[Any]:
-    """Write what is pending, in one activity; of very much, the first."""
-    return _write(workflow.info().workflow_id, state.audit)
+def write(state: AgendaState, action: Action, customer: str = "") -> Awaitable[Any]:
+    """Write what is pending, in one activity; of very much, the first. `customer` is the key of the
+    contract's customer."""
+    return _write(workflow.info().workflow_id, state.audit, customer)
 
 
-def _write(of: str, trail: Trail) -> Awaitable[Any]:
+def _write(of: str, trail: Trail, customer: str = "") -> Awaitable[Any]:
     pending = trail.pending[:MAX_AT_A_TIME]
     request = WriteRequest(
-        of=of, seq=trail.seq, head=trail.head, rejoins=trail.rejoins, entries=pending
+        of=of,
+        customer=customer,
+        seq=trail.seq,
+        head=trail.head,
+        rejoins=trail.rejoins,
+        entries=pending,
     )
     config = options.records(f"audit record, {len(pending)} entries")
     return activity(AuditActivities.write_entries, request, config)

@@ -30,6 +30,9 @@ PARKED = "parked"
 APPROVAL = "approval"
 """In the memo: the approval round that is open, as lists show it."""
 
+AGREED = "agreed"
+"""In the memo: what is agreed of an open invoice (`contracts.views.agreed`), for lists."""
+
 ALL = (
     CONTRACT_ID,
     CUSTOMER,

@@ -57,11 +57,13 @@ with workflow.unsafe.imports_passed_through():
     from contracts.agenda.state import AgendaState, required
     from contracts.approvals import ApprovalRound
     from contracts.model import Signed
+    from contracts.views.agreed import AgreedCard
     from contracts.views.cards import card
     from contracts.views.parked import cards
     from workflows import metrics, options
     from workflows.board import (
         Attributes,
+        agreed_in_memo,
         approval_in_memo,
         name_in_memo,
         parked_in_memo,
@@ -108,6 +110,7 @@ class Core(Generic[S]):
     - `named`: the customer's name, which lists show from the memo: unlike an attribute it is
       encrypted.
     - `awaited`: the approval round that is open, which lists show from the memo as well.
+    - `agreed`: what is agreed of an open invoice, for lists as well.
     - `following`: what the next run is started with.
     """
 
@@ -120,6 +123,7 @@ class Core(Generic[S]):
     is_listed: Callable[[S], bool] = lambda _: True
     named: Callable[[S], str] = lambda _: ""
     awaited: Callable[[S], ApprovalRound | None] = lambda _: None
+    agreed: Callable[[S], AgreedCard | None] = lambda _: None
 
 
 @dataclass(eq=False)
@@ -129,7 +133,6 @@ class Unproven:
     name: str
     message: Signed
     words: str
-    at: datetime
     proven: Proven | None = None
 
 
@@ -220,7 +223,7 @@ class Shell(Inbox, Generic[S]):
 
     def hear_signal(self, name: str, message: Signed, words: str) -> None:
         """Apply a Signal with which somebody decides, once it is known who sent it."""
-        self._unheard.append(Unproven(name, message, words, workflow.now()))
+        self._unheard.append(Unproven(name, message, words))
         self._changed = True
 
     def _prove(self) -> None:
@@ -314,7 +317,6 @@ class Shell(Inbox, Generic[S]):
             place.message,
             place.words,
             required(place.proven),
-            place.at,
             self.state.exceptions,
         )
 
@@ -404,6 +406,7 @@ class Shell(Inbox, Generic[S]):
                 upsert(self.core.attributes(state))
                 name_in_memo(self.core.named(state))
                 parked_in_memo(cards(state))
+                agreed_in_memo(self.core.agreed(state))
                 awaited = self.core.awaited(state)
                 shown = card(awaited) if awaited is not None else None
                 approval_in_memo(shown, is_read=bool(state.exceptions))

@@ -7,7 +7,7 @@ Each page takes as many queries as any other, however many invoices there are of
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import cached_property
@@ -25,6 +25,7 @@ from contracts.analytics.invoices import (
 )
 from contracts.analytics.tables import Forecast
 from contracts.billing.lines import rounded
+from contracts.currencies import EXPONENTS
 from contracts.identifiers import (
     contract_of,
     legal_entity_of,
@@ -72,16 +73,27 @@ NEEDS = (
 )
 
 Row = Mapping[str, Any]
+LeftOut = Callable[[str, str], None]
+"""Receives the number of each invoice that cannot be read, and why."""
 
 
 class OdooPostedInvoices:
-    """The posted invoices of one legal entity's contracts, up to a day. Raises GatewayError."""
+    """The posted invoices of one legal entity's contracts, up to a day. Raises GatewayError, and
+    KeyError for an invoice that cannot be read, unless `left_out` receives it."""
 
-    def __init__(self, odoo: OdooClient, company_id: int, legal_entity: str, day: date) -> None:
+    def __init__(
+        self,
+        odoo: OdooClient,
+        company_id: int,
+        legal_entity: str,
+        day: date,
+        left_out: LeftOut | None = None,
+    ) -> None:
         self._odoo = odoo.with_company(company_id)
         self._company_id = company_id
         self._entity = legal_entity
         self._day = day
+        self._left_out = left_out
         self._delays: dict[int, int] = {}
 
     def pages(self, touched_since: date | None = None) -> Iterator[list[PostedInvoice]]:
@@ -107,9 +119,20 @@ class OdooPostedInvoices:
         ]
         for rows in pages_of(self._odoo, _MOVE, domain, _MOVE_FIELDS, PAGE_ROWS):
             # `=like` takes an underscore for any letter.
-            ours = {row["id"]: row for row in rows if self._entity == legal_entity_of(_id(row))}
+            ours = {
+                row["id"]: row
+                for row in rows
+                if self._entity == legal_entity_of(_id(row)) and self._is_readable(row)
+            }
             if ours:
                 yield self._invoices(ours)
+
+    def _is_readable(self, row: Row) -> bool:
+        unknown = row["currency_id"][1] not in EXPONENTS
+        if unknown and self._left_out is not None:
+            self._left_out(row["name"], f"{row['currency_id'][1]} is no currency of ISO 4217")
+            return False
+        return True
 
     def _settled_after(self, since: str) -> Iterator[list[int]]:
         """The invoices that something settles since a day, each once, in lists of bounded size."""

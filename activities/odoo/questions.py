@@ -42,6 +42,14 @@ class LateMilestone:
 
 
 @dataclass(frozen=True)
+class LateMilestones:
+    """The longest late first; `more`: there are others."""
+
+    rows: list[LateMilestone]
+    more: bool = False
+
+
+@dataclass(frozen=True)
 class UnbilledTime:
     """Approved hours of an order line beyond those that drafts and invoices have."""
 
@@ -59,8 +67,8 @@ class OdooQuestions:
         self._entity = legal_entity
         self._origin = contract_workflow_id(legal_entity, "%")
 
-    def late_milestones(self, today: date) -> list[LateMilestone]:
-        """The milestones that are late, the longest first; at most `MOST_MILESTONES`."""
+    def late_milestones(self, today: date, most: int = MOST_MILESTONES) -> LateMilestones:
+        """The milestones that are late, at most so many."""
         rows = self._odoo.search_read(
             "project.milestone",
             [
@@ -71,20 +79,21 @@ class OdooQuestions:
             ],
             _MILESTONE_FIELDS,
             order="deadline, id",
-            limit=MOST_MILESTONES,
+            limit=most + 1,
         )
-        sold = self._sold({row["sale_line_id"][0] for row in rows})
-        return [
+        sold = self._sold({row["sale_line_id"][0] for row in rows[:most]})
+        found = [
             LateMilestone(
                 workflow_id=order["origin"],
                 customer=order["partner_id"][1],
                 name=row["name"],
                 due_on=date.fromisoformat(row["deadline"]),
             )
-            for row in rows
-            if (found := sold.get(row["sale_line_id"][0]))
-            for _, order in [found]
+            for row in rows[:most]
+            if (of := sold.get(row["sale_line_id"][0]))
+            for _, order in [of]
         ]
+        return LateMilestones(found, more=len(rows) > most)
 
     def unbilled_time(self, approved_field: str) -> list[UnbilledTime]:
         """The order lines, counted in hours, with approved time that is not invoiced: the most

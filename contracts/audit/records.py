@@ -22,6 +22,7 @@ _DIGITS = 8
 BEGINNING = Head(seq=0, hash="")
 """Of a chain: nothing is before its first record."""
 _AUDIT, _ENTRIES = "audit/", "/entries/"
+_INSTALLATION = "installation"
 EVENTS_PREFIX = f"{_AUDIT}event/"
 """What the names of all chains of events begin with."""
 
@@ -103,9 +104,21 @@ def record_name(of: str, seq: int) -> str:
 
 def entity_prefixes(legal_entity: str) -> tuple[str, ...]:
     """What the names of the chains begin with that a legal entity's anchors are over: those of its
-    contracts, of its banks' files, and of all events: some belong to none, or to several."""
-    of_entity = (f"{_AUDIT}{kind}/{legal_entity}/" for kind in ("bank", "contract"))
+    contracts and of its banks' files, its own, and those of all events: some belong to none, or to
+    several."""
+    of_entity = (f"{_AUDIT}{kind}/{legal_entity}/" for kind in ("bank", "contract", "entity"))
     return (*of_entity, EVENTS_PREFIX)
+
+
+def contracts_prefix(legal_entity: str) -> str:
+    """What the names of the chains of all contracts of a legal entity begin with."""
+    return f"{_AUDIT}contract/{legal_entity}/"
+
+
+def entity_chain(legal_entity: str) -> str:
+    """The chain of what concerns a legal entity and no single workflow; without one, of what
+    concerns the installation."""
+    return f"entity/{legal_entity}" if legal_entity else _INSTALLATION
 
 
 def contract_prefix(contract: str) -> str:

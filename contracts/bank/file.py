@@ -189,7 +189,12 @@ class BankFileState(Value):
         """What waits for a person, of the file as a whole and of its lines."""
         noticed = [_noticed(item, self.received_at) for item in self.notices]
         whole = [item for item in (self.exception, self.unrecorded) if item is not None]
-        return (*whole, *noticed, *(line.exception(self.received_at) for line in self.parked))
+        return (*whole, *noticed, *self.of_lines)
+
+    @property
+    def of_lines(self) -> tuple[StepException, ...]:
+        """What waits for a person of its lines."""
+        return tuple(line.exception(self.received_at) for line in self.parked)
 
     @property
     def standing(self) -> JsonObject:

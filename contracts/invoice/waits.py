@@ -44,6 +44,8 @@ def _waits_for_money(state: InvoiceState) -> tuple[str, str]:
         return "hold", f"the hold on reminders{until} to end: {held[0].reason}"
     if state.promise:
         return "promise", f"{state.promise.amount}, promised until {state.promise.on}"
+    if state.revised_due_on is not None and state.today <= state.revised_due_on:
+        return "new_due_date", f"the customer's payment, due on {state.revised_due_on} as agreed"
     if state.reminders_exhausted and state.stage is InvoiceStage.OVERDUE:
         return "collector", "a person to collect: every reminder was sent"
     return "payment", "the customer's payment"

@@ -58,6 +58,10 @@ _WORDS: Mapping[str, str] = {
     "file_decided": "decided about a bank's file as a whole",
     "redelivery": "had an event delivered again",
     "dismissal": "dismissed an event",
+    "contract_erased": "destroyed the keys of a contract",
+    "customer_erased": "erased a customer",
+    "retention": "removed records that are not kept any longer",
+    "audit_removed": "removed the audit record of a contract or an invoice",
 }
 
 

@@ -24,6 +24,7 @@ from contracts.audit.merkle import Head
 from contracts.audit.records import Verdict, entity_prefixes
 from gateways import errors
 from gateways.audit.chains import SYSTEM, Chains
+from gateways.audit.removals import removed_chains, verdict_of
 from gateways.errors import GatewayError
 from gateways.record_store.protocol import RecordStore
 
@@ -90,11 +91,13 @@ def make(chains: Chains, legal_entity: str, at: str, signer: Signer | None) -> M
     """Anchor the chains of a legal entity at a time (ISO, UTC); done again for the same time, it is
     the same anchor. Raises GatewayError."""
     known, last = known_of(chains.store, legal_entity)
+    removed = removed_chains(chains.store, legal_entity)
     grown: dict[str, Head] = {}
     broken = []
     for of, found in chains.grown(entity_prefixes(legal_entity), known.heads):
         if isinstance(found, Verdict):
-            broken.append(found)
+            if not _is_removed(of, removed, known):
+                broken.append(found)
         else:
             grown[of] = found
     if last is not None and last.at == at:
@@ -106,6 +109,14 @@ def make(chains: Chains, legal_entity: str, at: str, signer: Signer | None) -> M
         chains.store.create(anchors.anchor_name(legal_entity, anchor.number), anchor.content)
         known = anchors.following(known, anchor)
     return Made(anchor, tuple(broken))
+
+
+def _is_removed(of: str, removed: Mapping[str, Head], known: Known) -> bool:
+    """Whether a chain that is not whole was removed by a rule, up to what is known of it."""
+    if of not in removed:
+        return False
+    head = known.heads.get(of)
+    return verdict_of(of, removed[of], {head.seq: head.hash} if head else {}) is not None
 
 
 def _parts(grown: Mapping[str, Head]) -> list[dict[str, Head]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby
 
 from contracts.audit import records
@@ -189,6 +190,19 @@ class Chains:
             places = filter(None, map(records.place_of, names))
             for of, group in groupby(places, lambda place: place[0]):
                 yield of, [seq for _, seq in group]
+
+    def hash_of(self, of: str, seq: int) -> str:
+        """The hash of a record; empty where there is none."""
+        record = self._read(of, seq)
+        return record.hash if record else ""
+
+    def time_of(self, of: str, seq: int) -> datetime | None:
+        """When the entry of a record was made; None where there is none that says it."""
+        record = self._read(of, seq)
+        try:
+            return datetime.fromisoformat(record.at) if record else None
+        except ValueError:
+            return None
 
     def check(
         self, of: str, known: Mapping[int, str], numbers: Iterable[int] | None = None

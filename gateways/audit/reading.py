@@ -18,6 +18,7 @@ from contracts.identifiers import contract_scope, legal_entity_of
 from gateways.audit import anchoring, timestamps
 from gateways.audit.anchoring import Checked
 from gateways.audit.chains import Chains, Stored
+from gateways.audit.removals import removed_chains, verdict_of
 from gateways.encryption.keys import Erasure, KeyRing
 from gateways.errors import GatewayError
 
@@ -98,8 +99,13 @@ class Reader:
             if head.seq:
                 known.setdefault(of, {})[head.seq] = head.hash
         names = {of for of, _ in self.chains.chains(contract_prefix(contract))} | known.keys()
+        removed = removed_chains(self.chains.store, legal_entity_of(contract))
         chains = [
-            Chain(of, self.chains.check(of, known.get(of, {})), tuple(self.chains.entries(of)))
+            Chain(
+                of,
+                self._verdict(of, known.get(of, {}), removed),
+                tuple(self.chains.entries(of)),
+            )
             for of in sorted(names, key=_by_number)
         ]
         return ContractAudit(
@@ -116,11 +122,12 @@ class Reader:
         """Whether each chain of a legal entity is whole, one by one; also those that only an anchor
         knows of."""
         seen = set()
+        removed = removed_chains(self.chains.store, legal_entity)
         for of, _ in self.chains.chains(*entity_prefixes(legal_entity)):
             seen.add(of)
-            yield self.chains.check(of, found.heads.get(of, {}))
+            yield self._verdict(of, found.heads.get(of, {}), removed)
         for of in sorted(found.heads.keys() - seen):
-            yield self.chains.check(of, found.heads[of])
+            yield self._verdict(of, found.heads[of], removed)
 
     def erasure(self, of: str) -> Erasure | None:
         """Who destroyed the keys of the contract that a chain is of, if anybody has."""
@@ -141,6 +148,11 @@ class Reader:
         except GatewayError as error:
             return LastAnchor(anchor, problem=error.message)
         return LastAnchor(anchor, stamped)
+
+    def _verdict(self, of: str, known: Mapping[int, str], removed: Mapping[str, Head]) -> Verdict:
+        """Whether a chain is whole; one that was removed by a rule is."""
+        gone = verdict_of(of, removed[of], known) if of in removed else None
+        return gone or self.chains.check(of, known)
 
     def anchors(self, legal_entity: str) -> Checked:
         """What the anchors of a legal entity say, and what is wrong with them. What was found whole

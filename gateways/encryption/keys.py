@@ -27,7 +27,7 @@ from contracts.identifiers import contract_scope
 from gateways import errors
 from gateways.encryption.masters import KEY_BYTES, SYSTEM, Masters, unavailable
 from gateways.errors import FailureKind, GatewayError
-from gateways.record_store.protocol import MAX_PAGE, RecordStore
+from gateways.record_store.protocol import KEYS, MAX_PAGE, RecordStore
 
 SHARED = "shared"
 """The scope of what belongs to no single contract."""
@@ -36,7 +36,7 @@ ERASED = "key_erased"
 KEEP_SECONDS = 300.0
 """So long a key is used from memory: where it was erased elsewhere, this process notices then."""
 MAX_KEPT = 10_000
-_KEYS, _ERASED = "keys/", "erased/"
+_ERASED = "erased/"
 _OWN = re.compile(r"[0-9a-f]{8}")
 """The random part of a key's id."""
 _LOCKS = 64
@@ -62,7 +62,7 @@ class WrappedKey:
 
     @property
     def key_id(self) -> str:
-        return self.name.removeprefix(_KEYS).rpartition("/")[0]
+        return self.name.removeprefix(KEYS).rpartition("/")[0]
 
     @property
     def scope(self) -> str:
@@ -173,7 +173,7 @@ class KeyRing:
     def _unwrapped(self, key_id: str) -> bytes:
         masters: list[str] = []
         for _ in range(_TRIES):  # between list and read another process may change the master
-            masters = [item.master for item in self._records(f"{_KEYS}{_checked(key_id)}/")]
+            masters = [item.master for item in self._records(f"{KEYS}{_checked(key_id)}/")]
             for master in sorted(self._masters.ids & set(masters)):
                 key = self._open_by(master, key_id)
                 if key is not None:
@@ -192,7 +192,7 @@ class KeyRing:
 
     def _open_by(self, master: str, key_id: str) -> bytes | None:
         """The data key as this master opens it; None where it does not wrap it."""
-        content = self._store.read(f"{_KEYS}{key_id}/{master}")
+        content = self._store.read(f"{KEYS}{key_id}/{master}")
         if content is None:
             return None
         return self._masters.unwrap(
@@ -209,7 +209,7 @@ class KeyRing:
 
     def wrapped(self, scope: str = "") -> Iterator[WrappedKey]:
         """The records of a scope's keys, or of all, in order."""
-        return self._records(f"{_KEYS}{scope}/" if scope else _KEYS)
+        return self._records(f"{KEYS}{scope}/" if scope else KEYS)
 
     def rewrap(self, item: WrappedKey) -> bool:
         """Wrap a key by the active master and remove what another had wrapped; False where nothing
@@ -272,7 +272,7 @@ class KeyRing:
             "made": datetime.now(UTC).isoformat(timespec="seconds"),
             "wrapped": base64.b64encode(self._masters.wrap(key_id, key)).decode(),
         }
-        name = f"{_KEYS}{_checked(key_id)}/{self._masters.active}"
+        name = f"{KEYS}{_checked(key_id)}/{self._masters.active}"
         try:
             self._store.create(name, json.dumps(record, indent=1).encode())
         except GatewayError as error:

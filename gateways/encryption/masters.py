@@ -1,4 +1,4 @@
-"""Master keys wrap data keys. A key management service can do the same behind the protocol."""
+"""Master keys wrap data keys: those of files here, those of a key management service in `kms`."""
 
 from __future__ import annotations
 
@@ -41,13 +41,29 @@ class Masters(Protocol):
         ...
 
 
-class LocalMasters:
-    """Master keys from files or the environment; a file is read again for each use."""
+class Master(Protocol):
+    """One master key. Thread-safe."""
 
-    def __init__(self, secrets: Mapping[str, Secret], active: str) -> None:
-        if active not in secrets:
+    def wrap(self, key_id: str, key: bytes) -> bytes:
+        """A data key as only this master opens it, and only under this key id."""
+        ...
+
+    def unwrap(self, key_id: str, wrapped: bytes) -> bytes:
+        """The data key. Raises GatewayError `key_unavailable` where this master did not wrap it."""
+        ...
+
+    def check(self) -> None:
+        """Raises GatewayError where the master cannot be used."""
+        ...
+
+
+class MasterSet:
+    """Masters by their ids, of which one wraps. They may be of different kinds."""
+
+    def __init__(self, masters: Mapping[str, Master], active: str) -> None:
+        if active not in masters:
             raise ValueError("the active master is not among the masters")
-        self._secrets, self._active = dict(secrets), active
+        self._masters, self._active = dict(masters), active
 
     @property
     def active(self) -> str:
@@ -55,35 +71,53 @@ class LocalMasters:
 
     @property
     def ids(self) -> frozenset[str]:
-        return frozenset(self._secrets)
+        return frozenset(self._masters)
+
+    def wrap(self, key_id: str, key: bytes) -> bytes:
+        return self._masters[self._active].wrap(key_id, key)
+
+    def unwrap(self, master: str, key_id: str, wrapped: bytes) -> bytes:
+        return self._masters[master].unwrap(key_id, wrapped)
+
+    def check(self) -> None:
+        """Try every master once. Raises GatewayError for the first that cannot be used."""
+        for master in self._masters.values():
+            master.check()
+
+
+class LocalMaster:
+    """A master key from a file or the environment; a file is read again for each use."""
+
+    def __init__(self, name: str, secret: Secret) -> None:
+        self._name, self._secret = name, secret
 
     def wrap(self, key_id: str, key: bytes) -> bytes:
         nonce = os.urandom(NONCE_BYTES)
-        cipher = self._cipher(self._active)
-        return nonce + cipher.encrypt(nonce, key, _bound_to(self._active, key_id))
+        return nonce + self._cipher().encrypt(nonce, key, self._bound_to(key_id))
 
-    def unwrap(self, master: str, key_id: str, wrapped: bytes) -> bytes:
+    def unwrap(self, key_id: str, wrapped: bytes) -> bytes:
         nonce, sealed = wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:]
         try:
-            return self._cipher(master).decrypt(nonce, sealed, _bound_to(master, key_id))
+            return self._cipher().decrypt(nonce, sealed, self._bound_to(key_id))
         except (InvalidTag, ValueError):
-            text = f"the master {master} does not open the key {key_id}: it is another one"
-            raise unavailable(text) from None
+            raise opens_not(self._name, key_id) from None
 
     def check(self) -> None:
-        """Read every master once. Raises GatewayError for the first that cannot be used."""
-        for master in self._secrets:
-            self._cipher(master)
+        self._cipher()
 
-    def _cipher(self, master: str) -> AESGCM:
+    def _cipher(self) -> AESGCM:
         try:
-            key = base64.b64decode(self._secrets[master].reveal(), validate=True)
+            key = base64.b64decode(self._secret.reveal(), validate=True)
         except (binascii.Error, ValueError):
             key = b""
         if len(key) != KEY_BYTES:
-            text = f"the master {master} is not {KEY_BYTES} bytes as Base64; c2c keys new-master"
-            raise unavailable(f"{text} makes one")
+            text = f"the master {self._name} is not {KEY_BYTES} bytes as Base64"
+            raise unavailable(f"{text}; c2c keys new-master makes one")
         return AESGCM(key)
+
+    def _bound_to(self, key_id: str) -> bytes:
+        """A wrapped key is worth nothing under another name."""
+        return f"c2c wrapped key\0{self._name}\0{key_id}".encode()
 
 
 def new_master() -> str:
@@ -96,6 +130,6 @@ def unavailable(text: str) -> errors.GatewayError:
     return errors.credentials(SYSTEM, "key_unavailable", f"{text[:1].upper()}{text[1:]}.")
 
 
-def _bound_to(master: str, key_id: str) -> bytes:
-    """A wrapped key is worth nothing under another name."""
-    return f"c2c wrapped key\0{master}\0{key_id}".encode()
+def opens_not(master: str, key_id: str) -> errors.GatewayError:
+    """A master is not the one that wrapped a key."""
+    return unavailable(f"the master {master} does not open the key {key_id}: it is another one")

@@ -17,13 +17,17 @@ from gateways.encryption.masters import NONCE_BYTES, SYSTEM
 PLAIN, COMPRESSED = "A256GCM", "zlib+A256GCM"
 ALGORITHMS = frozenset({PLAIN, COMPRESSED})
 MAX_OPENED_BYTES = 64_000_000
-"""Temporal takes 2 MB of a payload, and what we write is far from 32 times smaller by zlib."""
+"""A record has at most 10 MB, and what we write is far from 6 times smaller by zlib there."""
 _COMPRESSED_FROM_BYTES = 200
 _LEVEL = 1
 
 
 def seal(key: DataKey, content: bytes) -> tuple[str, bytes]:
-    """The algorithm, and the content sealed."""
+    """The algorithm, and the content sealed. Raises GatewayError `payload_too_large` for what would
+    not be opened any more."""
+    if len(content) > MAX_OPENED_BYTES:
+        text = f"A payload has {len(content)} bytes; at most {MAX_OPENED_BYTES} can be sealed."
+        raise errors.defect(SYSTEM, "payload_too_large", text)
     algorithm = PLAIN
     if len(content) >= _COMPRESSED_FROM_BYTES:
         smaller = zlib.compress(content, _LEVEL)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -41,11 +42,27 @@ class Signer:
         return keys.id_of(keys.private_key(self._secret))
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 class Verifier:
     """Verifies by public keys from files, and by the half of the own signing key. A file that
-    cannot be read now is as it was read last. Thread-safe."""
+    cannot be read now is as it was read last. Thread-safe.
 
-    def __init__(self, files: Sequence[Path], own: Secret | None = None) -> None:
+    How old a signature may be is a matter of this process's clock: whoever signed it has the same
+    one, within seconds. A workflow's own clock is behind while nothing wakes it, and in trials and
+    tests months ahead.
+    """
+
+    def __init__(
+        self,
+        files: Sequence[Path],
+        own: Secret | None = None,
+        *,
+        now: Callable[[], datetime] = _now,
+    ) -> None:
+        self._now = now
         self._sources = [_Public(path) for path in files]
         if own is not None:
             self._sources.append(_Own(own))
@@ -55,12 +72,15 @@ class Verifier:
         try:
             found = jws.deserialize_compact(token, self._key_of, algorithms=[ALGORITHM])
             payload = _checked(found.headers(), json.loads(found.payload or b""))
-            return Claims.of(payload)
+            claims = Claims.of(payload)
         except NotProven:
             raise
         # The library's errors, and those of what is not even JSON or Base64.
         except (JoseError, ValueError, TypeError, RecursionError):
             raise NotProven("its signature is not right") from None
+        if untimely := claims.untimely(self._now()):
+            raise NotProven(untimely)
+        return claims
 
     def check(self) -> list[str]:
         """The ids of the keys. Raises GatewayError."""

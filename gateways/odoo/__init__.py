@@ -19,6 +19,7 @@ from gateways.odoo.client import OdooClient, OnCall, Transport
 from gateways.odoo.errors import SYSTEM, LoadRefused
 from gateways.odoo.json2 import Json2Transport
 from gateways.odoo.jsonrpc import RpcTransport
+from gateways.odoo.mark import Marked
 from gateways.odoo.requests.mail import FAILED, MAX_MAILS, SHOWN, Mailed
 from gateways.secrets import Secret
 from gateways.throttle import Throttle
@@ -55,12 +56,14 @@ def connect(
     batch_size: int = BATCH_SIZE,
     on_call: OnCall | None = None,
     http_transport: httpx.BaseTransport | None = None,
+    mark: str = "",
 ) -> OdooClient:
     """A client for one database as one user; nothing is sent yet.
 
     `secret` is the user's API key, read anew for each call. `login` is needed by JSON-RPC only.
     `context` joins every call's context. `calls_per_second` limits this client, for hosted Odoo,
     and `calls_at_once` how many are in flight; up to `batch_size` requests share one (1: none do).
+    With a `mark` it speaks only to the database that carries it (mark.py).
     `http_transport` replaces the network, for tests. Raises ValueError for plain HTTP beyond the
     loopback and for JSON-RPC without a login.
     """
@@ -84,7 +87,7 @@ def connect(
         case _:
             assert_never(protocol)
     return OdooClient(
-        transport,
+        Marked(transport, mark) if mark else transport,
         context=context,
         on_call=on_call,
         calls_at_once=calls_at_once,

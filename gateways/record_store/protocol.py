@@ -15,6 +15,9 @@ from gateways import errors
 SYSTEM = "record_store"
 MAX_RECORD_BYTES = 10_000_000
 MAX_PAGE = 1_000
+KEYS, PAYLOADS, DECODES = "keys/", "payloads/", "decodes/"
+NEVER_LOCKED = (KEYS, PAYLOADS)
+"""What is below is never locked by a bucket: to erase is to remove it."""
 _NAME = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9_-]{0,127}/){0,11}[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _PREFIX = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9_-]{0,127}/){0,11}")
 

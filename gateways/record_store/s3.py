@@ -18,6 +18,7 @@ from gateways import errors
 from gateways.record_store.protocol import (
     MAX_PAGE,
     MAX_RECORD_BYTES,
+    NEVER_LOCKED,
     SYSTEM,
     checked_name,
     checked_prefix,
@@ -26,8 +27,6 @@ from gateways.record_store.protocol import (
 )
 
 EXTRA = "contract-to-cash[s3]"
-_KEYS = "keys/"
-"""What is below is never locked: to erase is to remove it."""
 _CONNECT_SECONDS, _READ_SECONDS, _TRIES = 5, 30, 3
 _TAKEN = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
 _MISSING = frozenset({"NoSuchKey", "404"})
@@ -116,7 +115,7 @@ class S3Store:
         return f"{self._prefix}{checked_name(name)}"
 
     def _locked(self, name: str) -> dict[str, Any]:
-        if self._lock is None or name.startswith(_KEYS):
+        if self._lock is None or name.startswith(NEVER_LOCKED):
             return {}
         until = self._now() + timedelta(days=self._lock_days)
         return {"ObjectLockMode": self._lock.upper(), "ObjectLockRetainUntilDate": until}

@@ -89,6 +89,17 @@ class RealOdoo:
         self._config.write()
         self.start_server()
 
+    def restore_copy(self, database: str) -> None:
+        """Serve a copy of the database in its place, as a backup that was restored for tests: at
+        the same address, under another name, with the keys and all that is in it."""
+        self.stop_server()
+        self.postgres.create_database(database, self.database)
+        shutil.copytree(self._config.filestore, self._config.filestore.with_name(database))
+        self.database = database
+        self._config = replace(self._config, database=database)
+        self._config.write()
+        self.start_server()
+
     def reset(self) -> None:
         """Throw the database away and start over with a fresh one."""
         self.stop_server()

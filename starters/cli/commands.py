@@ -43,6 +43,7 @@ _PLACES = {
     "audit": _Place("audit", "app", "The audit record: shown, and verified."),
     "access": _Place("access", "access"),
     "keys": _Place("keys", "app", "Keys: of encryption, and those that sign decisions."),
+    "retention": _Place("retention", "app", "How long data is kept, and what was destroyed."),
     "login": _Place("login", "login"),
     "logout": _Place("login", "logout"),
     "worker": _Place("system", "worker"),

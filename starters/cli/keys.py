@@ -12,8 +12,12 @@ from starters.cli.options import By, Contract, Reason, Yes
 from starters.cli.session import Session, session_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gateways.encryption.keys import KeyRing
     from starters.cli.tables import View
+    from starters.client import C2C
+    from starters.erasing import Candidate, Erasing
     from starters.keys import Known
 
 app = typer.Typer(no_args_is_help=True)
@@ -115,26 +119,90 @@ def erase(
     context: typer.Context, contract: Contract, by: By, reason: Reason, yes: Yes = False
 ) -> None:
     """Destroy the keys of a closed contract: nobody can read its history any more, for good."""
-    from starters import keys  # late, as above
-    from starters.client import references
+    from starters.client import references  # late, as above
     from starters.client.references import short
 
-    session = session_of(context)
-    ring = _ring(session)
+    session, now = session_of(context), datetime.now(UTC)
     workflow_id = references.contract_id(contract, session.entities)
-    session.run(lambda c2c: keys.refuse_if_open(c2c.client, workflow_id))
+    session.run(lambda c2c: _erasing(session, c2c).check(workflow_id, now))
     session.confirm(
         f"Erase the keys of {short(workflow_id)}? Its history and all copies of it become "
         "unreadable for good, for everybody.",
         yes=yes,
     )
     done = session.run(
-        lambda c2c: keys.erase(
-            c2c.client, ring, workflow_id, by=by, reason=reason, at=datetime.now(UTC)
-        )
+        lambda c2c: _erasing(session, c2c).erase(workflow_id, by=by, reason=reason, at=now)
     )
     words = f"{len(done.keys)} keys of {short(workflow_id)} were erased on {done.at} by {done.by}."
     session.show(done, words)
+
+
+@app.command("erase-customer")
+def erase_customer(
+    context: typer.Context,
+    customer: Annotated[
+        str, typer.Argument(metavar="CUSTOMER", help="The customer's key, as contracts name it.")
+    ],
+    by: By,
+    reason: Reason,
+    partly: Annotated[
+        bool, typer.Option("--partly", help="Erase those that may be; leave the others.")
+    ] = False,
+    yes: Yes = False,
+) -> None:
+    """Destroy the keys of all contracts of a customer of one legal entity, for good."""
+    session, now = session_of(context), datetime.now(UTC)
+    entity = session.default_entity()
+    found = session.run(lambda c2c: _erasing(session, c2c).of_customer(entity, customer, now))
+    due = [item for item in found if item.standing == "due"]
+    session.tell(_candidates(session, found))
+    if due:
+        session.confirm(
+            f"Erase the keys of {len(due)} contracts of {customer}? Their histories and all copies "
+            "become unreadable for good, for everybody. Odoo, the CRM and mails are not reached.",
+            yes=yes,
+        )
+    done = session.run(
+        lambda c2c: _erasing(session, c2c).erase_customer(
+            entity, customer, by=by, reason=reason, at=now, partly=partly
+        )
+    )
+    left = f"; {len(done.left)} are left" if done.left else ""
+    words = f"{len(done.erased)} contracts of {customer} were erased{left}."
+    session.show(
+        done,
+        words,
+        "Odoo has the customer, the orders and the invoices as before, and so have the CRM and "
+        "mails: see docs/encryption.md.",
+    )
+
+
+def _candidates(session: Session, found: Sequence[Candidate]) -> View:
+    from starters.cli.tables import Table, moment, verdict
+    from starters.client.references import short
+
+    return Table(
+        ("*Contract", "May be erased", "Ended", "Why not"),
+        [
+            (
+                short(item.contract),
+                verdict(item.standing),
+                moment(item.ended_at, session.zone(item.contract.split("/")[1]))
+                if item.ended_at
+                else "",
+                item.why,
+            )
+            for item in found
+        ],
+    )
+
+
+def _erasing(session: Session, c2c: C2C) -> Erasing:
+    """Raises ConfigurationError."""
+    from starters.erasing import Erasing  # late, as above
+    from wiring import retention
+
+    return Erasing(c2c.client, retention.eraser(session.settings), session.settings.retention)
 
 
 def _ring(session: Session) -> KeyRing:

@@ -15,7 +15,7 @@ from starters.client.references import short
 
 if TYPE_CHECKING:
     from contracts.figures import Series
-    from contracts.receivables import Aging, Receivable
+    from contracts.receivables import Aging, OpenPart
     from starters.books import Books
     from starters.cli.tables import View
     from starters.client import C2C
@@ -34,7 +34,8 @@ def receivables(
         typer.Option(
             parser=one_of("contracts.receivables", "Standing"),
             metavar="STANDING",
-            help="Only what is overdue, not_due, disputed, promised, held or undelivered.",
+            help="Only what is overdue, not_due, disputed, promised, new_date, held or "
+            "undelivered.",
         ),
     ] = None,
     bucket: Annotated[
@@ -78,7 +79,7 @@ def receivables(
         session.warn(f"{len(rows)} parts are open, and {limit} are shown; raise --limit")
 
 
-def _receivable_views(lines: list[Aging], rows: list[Receivable]) -> list[View | str]:
+def _receivable_views(lines: list[Aging], rows: list[OpenPart]) -> list[View | str]:
     from contracts.receivables import BUCKETS
     from starters.cli.tables import Table
 
@@ -114,11 +115,12 @@ def _receivable_views(lines: list[Aging], rows: list[Receivable]) -> list[View |
     return [ages, "", parts]
 
 
-def _agreed(row: Receivable) -> str:
+def _agreed(row: OpenPart) -> str:
     from contracts.receivables import Standing
 
     agreed = row.standings - {Standing.OVERDUE, Standing.NOT_DUE}
-    return ", ".join(sorted(item.words for item in agreed))
+    words = sorted(item.words for item in agreed)
+    return ", ".join([*words, *([f"until {row.agreed_on}"] if row.agreed_on else [])])
 
 
 def _aging_document(line: Aging) -> dict[str, object]:
@@ -132,7 +134,7 @@ def _aging_document(line: Aging) -> dict[str, object]:
     }
 
 
-def _part_document(row: Receivable) -> dict[str, object]:
+def _part_document(row: OpenPart) -> dict[str, object]:
     return {
         "workflow_id": row.workflow_id,
         "number": row.number,
@@ -142,6 +144,7 @@ def _part_document(row: Receivable) -> dict[str, object]:
         "bucket": row.bucket,
         "open": row.open,
         "standings": sorted(row.standings),
+        "agreed_on": row.agreed_on,
     }
 
 
@@ -170,14 +173,18 @@ def questions(
     session = session_of(context)
     books, entities = _books(session)
     if question is None:
-        answers = session.run(lambda c2c: Asked(c2c.client, books, entities).answers())
+        answers = session.run(
+            lambda c2c: Asked(c2c.client, books, entities, of_none=not session.entity).answers()
+        )
         session.show({"questions": [_answer_document(item) for item in answers]}, _numbers(answers))
         for item in answers:
             if item.problem:
                 session.warn(f"{item.title}: {item.problem}")
         return
     wanted = Question(question)
-    found = session.run(lambda c2c: Asked(c2c.client, books, entities).listed(wanted))
+    found = session.run(
+        lambda c2c: Asked(c2c.client, books, entities, of_none=not session.entity).listed(wanted)
+    )
     from starters.cli.tables import Table
 
     table = Table(
@@ -200,6 +207,7 @@ def _answer_document(item: Answer) -> dict[str, object]:
         "age": item.age,
         "title": item.title,
         "count": item.count,
+        "more": item.more,
         "problem": item.problem,
     }
 
@@ -212,7 +220,7 @@ def _numbers(answers: list[Answer]) -> View:
         (
             (
                 item.title,
-                "?" if item.count is None else item.count,
+                "?" if item.count is None else f"{item.count}{'+' if item.more else ''}",
                 f"c2c questions {item.question}" if item.age is None else "c2c exceptions list",
             )
             for item in answers

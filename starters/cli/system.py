@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from starters.cli.errors import ExitCode, UsageError
+from starters.cli.options import Yes
 from starters.cli.session import Session, session_of
 from starters.findings import Change, Did, Finding, Verdict
 from workflows import task_queues
@@ -52,12 +53,14 @@ def worker(
 
 
 def _log(settings: Settings) -> None:
-    """To standard error; without what failures say, where payloads are encrypted."""
+    """To standard error, as `telemetry.logs` says; without what failures say, where payloads are
+    encrypted."""
     from wiring import client, encryption, logs
 
     redacts = encryption.redacts_logs(settings, client.address())
     handler = logging.StreamHandler()
-    handler.setFormatter((logs.Redacting if redacts else logging.Formatter)(logs.FORMAT))
+    as_json = settings.telemetry.logs == "json"
+    handler.setFormatter(logs.formatter(redacts=redacts, as_json=as_json))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
@@ -77,22 +80,46 @@ def setup(
             help="Also create the automation rules by which Odoo tells of payments and milestones.",
         ),
     ] = False,
+    moved: Annotated[
+        bool,
+        typer.Option(
+            "--moved",
+            help="The environment has another name, or its Odoo another address, from now on.",
+        ),
+    ] = False,
+    neutralise: Annotated[
+        bool,
+        typer.Option(
+            "--neutralise",
+            help="First make the configured Odoo safe, which is a copy of another environment's: "
+            "no mail leaves it, and nothing runs in it by itself.",
+        ),
+    ] = False,
     odoo_key: Annotated[
         Path | None,
         typer.Option(
             "--odoo-key",
             metavar="FILE",
-            help="The API key of an administrator of Odoo, for --odoo-webhooks.",
+            help="The API key of an administrator of Odoo, for --odoo-webhooks and --neutralise.",
         ),
     ] = None,
+    yes: Yes = False,
 ) -> None:
-    """Prepare the Temporal namespace: search attributes and the sweeps' schedules. Repeatable."""
+    """Prepare the Temporal namespace: bind it to this Odoo; search attributes and the sweeps'
+    schedules. Repeatable."""
+    if (odoo_webhooks or neutralise) != (odoo_key is not None):
+        raise UsageError("--odoo-key FILE is for --odoo-webhooks and --neutralise, which need it")
     session = session_of(context)
     settings = session.settings
-    if odoo_webhooks != (odoo_key is not None):
-        raise UsageError("--odoo-webhooks and --odoo-key FILE go together")
-    changes = session.run(lambda c2c: _prepare(c2c, settings))
-    if odoo_key is not None:
+    changes: list[Change] = []
+    if neutralise and odoo_key is not None:
+        from wiring import environment
+
+        place = environment.place(settings)
+        session.confirm(f"Switch off mails and whatever runs by itself at {place}?", yes=yes)
+        changes += _neutralise(settings, odoo_key)
+    changes += session.run(lambda c2c: _prepare(c2c, settings, moved=moved))
+    if odoo_webhooks and odoo_key is not None:
         changes += _prepare_odoo(settings, odoo_key)
     left = _prepare_connectors(settings) if connectors else []
     session.show(
@@ -105,10 +132,18 @@ def setup(
         raise typer.Exit(ExitCode.REFUSED)
 
 
-async def _prepare(c2c: C2C, settings: Settings) -> list[Change]:
-    from starters import schedules  # late: the CRMs' clients come with it
+def _neutralise(settings: Settings, key: Path) -> list[Change]:
+    from gateways.secrets import Secret
+    from starters import environment  # late: Odoo's client comes with it
 
-    changes = await schedules.ensure_search_attributes(c2c.client)
+    return environment.neutralise(settings, Secret.file(key))
+
+
+async def _prepare(c2c: C2C, settings: Settings, *, moved: bool) -> list[Change]:
+    from starters import environment, schedules  # late: the CRMs' clients come with it
+
+    changes = [await environment.bind(c2c.client, settings, moves=moved)]
+    changes += await schedules.ensure_search_attributes(c2c.client)
     changes += await schedules.ensure_sweeps(c2c.client, settings)
     return [*changes, *await schedules.remove_orphans(c2c.client, settings)]
 

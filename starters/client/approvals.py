@@ -20,7 +20,7 @@ from starters.client.connection import Connection
 from starters.client.errors import NoAnswer, Refused
 from starters.client.names import CONTRACT_WORKFLOW, INVOICE_WORKFLOW
 from starters.client.protocol import DECIDE_APPROVAL, OPEN_APPROVALS, built
-from workflows.search_attributes import APPROVAL
+from workflows.search_attributes import APPROVAL, WAITING_SINCE
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,13 @@ class Awaiting:
         """Whether the rules let the person approve it, as it stands; `now` is aware."""
         today = self.approval_round.requirement.today(now or datetime.now(UTC))
         return self.approval_round.may_be_approved_by(person.strip().lower(), today)
+
+
+@dataclass(frozen=True)
+class ListedRound(Awaiting):
+    """A round as lists show it; `waiting_since` (aware) is when the workflow began to wait."""
+
+    waiting_since: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -89,14 +96,14 @@ async def only_round(client: Connection, workflow_id: str) -> ApprovalRound:
 
 async def cards(
     client: Client, where: str, limit: int, unreadable: Unreadable
-) -> tuple[list[Awaiting], bool]:
+) -> tuple[list[ListedRound], bool]:
     """The same as lists show it, of at most `limit` contracts and as many invoices, and whether
     there are more: from their memos, so that no worker is needed. What cannot be read, as its key
     was erased or is missing, goes to `unreadable`."""
     kinds = (CONTRACT_WORKFLOW, INVOICE_WORKFLOW)
     found = await asyncio.gather(*(listing.runs(client, kind, where, limit + 1) for kind in kinds))
     shown = [item for runs in found for item in runs[:limit]]
-    items: list[Awaiting] = []
+    items: list[ListedRound] = []
     asked: list[str] = []
     for run in shown:
         try:
@@ -106,10 +113,12 @@ async def cards(
             unreadable(run.id, error)
             continue
         if approval_round is not None:
-            items.append(Awaiting(run.id, approval_round))
+            since = run.typed_search_attributes.get(WAITING_SINCE)
+            items.append(ListedRound(run.id, approval_round, since))
         elif data is not None:
             asked.append(run.id)  # too large for a list
-    items += await calls.each(asked, lambda item: awaiting_in(client, item), unreadable)
+    found_there = await calls.each(asked, lambda item: awaiting_in(client, item), unreadable)
+    items += [ListedRound(item.workflow_id, item.approval_round) for item in found_there]
     return items, any(len(runs) > limit for runs in found)
 
 

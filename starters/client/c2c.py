@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from contracts.contract.state import ContractStage
     from contracts.model import JsonObject
     from contracts.money import Money
-    from starters.client.approvals import Awaiting, Ballot, Outcome
+    from starters.client.approvals import Awaiting, Ballot, ListedRound, Outcome
     from starters.client.calls import Unreadable
     from starters.client.connection import Connection
     from starters.client.contracts import ContractClient
@@ -189,7 +189,7 @@ class C2C:
 
     async def approval_cards(
         self, *, legal_entities: Iterable[str], unreadable: Unreadable, limit: int = MAX_LISTED
-    ) -> Listed[Awaiting]:
+    ) -> Listed[ListedRound]:
         """The same of these legal entities, fast and with no worker: the rounds are as lists show
         them, without details, and a moment behind."""
         from starters.client import approvals

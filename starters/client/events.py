@@ -19,7 +19,6 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from contracts.actors import Sign
 from contracts.events import (
-    WORKFLOW_PREFIX,
     Dismissal,
     EventOutcome,
     EventRecord,
@@ -28,7 +27,7 @@ from contracts.events import (
     InboundEvent,
     Redelivery,
 )
-from contracts.identifiers import KEY, contract_workflow_id, deal_contract_id
+from contracts.identifiers import EVENT_PREFIX, KEY, contract_workflow_id, deal_contract_id
 from starters.client.calls import query, update, update_or_start
 from starters.client.connection import Connection, Remote
 from starters.client.errors import NotFound
@@ -181,7 +180,7 @@ def _conditions(source: str, outcome: str, needs_person: bool, day: date | None)
         raise BadReference(f"{outcome!r} is none of {', '.join(EventOutcome)}")
     wanted = [f"WorkflowType = '{EVENT_WORKFLOW}'", "ExecutionStatus != 'ContinuedAsNew'"]
     if source:
-        wanted.append(f"WorkflowId STARTS_WITH '{WORKFLOW_PREFIX}{source}/'")
+        wanted.append(f"WorkflowId STARTS_WITH '{EVENT_PREFIX}{source}/'")
     if outcome:
         wanted.append(f"{search_attributes.EVENT_OUTCOME.name} = '{outcome}'")
     if needs_person:
@@ -265,11 +264,11 @@ async def _original(client: Client, workflow_id: str) -> InboundEvent:
 
 def _workflow_id(reference: str) -> str:
     """`<source>/<key>` as lists show it, or the workflow's id."""
-    source, _, key = reference.removeprefix(WORKFLOW_PREFIX).partition("/")
+    source, _, key = reference.removeprefix(EVENT_PREFIX).partition("/")
     if not KEY.match(source) or not key:
         raise BadReference(f"{reference!r} names no event; write it as tickets/msg_2f")
-    return f"{WORKFLOW_PREFIX}{source}/{key}"
+    return f"{EVENT_PREFIX}{source}/{key}"
 
 
 def _id(workflow_id: str) -> str:
-    return workflow_id.removeprefix(WORKFLOW_PREFIX)
+    return workflow_id.removeprefix(EVENT_PREFIX)

@@ -15,8 +15,7 @@ from pydantic_core import to_json
 
 from contracts.access import Permission, Role
 from contracts.bank.file import BankFileView
-from contracts.events import WORKFLOW_PREFIX as EVENT_PREFIX
-from contracts.identifiers import BANK_PREFIX, KEY
+from contracts.identifiers import BANK_PREFIX, EVENT_PREFIX, KEY
 from contracts.model import JsonObject, Key, Signed, Text
 from contracts.parking import Action, StepException
 from contracts.problems import InvalidContract, Problem, finding, problems_of

@@ -189,6 +189,14 @@ def router(served: CodecServer, requests_per_minute: int) -> APIRouter:
     def add(name: str, work: Callable[..., Awaitable[list[Payload]]], about: str) -> None:
         async def act(request: Request) -> Response:
             request.state.sender = "codec"
+            try:
+                return await answered(request)
+            except HttpProblem as problem:
+                # A page that may ask may also read why it is refused.
+                problem.headers.update(_cors(request, served))
+                raise
+
+        async def answered(request: Request) -> Response:
             await rate.check("codec", request.client.host if request.client else "")
             asker = await served.who(request)
             who = request.state.who = asker.name
@@ -230,7 +238,7 @@ def router(served: CodecServer, requests_per_minute: int) -> APIRouter:
         return Response(status_code=204, headers=allowed if origin in served.origins else {})
 
     add("decode", served.decode, "Payloads in clear. It is recorded who asked for which keys.")
-    add("download", served.decode, "The same: large payloads are kept nowhere else.")
+    add("download", served.decode, "The same: large payloads are read from the record store.")
     add("encode", served.encode, "Payloads sealed, under the key of the header X-Contract.")
     return routes
 

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from fastapi import Request
 
-from gateways.record_store.protocol import RecordStore
+from gateways.record_store.protocol import DECODES, RecordStore
 
 
 async def note(
@@ -34,5 +34,5 @@ async def note(
         "keys": request.state.keys,
         "payloads": count,
     }
-    name = f"decodes/{at:%Y-%m-%d}/{at:%H%M%S}-{secrets.token_hex(6)}"
+    name = f"{DECODES}{at:%Y-%m-%d}/{at:%H%M%S}-{secrets.token_hex(6)}"
     await asyncio.to_thread(store.create, name, json.dumps(entry, indent=1).encode())

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
-from datetime import UTC, datetime
 from typing import Any
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-from wiring.logs import Redacting
 
 LOGGER = logging.getLogger("c2c.web")
 _HEADERS = {
@@ -80,19 +76,3 @@ def _log(scope: Scope, state: dict[str, Any], status: int, seconds: float) -> No
     known = {name: value for name, value in line.items() if value is not None}
     level = logging.WARNING if status >= 400 else logging.INFO
     LOGGER.log(level, "request", extra={"fields": known})
-
-
-class JsonLines(Redacting):
-    """A log line as one JSON object, without what failures say."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        line = {
-            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": self.cleaned(record).getMessage(),
-            **getattr(record, "fields", {}),
-        }
-        if record.exc_info:
-            line["error"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)

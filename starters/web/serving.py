@@ -15,14 +15,13 @@ from starters.web import codec
 from starters.web.app import application
 from starters.web.codec import CodecServer, Readers
 from starters.web.login.wiring import signing_in
-from starters.web.middleware import LOGGER, JsonLines
+from starters.web.middleware import LOGGER
 from starters.web.pages.workbench import Workbench
 from starters.web.senders import senders
 from starters.web.signing import Signing
 from starters.web.visitors import Visitor
 from wiring import client as temporal
-from wiring import encryption, identity
-from wiring.codec import SealingCodec
+from wiring import encryption, identity, logs
 from wiring.settings import ConfigurationError, Settings, WebSettings
 
 _KEEP_ALIVE_SECONDS = 30
@@ -77,10 +76,9 @@ def codec_server(settings: Settings, readers: Readers | None = None) -> CodecSer
     """The codec server; None without master keys. Raises ConfigurationError."""
     if not settings.encryption.masters:
         return None
-    keys, records = encryption.key_ring(settings), encryption.record_store(settings)
     return codec.server(
-        SealingCodec(keys),
-        records,
+        encryption.sealing_codec(settings),
+        encryption.record_store(settings),
         settings.encryption.codec,
         settings.web,
         readers=readers,
@@ -108,7 +106,7 @@ def check_address(web: WebSettings) -> None:
 
 def _log_as_json() -> None:
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines())
+    handler.setFormatter(logs.formatter(redacts=True, as_json=True))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

@@ -27,7 +27,9 @@ def test_a_milestone_is_late_from_the_day_after_it_was_due_until_it_is_reached(f
 
     def late(today: date) -> list[str]:
         found = [
-            item for item in questions.late_milestones(today) if item.workflow_id == workflow_id
+            item
+            for item in questions.late_milestones(today).rows
+            if item.workflow_id == workflow_id
         ]
         assert all(item.customer == made.contract.customer.name for item in found)
         return [item.name for item in found]
@@ -35,6 +37,7 @@ def test_a_milestone_is_late_from_the_day_after_it_was_due_until_it_is_reached(f
     firm.odoo.write("project.milestone", [ids["design"], ids["build"]], {"deadline": DUE})
     assert late(DUE) == []
     assert sorted(late(DUE + timedelta(days=1))) == ["Build", "Design"]
+    assert questions.late_milestones(DUE + timedelta(days=1), most=1).more
     firm.odoo.write("project.milestone", [ids["design"]], {"is_reached": True})
     assert late(DUE + timedelta(days=1)) == ["Build"]
     firm.odoo.write("project.project", [made.project], {"active": False})

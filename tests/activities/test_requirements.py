@@ -149,7 +149,7 @@ def _export(firm: Firm) -> None:
     [last, *_] = firm.odoo.search_read("project.milestone", [], ["id"], order="id desc", limit=1)
     firm.odoo.write("project.milestone", [last["id"]], {"deadline": date(2026, 1, 31)})
     questions = OdooQuestions(firm.client, company, entity)
-    assert [item.due_on for item in questions.late_milestones(day)]
+    assert [item.due_on for item in questions.late_milestones(day).rows]
     questions.unbilled_time(APPROVED_FIELD)
     posted.look_up_delays({item.payer for item in pages})
     invoice_dates(firm.client, {1}, day)

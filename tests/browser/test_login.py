@@ -5,20 +5,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
-from collections.abc import AsyncIterator, Iterator
+import json
+import re
+import sys
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from playwright.async_api import Browser, Page, expect
 
-from tests import oidc
-from tests.browser.conftest import SCHEMES, WIDTHS, Visit, eventually
-from tests.oidc import SECRET, Judge
+from sandbox.real_odoo.mailbox import free_port
+from tests.browser.conftest import SCHEMES, WIDTHS, Visit, opened_window, served
+from tests.browser.firm import VERA, sign_in
+from tests.oidc import Judge
 from tests.unit.web.login.configured import settings
 from tests.unit.web.login.conftest import app_of
+from tests.world import ANA
 
 
 class Away:
@@ -29,29 +33,12 @@ class Away:
 
 
 @contextlib.asynccontextmanager
-async def serving(**identity: Any) -> AsyncIterator[str]:
-    """The application at a free port."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+async def alone(port: int, **identity: Any) -> AsyncIterator[str]:
+    """The application, with no Temporal behind it."""
     app, _ = app_of(settings({"port": port}, **identity), lambda: datetime.now(UTC))
     app.state.temporal = Away()
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, lifespan="off"))
-    task = asyncio.create_task(server.serve())
-
-    async def started() -> bool:
-        return server.started
-
-    await eventually(started)
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    await task
-
-
-@pytest.fixture(scope="module")
-def judge() -> Iterator[Judge]:
-    with oidc.started() as found:
-        yield found
+    async with served(app, port, lifespan="off") as site:
+        yield site
 
 
 async def sign_out(page: Page, name: str) -> None:
@@ -61,13 +48,13 @@ async def sign_out(page: Page, name: str) -> None:
 
 @pytest.mark.parametrize("scripts", [True, False])
 async def test_somebody_is_chosen_and_signs_out(browser: Browser, scripts: bool) -> None:
-    async with serving() as site:
+    async with alone(free_port()) as site:
         context = await browser.new_context(java_script_enabled=scripts)
         page = await context.new_page()
         await page.goto(f"{site}/probe/northwind")
         await page.get_by_role("button", name="Go on as Viewer").click()
         await page.wait_for_url(f"{site}/probe/northwind")
-        await expect(page.get_by_role("note")).to_contain_text("nobody has signed in")
+        await expect(page.get_by_role("complementary")).to_contain_text("nobody has signed in")
         await expect(page.locator("h1")).to_have_text("Forbidden")
         await sign_out(page, "Viewer")
         await expect(page.locator("h1")).to_have_text("You are signed out")
@@ -77,7 +64,7 @@ async def test_somebody_is_chosen_and_signs_out(browser: Browser, scripts: bool)
 
 
 async def test_the_list_is_accessible_on_any_screen_and_in_the_dark(browser: Browser) -> None:
-    async with serving() as site:
+    async with alone(free_port()) as site:
         for name, width in WIDTHS.items():
             for scheme in SCHEMES:
                 page = await browser.new_page(
@@ -92,22 +79,59 @@ async def test_the_list_is_accessible_on_any_screen_and_in_the_dark(browser: Bro
 
 
 async def test_a_person_signs_in_with_the_provider_and_out_of_both(
-    browser: Browser, judge: Judge
+    browser: Browser, site: str, judge: Judge
 ) -> None:
-    client = {"issuer": judge.issuer, "client_id": "c2c-browser", "client_secret": SECRET}
-    roles = {"northwind": {"viewer": {"groups": ["all"]}}}
-    async with serving(oidc=client, roles=roles) as site:
-        await asyncio.to_thread(judge.client, "c2c-browser", site)
-        await asyncio.to_thread(judge.person, "ana", "ana@northwind.example", "all")
-        context = await browser.new_context()
-        page = await context.new_page()
-        await page.goto(f"{site}/probe/northwind")
-        await page.goto(f"{page.url}?account=ana")
-        await page.wait_for_url(f"{site}/probe/northwind")
-        await sign_out(page, "Ana")
-        await page.wait_for_url(f"{judge.issuer}/session/end*")
-        await page.get_by_role("button", name="Yes, sign me out").click()
-        await page.wait_for_url(f"{site}/logout")
-        await page.goto(f"{site}/probe/northwind")
-        assert page.url.startswith(f"{judge.issuer}/interaction/"), "it asks who they are"
-        await context.close()
+    window = await opened_window(browser)
+    page = await window.new_page()
+    # What was asked for is come back to, with its filters.
+    await sign_in(page, site, VERA, "/contracts?stage=active")
+    await expect(page.locator("h1")).to_have_text("Contracts")
+    await sign_out(page, "Vera")
+    await page.wait_for_url(f"{judge.issuer}/session/end*")
+    await page.get_by_role("button", name="Yes, sign me out").click()
+    await page.wait_for_url(f"{site}/logout")
+    await page.goto(f"{site}/contracts")
+    assert page.url.startswith(f"{judge.issuer}/interaction/"), "it asks who they are"
+    await window.close()
+
+
+async def test_a_command_line_is_let_in_by_a_code_that_is_typed_into_a_browser(
+    browser: Browser, site: str, judge: Judge, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    command = ("-m", "starters", "--api", site, "login", "--device")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    assert process.stdout is not None
+    said = (await process.stdout.readline()).decode()
+    found = re.search(r"Sign in at (\S+) with the code (\S+)", said)
+    assert found, said
+    window = await opened_window(browser)
+    page = await window.new_page()
+    await page.goto(found[1])
+    await confirm_code(page, found[2])
+    await page.goto(f"{page.url}?account=ana")
+    await expect(page.locator("body")).to_contain_text("Success")
+    rest = (await process.stdout.read()).decode()
+    assert f"You are signed in at {site} as {ANA}." in rest
+    assert await process.wait() == 0
+    answer = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "starters", "--api", site, "contract", "list", "--json"),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    listed, _ = await answer.communicate()
+    assert answer.returncode == 0, listed
+    assert "contracts" in json.loads(listed)
+    await window.close()
+
+
+async def confirm_code(page: Page, code: str) -> None:
+    """On the provider's pages: the code, unless the address has it, and that it is theirs."""
+    await page.wait_for_load_state()
+    field = page.locator("input[name=user_code][type=text]")
+    if await field.count():
+        await field.fill(code)
+        await page.locator("button[type=submit]").first.click()
+    await page.get_by_role("button", name="Continue").click()
+    await page.wait_for_url("**/interaction/*")

@@ -1,78 +1,82 @@
-"""The pages of receivables, questions and figures in Chromium: on any screen, with a form sent."""
+"""Receivables, questions and figures: narrowed, opened by their numbers, and acted on."""
 
 from __future__ import annotations
-
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.async_api import expect
 
-from starters import schedules
-from starters.client.names import FIGURES_SCHEDULE
 from starters.client.references import short
-from starters.figures import series
-from tests.browser.conftest import SCHEMES, WIDTHS, Visiting, eventually
-from tests.world import ANA, ENTITY, World, contract_data, single
+from starters.web.pages.receivable_pages import ACTS
+from tests.browser import life
+from tests.browser.conftest import Visiting
+from tests.browser.firm import VERA
+from tests.browser.life import in_days
+from tests.world import ANA, BOB, World, single
 from wiring.settings import Settings
 
-
-@pytest.fixture(scope="session")
-async def owed(world: World, sandbox_settings: Settings) -> str:
-    """An invoice that is open, a milestone that is late, and figures that are measured."""
-    late = contract_data()
-    late["milestones"][0]["due_on"] = str(datetime.now(UTC).date() - timedelta(days=3))
-    await world.active(late)
-    invoice = await world.open(single(title="Audit"))
-    [measured] = [
-        item
-        for item in schedules.sweeps(sandbox_settings)
-        if item.id == f"{FIGURES_SCHEDULE}{ENTITY}"
-    ]
-    await schedules._ensure(world.client, measured)
-    await world.client.get_schedule_handle(measured.id).trigger()
-    await eventually(lambda: _is_measured(world))
-    return short(invoice)
-
-
-async def _is_measured(world: World) -> bool:
-    return bool((await series(world.client, ENTITY)).days)
-
-
-async def test_the_pages_are_accessible_on_any_screen_and_in_the_dark(
-    visiting: Visiting, owed: str
-) -> None:
-    pages = {
-        "receivables": "/receivables",
-        "receivable": f"/receivables/{owed}",
-        "questions": "/questions",
-        "milestones-late": "/questions/milestones-late",
-        "figures": "/figures",
-        "figure": "/figures/aging",
-    }
-    # Widths and colours do not depend on each other.
-    for (name, width), scheme in zip(WIDTHS.items(), SCHEMES, strict=True):
-        async with visiting(ANA, width=width, scheme=scheme) as visit:
-            for page, address in pages.items():
-                await visit.open(address)
-                await visit.picture(f"{page}-{name}-{scheme}")
-                await visit.check()
+SAID = {
+    "promise": {"on": in_days(5), "amount": "100.00 EUR"},
+    "dispute": {"reason": "the hours", "amount": "200.00 EUR", "revised_due_on": in_days(40)},
+    "resolve-dispute": {"comment": "half of it", "accepted": "100.00 EUR"},
+    "hold": {"reason": "they moved", "until": in_days(9)},
+    "release": {"reason": "found them"},
+    "write-off": {"reason": "they are gone"},
+}
+"""What each form is filled in with; in this order each is possible."""
 
 
 @pytest.mark.parametrize("scripts", [True, False])
-async def test_a_promise_is_noted_from_the_list_with_and_without_scripts(
-    visiting: Visiting, owed: str, *, scripts: bool
+async def test_everything_about_a_receivable_is_done_from_the_list_on(
+    visiting: Visiting, world: World, *, scripts: bool
 ) -> None:
-    customer = f"Acme {owed.split('/')[1]}"
-    until = str(datetime.now(UTC).date() + timedelta(days=5))
-    async with visiting(ANA, scripts=scripts) as visit:
+    assert list(SAID) == list(ACTS)
+    invoice = short(await world.open(single()))
+    async with visiting(ANA, scripts=scripts, width=1200 if scripts else 390) as visit:
         page = visit.page
         await visit.open("/receivables")
-        await page.get_by_label("Customer").fill(customer)
+        await page.get_by_label("Customer").fill(f"Acme {invoice.split('/')[1]}")
         await page.get_by_role("button", name="Show").click()
-        await page.locator(f'a[href="/receivables/{owed}"]').click()
-        await page.get_by_text("Promise to pay").first.click()
-        await page.get_by_label("Paid by the end of").fill(until)
-        await page.get_by_role("button", name="Promise to pay").click()
-        await expect(page.get_by_text("The promise is noted")).to_be_visible()
-        await expect(page.get_by_text(f"until {until}, noted by {ANA}")).to_be_visible()
-        assert visit.complaints == []
+        await page.locator(f'a[href="/receivables/{invoice}"]').click()
+        for name, say in SAID.items():
+            act = ACTS[name]
+            form = page.locator("details.act", has=page.locator(f"form[action$='/{name}']"))
+            await form.locator("summary").click()
+            for field, value in say.items():
+                await form.locator(f"[name='{field}']").fill(value)
+            await form.get_by_role("button").click()
+            await visit.outcome(act.done)
+        await visit.check()
+    async with visiting(BOB) as visit:
+        await visit.open(f"/receivables/{invoice}")
+        await expect(visit.page.locator("main")).to_contain_text(SAID["promise"]["on"])
+
+
+async def test_who_may_only_look_has_no_form(visiting: Visiting, world: World) -> None:
+    invoice = short(await world.open(single()))
+    async with visiting(VERA) as visit:
+        await visit.open(f"/receivables/{invoice}")
+        await expect(visit.page.locator("aside form")).to_have_count(0)
+        await visit.page.get_by_text("Promise to pay").first.click()
+        await expect(visit.page.locator("aside")).to_contain_text("Not for you")
+
+
+async def test_numbers_open_into_what_they_count(
+    visiting: Visiting, world: World, firm_settings: Settings
+) -> None:
+    await world.open(single())
+    await life.measured(world, firm_settings)
+    async with visiting(VERA) as visit:
+        page = visit.page
+        await visit.open("/questions")
+        tiles = await page.locator(".tiles a").evaluate_all("all => all.map(a => a.href)")
+        assert tiles
+        for address in tiles:
+            await page.goto(address)
+            await expect(page.locator("h1")).to_be_visible()
+            assert visit.complaints == []
+        await visit.open("/figures")
+        await page.locator(".plots a").first.click()
+        await expect(page.locator("table").first).to_be_visible()
+        async with page.expect_download() as file:
+            await page.get_by_role("link", name="CSV").click()
+        assert (await file.value).suggested_filename.endswith(".csv")

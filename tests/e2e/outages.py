@@ -25,8 +25,8 @@ from temporalio.client import ScheduleActionExecutionStartWorkflow
 from temporalio.service import RPCError
 from temporalio.testing import TimeSkipper, TimeSkippingConfig
 
-from contracts.events import WORKFLOW_PREFIX, EventOutcome, EventRecord
-from contracts.identifiers import contract_workflow_id, deal_contract_id
+from contracts.events import EventOutcome, EventRecord
+from contracts.identifiers import EVENT_PREFIX, contract_workflow_id, deal_contract_id
 from contracts.model import Source
 from faultlab.processes import GatewayServer, TemporalServer
 from gateways.connectors import Group, Preparable, Surroundings, connector
@@ -328,7 +328,7 @@ def kept(answer: httpx.Response) -> str:
     """The id of the workflow of the one event that a webhook became."""
     assert answer.is_success, answer.text
     [event] = answer.json()["events"]
-    return f"{WORKFLOW_PREFIX}{event['id']}"
+    return f"{EVENT_PREFIX}{event['id']}"
 
 
 def crm_sweep(system: str) -> str:

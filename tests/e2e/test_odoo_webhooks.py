@@ -115,6 +115,7 @@ async def c2c(variables: Mapping[str, str], *line: str, code: int = 0) -> str:
 @pytest.fixture(scope="module")
 async def rules(gateway: dict[str, str], odoo: RealServer) -> str:
     """The rules are made by the command; made again they are as they were."""
+    odoo.unbind()
     line = ("setup", "--odoo-webhooks", "--odoo-key", str(odoo.keys["admin"]), "--json")
     made = json.loads(await c2c(gateway, *line))["changes"]
     assert [item["did"] for item in made if item["kind"] == "automation rule"] == ["created"] * 2

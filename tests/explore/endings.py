@@ -21,7 +21,7 @@ from contracts.parking import Action as Choice
 from contracts.parking import StepException
 from contracts.signatures import EnvelopeStatus
 from tests.explore import odoo
-from tests.explore.canonical import place_of
+from tests.explore.canonical import place_of, shared
 from tests.explore.messages import PIA, resolution, signature, vote
 from tests.explore.moves import arrived, changed, first_of_each, running, succeeded, with_rate
 from tests.explore.properties import check
@@ -59,7 +59,7 @@ def good_way(world: World) -> Iterator[World]:
         yield world
         if world.is_over:
             return
-        world = _next_good(world, tries)
+        world = _next_good(shared(world), tries)
     raise NoEndError(_where(world))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Self, TypeVar
 
 R = TypeVar("R")
-_answers: list[dict[Any, Any]] = []
+_kept: list[dict[Any, Any]] = []
 
 
 class Frozen:
@@ -28,20 +28,30 @@ class Frozen:
         return copy
 
 
-def once(most: int) -> Callable[[Callable[..., R]], Callable[..., R]]:
-    """Ask a question about the very same frozen values once; so many answers are kept."""
+def kept() -> dict[Any, Any]:
+    """What is known for as long as the rules are the same: nothing yet."""
+    known: dict[Any, Any] = {}
+    _kept.append(known)
+    return known
+
+
+def once(
+    most: int, about: Callable[..., tuple[Any, ...]] | None = None
+) -> Callable[[Callable[..., R]], Callable[..., R]]:
+    """Ask a question about the very same frozen values once; so many answers are kept. `about`
+    gives what of the values an answer hangs on, where that is not all of them."""
 
     def of(ask: Callable[..., R]) -> Callable[..., R]:
-        known: dict[tuple[int, ...], tuple[tuple[Any, ...], R]] = {}
-        _answers.append(known)
+        known = kept()
 
         @functools.wraps(ask)
-        def asked(*values: Any) -> R:
+        def asked(*given: Any) -> R:
+            values = about(*given) if about else given
             place = tuple(map(id, values))
-            found = known.get(place)
+            found: tuple[Any, R] | None = known.get(place)
             if found is not None:
                 return found[1]
-            answer = ask(*values)
+            answer = ask(*given)
             if len(known) >= most:
                 known.clear()
             # While the values are kept, no others get their places.
@@ -55,5 +65,5 @@ def once(most: int) -> Callable[[Callable[..., R]], Callable[..., R]]:
 
 def forget() -> None:
     """Ask everything again: the rules are others now."""
-    for known in _answers:
+    for known in _kept:
         known.clear()

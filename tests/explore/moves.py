@@ -20,7 +20,8 @@ from contracts.parking import Resolution
 from contracts.signatures import EnvelopeStatus
 from tests.explore import odoo
 from tests.explore.coverage import Coverage, Moment, moments_at
-from tests.explore.messages import Sent, ends_of_children, everything, name_of, sent_to
+from tests.explore.frozen import once
+from tests.explore.messages import Sent, ends_of_children, name_of, sent_to
 from tests.explore.odoo import OdooInvoice
 from tests.explore.properties import (
     accepted_has_effect,
@@ -274,24 +275,58 @@ def _owing(world: World, number: int, amount: Money) -> World:
 # --- messages -------------------------------------------------------------------------------------
 
 
+class Reply(NamedTuple):
+    """A message, whether it is sent in any case, and why it is refused: None if it is not."""
+
+    sent: Sent
+    is_free: bool
+    because: str | None
+
+
 def sent_messages(world: World, seen: Coverage) -> Iterator[Move]:
-    for sent in everything(world):
-        move = sending(world, sent, seen)
-        if move is not None:
-            yield move
+    for who in (CONTRACT, *world.invoices):
+        if world.is_alive(who):
+            for reply in _replies(world, who, bool(world.budget.messages)):
+                move = _sending(world, reply, seen)
+                if move is not None:
+                    yield move
 
 
 def sending(world: World, sent: Sent, seen: Coverage) -> Move | None:
     """The move of a message; None for one that is refused, or that nobody sends any more."""
+    reply = _reply(world, sent, is_any_sent=bool(world.budget.messages))
+    return None if reply is None else _sending(world, reply, seen)
+
+
+def _about_replies(world: World, who: int, is_any_sent: bool) -> tuple[Any, ...]:
+    return (who, world.state_of(who), world.odoo.invoices.get(who), world.clock, is_any_sent)
+
+
+@once(20_000, _about_replies)
+def _replies(world: World, who: int, is_any_sent: bool) -> tuple[Reply, ...]:
+    """What everything is answered that may be sent now to one of them."""
+    found = (_reply(world, sent, is_any_sent=is_any_sent) for sent in sent_to(world, who))
+    return tuple(reply for reply in found if reply is not None)
+
+
+def _reply(world: World, sent: Sent, *, is_any_sent: bool) -> Reply | None:
+    """What a message is answered now; None if nobody sends it any more."""
     is_free = _has_to_happen(world, sent)
-    if (not is_free and not world.budget.messages) or isinstance(sent.message, Noted):
+    if (not is_free and not is_any_sent) or isinstance(sent.message, Noted):
         return None
     because = _refused(world, sent)
+    if because is not None and sent.is_signal:
+        answered_as_validated(world, sent.who, sent.event, because)
+    return Reply(sent, is_free, because)
+
+
+def _sending(world: World, reply: Reply, seen: Coverage) -> Move | None:
+    sent, is_free, because = reply
     is_new = seen.answered(world, sent, because)
     if because is None:
         less = world if is_free else world.spend("messages")
         return Move(sent.label, lambda: send(less, sent), sent)
-    if is_new or sent.is_signal:
+    if is_new and not sent.is_signal:
         answered_as_validated(world, sent.who, sent.event, because)
     return None
 

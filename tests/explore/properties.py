@@ -54,7 +54,7 @@ from contracts.invoice.state import InvoiceReport, InvoiceStage, InvoiceState, R
 from contracts.money import Money
 from contracts.parking import Resolution
 from tests.explore import odoo
-from tests.explore.canonical import digest
+from tests.explore.digests import digest
 from tests.explore.frozen import once
 from tests.explore.world import CONTRACT, World, applied, invoiced, with_state
 

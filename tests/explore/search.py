@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
 
-from tests.explore.canonical import canonical
+from tests.explore.canonical import canonical, shared
 from tests.explore.chance import chosen
 from tests.explore.coverage import Coverage, Place, Way
 from tests.explore.endings import Good, ends_well
@@ -116,7 +116,7 @@ def exhaustively(start: Start, most: int, known: Good, *, first: bool = False) -
         if world.is_over:
             found.ends += 1
             continue
-        for label, after, failed in _followed(world, found.coverage):
+        for label, after, failed in _followed(shared(world), found.coverage):
             found.transitions += 1
             if after is None:
                 found.report(Violation(failed, start, (*_path(ways, key), label)))

@@ -67,9 +67,9 @@ from contracts.invoice import acts
 from contracts.invoice.messages import ContractRenewed
 from contracts.invoice.rules import AGENDA
 from contracts.sweeps import OdooChanges, ReachedMilestone, UnreachedMilestone
-from tests.explore.canonical import LEFT_OUT, digest
 from tests.explore.chance import chosen
 from tests.explore.coverage import Coverage
+from tests.explore.digests import LEFT_OUT, digest
 from tests.explore.examples import AMPLE, SMALL, large, small
 from tests.explore.messages import Sent, everything
 from tests.explore.moves import Answer, Kill, Move, Renewal, Rings

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 from contracts.agenda.actions import (
@@ -24,7 +25,7 @@ from contracts.agenda.actions import (
     SignalReceived,
 )
 from contracts.agenda.machine import Agenda, Outcome
-from contracts.agenda.state import required
+from contracts.agenda.state import AgendaState, required
 from contracts.billing import account
 from contracts.contract import (
     amendments,
@@ -59,6 +60,7 @@ from contracts.model import JsonObject, Source
 from contracts.money import Money
 from contracts.validation import validate
 from tests.explore import odoo
+from tests.explore.digests import first_equal, first_of
 from tests.explore.frozen import Frozen, once
 from tests.explore.odoo import Odoo, policy, refused
 from tests.recorded import at_once
@@ -128,7 +130,7 @@ class World(Frozen):
     def is_over(self) -> bool:
         return self.contract_ended and all(item.is_ended for item in self.invoices.values())
 
-    @property
+    @cached_property
     def contract_ended(self) -> bool:
         return contract_rules.AGENDA.has_ended(self.contract)
 
@@ -289,6 +291,7 @@ def posted(world: World, mail: Mail) -> World:
 
 def answered(world: World, who: int, key: str, result: Result) -> World:
     """The answer of an act arrives."""
+    result = first_equal(result)
     landed = {place: item for place, item in world.landed.items() if place != (who, key)}
     world = world.replace(landed=landed)
     if who != CONTRACT:
@@ -335,19 +338,28 @@ def renewed(world: World, who: int) -> World:
     contract does not hear the results of children of the one before."""
     if who != CONTRACT:
         invoice = world.invoices[who]
-        carried = InvoiceState.model_validate_json(invoice.state.model_dump_json())
+        carried = _carried(invoice.state)
         return _begin_invoice(_with(world, who, invoice.replace(state=carried)), who)
-    text = world.contract.model_dump_json()
-    start = ContractInput(
-        contract_id=world.contract.contract_id,
-        legal_entity=world.contract.legal_entity,
-        source=world.contract.source,
-        state=ContractState.model_validate_json(text),
-    )
     results = (InvoiceEnded, InvoiceLost)
     mail = tuple(item for item in world.mail if not isinstance(item.message, results))
-    state = contract_rules.begun(start, world.clock)
+    state = _continued(world.contract, world.clock)
     return _begin_contract(world.replace(contract=state, mail=mail))
+
+
+@once(2_000)
+def _carried(state: AgendaState) -> Any:
+    return type(state).model_validate_json(state.model_dump_json())
+
+
+@once(2_000)
+def _continued(state: ContractState, now: datetime) -> ContractState:
+    start = ContractInput(
+        contract_id=state.contract_id,
+        legal_entity=state.legal_entity,
+        source=state.source,
+        state=_carried(state),
+    )
+    return contract_rules.begun(start, now)
 
 
 def killed(world: World, number: int) -> World:
@@ -544,7 +556,7 @@ def _start_invoice(world: World, action: Action, asked: InvoiceState) -> tuple[W
     number = int(action.subject)
     if number in world.invoices:
         return world, Done(value=False)
-    state = asked.replace(clock=world.clock)
+    state = first_of(asked.replace(clock=world.clock), world.clock)
     world = _with(world, number, Invoice(state))
     return told(world, number, ClockRang()), Done(value=True)
 

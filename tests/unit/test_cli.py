@@ -585,6 +585,13 @@ def test_a_worker_serves_known_queues_only(calls: Calls, c2c: Invoke) -> None:
     assert "odoo-finance" in result.stderr
 
 
+@pytest.mark.parametrize("line", [("--neutralise",), ("--odoo-webhooks",), ("--odoo-key", "key")])
+def test_an_administrators_key_goes_with_what_needs_it(c2c: Invoke, line: tuple[str, ...]) -> None:
+    result = c2c("setup", *line)
+    assert result.exit_code == ExitCode.USAGE
+    assert "--odoo-key FILE is for --odoo-webhooks and --neutralise" in result.stderr
+
+
 def test_a_worker_without_configuration(calls: Calls, c2c: Invoke) -> None:
     assert c2c("worker").exit_code == ExitCode.CONFIGURATION
 

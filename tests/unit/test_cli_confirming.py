@@ -60,10 +60,10 @@ def commands(command: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 LOOK = {
-    *("list", "lines", "show", "versions", "statement", "close-out", "verify", "export"),
+    *("list", "lines", "show", "versions", "statement", "close-out", "verify", "export", "log"),
     *("receivables", "questions", "figures"),
 }
-KEYS = {"new-master", "new-signing", "rewrap", "erase"}
+KEYS = {"new-master", "new-signing", "rewrap", "erase", "erase-customer"}
 SYSTEM = {
     *("worker", "serve", "setup", "check", "connectors", "replay", "demo", "dev"),
     *("login", "logout", "access"),
@@ -93,10 +93,17 @@ def test_every_command_that_asks_takes_yes() -> None:
     asking = {name for name, text in sources.items() if re.search(r"\.confirm\(", text)} - {
         "session.py"
     }
-    assert asking == {"amending.py", "approvals.py", "events.py", "keys.py"}
+    assert asking == {"amending.py", "approvals.py", "events.py", "keys.py", "system.py"}
     takes_yes = {
         path
         for path, command in commands(typer.main.get_command(app))
         if any(parameter.name == "yes" for parameter in command.params)
     }
-    assert takes_yes == {"approvals approve", "contract change", "events replay", "keys erase"}
+    assert takes_yes == {
+        "approvals approve",
+        "contract change",
+        "events replay",
+        "keys erase",
+        "keys erase-customer",
+        "setup",
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from activities.odoo.requirements import NEEDS
 from contracts.figures import FiguresRequest
 from contracts.problems import Problem
+from contracts.retention import RetentionDue
 from contracts.sweeps import ConnectorSweep
 from gateways.connectors import Group
 from gateways.crm import hubspot
@@ -20,7 +22,7 @@ from gateways.odoo import OdooClient
 from sandbox import __file__ as sandbox_file
 from starters import preflight, schedules
 from starters.findings import Finding, Verdict
-from wiring.settings import Settings, load_settings
+from wiring.settings import ConfigurationError, Settings, load_settings
 from workflows.burn_sweep import BurnSweepWorkflow
 from workflows.figures import FiguresWorkflow
 from workflows.sweeps import CrmSweepWorkflow, OdooSweepWorkflow
@@ -319,6 +321,32 @@ def test_sweeps_follow_the_configuration(settings: Settings) -> None:
         time_zone="Europe/London",
     )
     assert [item.time_zone for item in found[::4]] == ["UTC", "Europe/London"]
+
+
+def test_rules_of_retention_are_applied_daily_by_a_schedule_of_each_entity_that_has_some(
+    settings: Settings, tmp_path: Path
+) -> None:
+    rules = {"decodes_days": 30, "entities": {UK: {"keys_days": 30}, "northwind": {}}}
+    found = {
+        item.id: (item.argument, item.every)
+        for item in schedules.sweeps(
+            load_settings(retention=rules, records={"folder": str(tmp_path)})
+        )
+        if item.id.startswith(schedules.RETENTION)
+    }
+    assert found == {
+        f"c2c-retention-{UK}": (
+            RetentionDue(legal_entity=UK, time_zone="Europe/London"),
+            timedelta(days=1),
+        ),
+        "c2c-retention": (RetentionDue(), timedelta(days=1)),
+    }
+    for wrong, where in (
+        ({"retention": rules}, "records"),
+        ({"retention": {"entities": {"unknown": {}}}}, r"retention\.entities\.unknown"),
+    ):
+        with pytest.raises(ConfigurationError, match=where):
+            load_settings(**wrong)
 
 
 def test_each_sweep_that_an_outage_kept_from_starting_is_made_up_for(settings: Settings) -> None:

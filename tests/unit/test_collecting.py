@@ -23,7 +23,9 @@ from contracts.invoice.messages import (
     WriteOffAsked,
 )
 from contracts.invoice.state import InvoiceStage, InvoiceState, OwnCredit, WriteOff
+from contracts.invoice.waits import invoice_waits
 from contracts.money import Money
+from contracts.views.agreed import AgreedCard, agreed
 from tests.unit.examples import (
     ANA,
     CLEO,
@@ -626,3 +628,26 @@ def test_an_instalment_that_is_paid_starts_the_levels_anew_with_the_next() -> No
     assert (decision.act, decision.level) == (Act.WAIT, 0)
     assert decision.next_on is not None
     assert decision.next_on > JUNE
+
+
+# --- what lists show ------------------------------------------------------------------------------
+
+
+def test_lists_show_all_that_is_agreed_whatever_it_waits_on() -> None:
+    state = posted(
+        dispute=contested("100.00"), promise=promised(), contract_hold=held(), revised_due_on=DUE
+    )
+    assert invoice_waits(state)[0] == "dispute"
+    card = agreed(state)
+    assert card == AgreedCard(disputed=True, held=True, promised_on=MAY, revised_due_on=DUE)
+    assert card.agreed_on == MAY
+    assert agreed(posted()) == AgreedCard()
+    assert agreed(posted("0", dispute=contested("100.00"))) is None
+    assert agreed(credit_note("100.00")) is None
+
+
+def test_an_invoice_waits_for_its_new_due_date_until_that_has_passed() -> None:
+    state = on(MAY, posted(revised_due_on=MAY))
+    assert invoice_waits(state)[0] == "new_due_date"
+    assert invoice_waits(on(MAY + timedelta(days=1), state))[0] == "payment"
+    assert invoice_waits(state.replace(promise=promised()))[0] == "promise"

@@ -135,6 +135,22 @@ def folders_of(tree: str) -> Iterator[str]:
         yield outer + name if indent else name
 
 
+@ANY_PAGE
+def test_tests_named_on_the_pages_exist(page: Path) -> None:
+    """By their function or their module."""
+    named = re.findall(r"`(?:tests/[\w/]+\.py::)?(test_\w+)`", page.read_text(encoding="utf-8"))
+    assert [name for name in named if name not in names_of_tests()] == []
+
+
+@cache
+def names_of_tests() -> frozenset[str]:
+    files = sorted((ROOT / "tests").rglob("test_*.py"))
+    found = (
+        re.findall(r"^(?:async )?def (test_\w+)", file.read_text("utf-8"), re.M) for file in files
+    )
+    return frozenset(name for names in found for name in names) | {file.stem for file in files}
+
+
 def test_links_of_the_changelog_lead_somewhere() -> None:
     test_links_and_pictures_lead_somewhere(ROOT / "CHANGELOG.md")
 

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from contracts.money import Money
-from sandbox import stack
+from sandbox import protection, stack
 from sandbox.demo_driver import WIDTH, DemoDriver
 from sandbox.expected_totals import Scenario
 from sandbox.foreground import show_where
@@ -126,5 +126,5 @@ def test_the_data_of_the_last_time_is_there_only_if_it_is_kept(
         file.touch()
     stack._temporal(tmp_path, "default", 0, 0, "http://127.0.0.1:8400", keep_data=keep_data)
     stack._sandbox(tmp_path, "", keep_data=keep_data)
-    stack._encryption(tmp_path, "http://127.0.0.1:8233", keep_data=keep_data)
+    protection.encryption(tmp_path, "http://127.0.0.1:8233", keep_data=keep_data)
     assert [file.exists() for file in kept] == [keep_data] * len(kept)

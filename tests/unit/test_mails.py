@@ -16,6 +16,7 @@ from contracts.approvals import (
     RequiredApproval,
     Subject,
 )
+from contracts.events import Delivery, EventOutcome, EventRecord, ForEnvelope, InboundEvent
 from contracts.mails import (
     MAX_LINES,
     MAX_MAILS,
@@ -29,6 +30,7 @@ from contracts.mails import (
     text_of,
 )
 from contracts.parking import POST_INVOICE, Responsible, StepException
+from contracts.signatures import EnvelopeStatus
 from gateways.mail_settings import MailSettings
 from sandbox.stack import CONFIG
 from starters import mailing
@@ -85,7 +87,7 @@ def sent(
         DAY,
         NOW,
         [OpenApproval(INVOICE, item) for item in rounds],
-        [Parked(INVOICE, item) for item in steps],
+        [Parked.step(INVOICE, item) for item in steps],
         {"northwind": {Responsible(name): people for name, people in owners.items()}},
     ).mails
 
@@ -123,9 +125,56 @@ def test_a_deputy_is_mailed_on_the_days_of_the_absence() -> None:
 def test_exceptions_go_to_the_owners_of_their_responsible_in_their_legal_entity() -> None:
     of_sales = a_step(responsible=Responsible.SALES)
     assert to(sent(steps=(a_step(), of_sales), finance=(CLEO,), operations=(DORA,))) == [CLEO]
-    elsewhere = Parked("contract/other/C-1/invoice/1", a_step())
+    elsewhere = Parked.step("contract/other/C-1/invoice/1", a_step())
     owners = {"northwind": {Responsible.FINANCE: (CLEO,)}}
     assert digests(DAY, NOW, [], [elsewhere], owners).mails == []
+
+
+def an_event(touched: tuple[str, ...] = ()) -> EventRecord:
+    """One that is read once it is delivered: before that nobody knows whose it is."""
+    return EventRecord(
+        event=InboundEvent(
+            source="docs",
+            key="msg-2f",
+            kind="envelope-signed",
+            received_at=NOW,
+            sha256="0" * 64,
+            size=1,
+            task=ForEnvelope(system="docs", envelope_id="e1", status=EnvelopeStatus.COMPLETED),
+        ),
+        delivery=Delivery(outcome=EventOutcome.REFUSED, touched=touched),
+        since=NOW,
+    )
+
+
+def test_an_event_goes_to_operations_of_its_legal_entity_or_of_all() -> None:
+    owners: dict[str, dict[Responsible, tuple[str, ...]]] = {
+        "northwind": {Responsible.OPERATIONS: (ANA, DORA), Responsible.FINANCE: (CLEO,)},
+        "southwind": {Responsible.OPERATIONS: (BOB, DORA)},
+    }
+
+    def mailed(record: EventRecord) -> list[str]:
+        return to(digests(DAY, NOW, [], [Parked.event("event/docs/msg-2f", record)], owners).mails)
+
+    assert mailed(an_event()) == [DORA]
+    assert mailed(an_event(touched=(INVOICE,))) == [ANA, DORA]
+    assert mailed(an_event(touched=("contract/elsewhere/C-1",))) == []
+
+
+def test_what_waits_of_a_bank_is_said_without_who_paid() -> None:
+    lines = [
+        Parked.step("bank/northwind/" + "3f2a9c0d1e2f" + "0" * 52, a_step().replace(step=step))
+        for step in ("file", "line-12")
+    ]
+    owners: dict[str, dict[Responsible, tuple[str, ...]]] = {
+        "northwind": {Responsible.FINANCE: (ANA,)}
+    }
+    [mail] = digests(DAY, NOW, [], [*lines, Parked.event("event/docs/1", an_event())], owners).mails
+    said = text_of(mail, "https://x")
+    assert "- Apply the bank's file, bank/northwind/3f2a9c0d1e2f, since" in said
+    assert "- Line 12, bank/northwind/3f2a9c0d1e2f, since" in said
+    assert f"https://x/bank/northwind/3f2a9c0d1e2f{'0' * 52}#line-12\n" in said
+    assert "event" not in said
 
 
 @pytest.mark.parametrize(
@@ -179,7 +228,7 @@ def test_mails_are_bounded() -> None:
     assert "- 7 more\n  https://x/exceptions\n" in text_of(mail, "https://x")
     many = tuple(f"p{number}@northwind.example" for number in range(MAX_MAILS + 3))
     owners = {"northwind": {Responsible.FINANCE: many}}
-    found = digests(DAY, NOW, [], [Parked(INVOICE, a_step())], owners)
+    found = digests(DAY, NOW, [], [Parked.step(INVOICE, a_step())], owners)
     assert (len(found.mails), found.left_out) == (MAX_MAILS, 3)
 
 
@@ -192,7 +241,7 @@ def test_the_largest_day_is_below_what_the_engine_keeps_of_one_result() -> None:
         DAY,
         NOW,
         [OpenApproval(INVOICE, item) for item in rounds],
-        [Parked(INVOICE, a_step())] * (MAX_LINES + 1),
+        [Parked.step(INVOICE, a_step())] * (MAX_LINES + 1),
         owners,
     )
     assert len(found.mails) == MAX_MAILS

@@ -24,11 +24,13 @@ from typer.testing import CliRunner, Result
 from activities.odoo.requirements import NEEDS
 from gateways.crm.odoo_crm import OdooCrmSettings
 from sandbox.real_odoo.mailbox import free_port
+from sandbox.server import Sandbox
 from starters.cli import app, session
 from starters.cli.errors import ExitCode
 from starters.cli.options import PERSON_VARIABLE
 from starters.client import credentials
 from starters.web.app import application
+from tests.servers import SandboxServer
 from tests.temporal import new_namespace
 from tests.unit.web.visiting import VERA, NamedVisits
 from tests.world import ANA, ENTITY, contract_data, single, unique
@@ -96,8 +98,11 @@ def surroundings(client: Client, settings: Settings) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-async def c2c(client: Client, settings: Settings, surroundings: None) -> AsyncIterator[Cli]:
+async def c2c(
+    client: Client, settings: Settings, surroundings: None, sandbox: Sandbox
+) -> AsyncIterator[Cli]:
     """A namespace that was set up, with workers."""
+    SandboxServer(sandbox).unbind()
     models: set[str] = set()
     odoo = remotes.odoo(settings, on_call=lambda model, *_: models.add(model))
     cli = Cli(models)
@@ -134,6 +139,11 @@ async def test_setup_may_be_repeated_and_mends_what_was_changed(
     findings = (await c2c.json("check"))["findings"]
     assert any("maintenance" in item["detail"] for item in findings)
     await handle.unpause()
+
+
+async def test_nothing_is_switched_off_in_odoo_unasked(c2c: Cli, tmp_path: Path) -> None:
+    line = ("setup", "--neutralise", "--odoo-key", str(tmp_path / "key"))
+    assert "--yes answers it" in (await c2c.json(*line, code=ExitCode.REFUSED))["error"]["message"]
 
 
 async def test_setup_removes_the_schedule_of_a_connector_that_is_gone(

@@ -9,31 +9,40 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import subprocess
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 import uvicorn
+from temporalio import activity, workflow
 from temporalio.client import Client, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Replayer, Worker
 
 from contracts.audit.anchors import AnchorDue
 from contracts.contract.state import ContractStage
 from contracts.invoice.state import InvoiceStage
 from contracts.model import JsonObject
 from contracts.parking import Action
+from contracts.retention import Removed, RetentionDue
+from gateways.audit.entity_chain import EntityChain
 from gateways.encryption.settings import CodecSettings
 from gateways.errors import GatewayError
 from gateways.record_store.folder import FolderStore
+from gateways.retention.customers import CustomerIndex
+from gateways.retention.settings import RetentionSettings
 from sandbox.real_odoo.mailbox import free_port
 from sandbox.server import Sandbox
 from sandbox.stack import temporal_binary
-from starters import keys
+from starters import schedules
 from starters.client import C2C, Refused
+from starters.erasing import Erasing, Standing
 from starters.web import codec
 from starters.web.app import application
 from tests import sealed as sealing
@@ -41,15 +50,15 @@ from tests.sealed import NAMESPACE, Sealed
 from tests.servers import SandboxServer
 from tests.webhooks import gateway_over
 from tests.world import ANA, World, single, unique
-from wiring import audit
-from wiring.codec import SealingCodec
-from wiring.logs import FORMAT, Redacting
+from wiring import audit, encryption, retention
+from wiring.logs import formatter
 from wiring.sealed import is_sealed
 from wiring.settings import Settings, WebSettings
 from workers import worker
 from workers.replays import replayed
 from workflows import task_queues
 from workflows.audit_anchor import AuditAnchorWorkflow
+from workflows.retention import RetentionWorkflow
 
 MARK = "zyx"
 """Each marked text is this and what it stands for, so that a leak says which it is."""
@@ -77,13 +86,13 @@ def marked() -> JsonObject:
 
 @pytest.fixture(scope="module")
 def log() -> Iterator[list[str]]:
-    """Every line that the worker logs, tracebacks included."""
+    """Every line that the worker logs, as text and as JSON, tracebacks included."""
     lines: list[str] = []
-    formatter = Redacting(FORMAT)
+    forms = [formatter(redacts=True, as_json=as_json) for as_json in (False, True)]
 
     class Keeper(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            lines.append(formatter.format(record))
+            lines.extend(form.format(record) for form in forms)
 
     keeper, root = Keeper(), logging.getLogger()
     before = root.level
@@ -189,6 +198,13 @@ async def test_no_mark_is_in_the_log_of_the_worker(closed: str, log: list[str]) 
     assert leaks("\n".join(log).encode()) == set()
 
 
+async def test_a_line_of_the_log_says_what_it_is_about(closed: str, log: list[str]) -> None:
+    lines = [json.loads(line) for line in log if line.startswith("{")]
+    ours = [line for line in lines if line.get("workflow_id") == closed]
+    assert {line["contract_id"] for line in ours} == {closed.rpartition("/")[2]}
+    assert {"validate_contract", "provision"} <= {line.get("activity") for line in ours}
+
+
 async def test_lists_and_commands_show_names_to_whoever_has_the_keys(
     sealed: Sealed, closed: str
 ) -> None:
@@ -233,6 +249,63 @@ async def test_a_history_that_began_in_clear_goes_on_and_replays(
 
     converter = (await sealed.another_client()).data_converter
     assert [item.failure async for item in replayed(histories(), converter)] == [""]
+
+
+# --- payloads that are too large for Temporal ---------------------------------------------------
+
+
+@workflow.defn
+class Echo:
+    """Hands what it was started with to an activity, and returns that activity's answer."""
+
+    def __init__(self) -> None:
+        self._content = ""
+
+    @workflow.run
+    async def run(self, content: str) -> str:
+        self._content = content
+        return await workflow.execute_activity(
+            repeated, content, start_to_close_timeout=timedelta(seconds=30)
+        )
+
+    @workflow.query
+    def content(self) -> str:
+        return self._content
+
+
+@activity.defn
+async def repeated(content: str) -> str:
+    return content
+
+
+async def test_payloads_beyond_temporal_s_limit_are_kept_in_the_record_store(
+    sealed: Sealed,
+) -> None:
+    """Temporal takes 2 MB of a payload, and no message of more than 4."""
+    content, contract = os.urandom(1_500_000).hex(), f"contract/northwind/{unique('large')}"
+    queue, client = unique("large"), await sealed.another_client()
+    runner = worker.workflow_runner(sandboxed=False)
+    async with Worker(
+        client,
+        task_queue=queue,
+        workflows=[Echo],
+        activities=[repeated],
+        workflow_runner=runner,
+    ):
+        handle = await client.start_workflow(Echo.run, content, id=contract, task_queue=queue)
+        assert await handle.result() == content
+        assert await handle.query(Echo.content) == content
+    history = await handle.fetch_history()
+    assert len(raw(history)) < 20_000
+    kept = encryption.large_payloads(sealed.settings)
+    assert len(list(kept.of(contract))) >= 3  # input, result of the activity, and of the query
+    again = (await sealed.another_client()).data_converter
+    replayer = Replayer(workflows=[Echo], data_converter=again, workflow_runner=runner)
+    assert (await replayer.replay_workflow(history)).replay_failure is None
+    await erasing_of(sealed, client).erase(
+        contract, by="ana", reason="asked for", at=datetime.now(UTC)
+    )
+    assert list(kept.of(contract)) == []
 
 
 # --- the audit record ---------------------------------------------------------------------------
@@ -281,6 +354,42 @@ async def test_an_anchor_is_made_and_noted_in_odoo(
     assert (found.anchors, found.problems, found.is_whole) == (1, (), True)
 
 
+# --- retention ----------------------------------------------------------------------------------
+
+
+async def test_rules_of_retention_are_applied_and_keep_what_is_not_due(
+    sealed: Sealed, world: World, closed: str
+) -> None:
+    store = FolderStore(sealed.records)
+    old, young = "decodes/2019-05-01/120000-abc", f"decodes/{datetime.now(UTC):%Y-%m-%d}/1-abc"
+    for name in (old, young):
+        store.create(name, b"{}")
+    keys = {item.scope for item in sealed.ring().wrapped()}
+    removed: dict[tuple[str, str], Removed] = {}
+    for sweep in schedules.sweeps(sealed.settings):
+        if sweep.workflow != "RetentionWorkflow":
+            continue
+        report = await world.client.execute_workflow(
+            RetentionWorkflow.run,
+            cast("RetentionDue", sweep.argument),
+            id=unique(sweep.id),
+            task_queue=task_queues.CONTRACTS,
+        )
+        removed |= {(report.legal_entity, str(item.kind)): item for item in report.removed}
+    assert {key: (item.due, item.records) for key, item in removed.items()} == {
+        ("northwind", "payloads"): (0, 0),
+        ("northwind", "keys"): (0, 0),
+        ("northwind", "audit"): (0, 0),
+        ("", "payloads"): (0, 0),
+        ("", "decodes"): (1, 1),
+    }
+    assert store.read(old) is None
+    assert store.delete(young)
+    assert {item.scope for item in sealed.ring().wrapped()} >= keys
+    [entry] = EntityChain(store).entries()
+    assert (entry.what, entry.actor.system, entry.details["records"]) == ("retention", "c2c", 1)
+
+
 # --- the codec server and Temporal's own command ------------------------------------------------
 
 
@@ -289,7 +398,10 @@ async def codec_url(sealed: Sealed) -> AsyncIterator[str]:
     """A codec server on a port, for whoever has the token."""
     settings = CodecSettings.model_validate({"tokens": {"ana": {"token": "ana's"}}})
     served = codec.server(
-        SealingCodec(sealed.ring()), FolderStore(sealed.records), settings, WebSettings()
+        encryption.sealing_codec(sealed.settings),
+        FolderStore(sealed.records),
+        settings,
+        WebSettings(),
     )
 
     async def connect() -> Client:
@@ -362,26 +474,38 @@ async def test_erased_keys_make_one_history_unreadable_and_no_other(
     sealed: Sealed, world: World, closed: str
 ) -> None:
     other = await world.active(single())
+    erasing = erasing_of(sealed, world.client)
     with pytest.raises(Refused, match="still runs"):
-        await keys.erase(
-            world.client, sealed.ring(), other, by="ana", reason="asked", at=datetime.now(UTC)
-        )
+        await erasing.erase(other, by="ana", reason="asked", at=datetime.now(UTC))
     gone = single()
+    gone["customer"]["key"] = customer = unique("customer")
     workflow_id = await world.active(gone)
+    with pytest.raises(Refused, match="still runs"):
+        await erasing.erase_customer(
+            "northwind", customer, by="ana", reason="asked", at=datetime.now(UTC)
+        )
     await world.cancel(workflow_id)
     await world.stage(workflow_id, ContractStage.CANCELLED)
     await world.client.get_workflow_handle(workflow_id).result()
+
+    async def standing() -> Standing:
+        return (await erasing.candidate(workflow_id, datetime.now(UTC))).standing
+
     # Lists lag behind.
-    await world.until(lambda: refusals(world.client, workflow_id), lambda found: found == "")
-    done = await keys.erase(
-        world.client,
-        sealed.ring(),
-        workflow_id,
-        by="ana",
-        reason="asked for by the customer",
-        at=datetime.now(UTC),
+    await world.until(standing, lambda found: found is Standing.DUE)
+    # By what was noted as it was recorded, also where Temporal lists it no more.
+    assert CustomerIndex(FolderStore(sealed.records)).contracts("northwind", customer) == [
+        workflow_id
+    ]
+    done = await erasing.erase_customer(
+        "northwind", customer, by="ana", reason="asked for by the customer", at=datetime.now(UTC)
     )
-    assert done.keys
+    assert ([item.scope for item in done.erased], done.left) == ([workflow_id], [])
+    found = list(EntityChain(FolderStore(sealed.records), "northwind").entries())
+    assert [(item.what, item.actor.person) for item in found[-2:]] == [
+        ("customer_erased", "ana"),
+        ("contract_erased", "ana"),
+    ]
     fresh = await sealed.another_client()
     with pytest.raises(GatewayError, match=r"The keys of .* were erased on"):
         await decoded_input(fresh, workflow_id)
@@ -394,12 +518,8 @@ async def test_erased_keys_make_one_history_unreadable_and_no_other(
     await world.sweep()
 
 
-async def refusals(client: Client, workflow_id: str) -> str:
-    try:
-        await keys.refuse_if_open(client, workflow_id)
-    except Refused as error:
-        return str(error)
-    return ""
+def erasing_of(sealed: Sealed, client: Client) -> Erasing:
+    return Erasing(client, retention.eraser(sealed.settings), RetentionSettings())
 
 
 async def decoded_input(

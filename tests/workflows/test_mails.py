@@ -13,7 +13,9 @@ import pytest
 from temporalio.client import Client
 from temporalio.testing import TimeSkipper
 
+from contracts.bank.file import FILE_STEP
 from contracts.mails import Digest, Mail, Mails
+from contracts.page_addresses import exception_path
 from gateways.mail_settings import MailSettings
 from sandbox import clock
 from sandbox.real_odoo.mailbox import LOOPBACK, Mailbox
@@ -23,13 +25,14 @@ from starters.findings import Did
 from starters.schedules import MAIL_DIGEST
 from tests.servers import SandboxServer
 from tests.temporal import end_all, new_namespace
+from tests.waiting import refused_event, unknown_bank_file
 from tests.world import ANA, BOB, CLEO, DORA, World, single, unique
 from wiring.settings import Settings
 from workers import worker
 from workflows import task_queues
 from workflows.mails import MailDigestWorkflow, MailsSent, MailWorkflow
 
-OLGA = "olga@northwind.example"
+OLGA, OTTO = "olga@northwind.example", "otto@northwind.example"
 PUBLIC_URL = "https://c2c.northwind.example"
 
 
@@ -73,7 +76,7 @@ def mailing_settings(sandbox_settings: Settings, mailbox: Mailbox) -> Settings:
         "port": mailbox.port,
         "security": "none",
         "from_address": "c2c@northwind.example",
-        "owners": {"northwind": {"sales": [OLGA]}},
+        "owners": {"northwind": {"sales": [OLGA], "operations": [OTTO], "finance": [OTTO]}},
     }
     web = sandbox_settings.web.model_copy(update={"public_url": PUBLIC_URL})
     changed = {"mail": MailSettings.model_validate(mail), "web": web}
@@ -136,15 +139,22 @@ async def test_a_day_has_one_digest_for_each_however_often_its_schedule_starts(
     wrong["services"][0]["code"] = "ALCHEMY"
     parked = await world.start(wrong)
     step = await world.parked(parked)
-    await listed(mailing, invoice, parked)
+    event, file = await refused_event(mailing.client), await unknown_bank_file(mailing.client)
+    await listed(mailing, invoice, parked, event, file)
     assert await mailing.digest()
-    mails = await mailing.received(3)
-    assert {ANA, BOB, OLGA} <= {mail["To"] for mail in mails}
+    mails = await mailing.received(4)
+    assert {ANA, BOB, OLGA, OTTO} <= {mail["To"] for mail in mails}
     assert not {CLEO, DORA} & {mail["To"] for mail in mails}
     [to_olga] = mailing.mailbox.messages(OLGA)
     links = re.findall(r"https://\S+", to_olga.get_content())
     assert f"{PUBLIC_URL}/exceptions/northwind/{wrong['contract_id']}/{step.step}" in links
     assert wrong["customer"]["name"] not in to_olga.get_content()
+    [to_otto] = mailing.mailbox.messages(OTTO)
+    links = re.findall(r"https://\S+", to_otto.get_content())
+    assert {
+        f"{PUBLIC_URL}{exception_path(event, '')}",
+        f"{PUBLIC_URL}{exception_path(file, FILE_STEP)}",
+    } <= {*links}
     assert not await mailing.digest()
     await asyncio.sleep(0.5)
     assert len(mailing.mailbox.messages()) == len(mails)

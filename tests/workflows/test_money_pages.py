@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from contracts.access import Role
 from contracts.figures import FIGURES
 from contracts.invoice.state import InvoiceStage
+from contracts.page_addresses import place_of
 from starters import schedules
 from starters.books import Books
 from starters.cli import app as command
@@ -31,6 +32,7 @@ from starters.web.pages.workbench import Workbench
 from starters.web.problems import add_handlers
 from tests.conftest import settings_for
 from tests.visitors import CSRF, PERSON, FakeVisits, visitor
+from tests.waiting import refused_event, unknown_bank_file
 from tests.world import ENTITY, World, contract_data, single
 
 FINN = visitor("finn@northwind.example", northwind=Role.FINANCE)
@@ -119,6 +121,13 @@ async def test_a_receivable_is_listed_promised_held_and_opened_by_its_numbers(
     again = (await http.get(place, headers=HTML)).text
     assert "Release the reminders" in again
     await _seen(http, world, f"{listed}&standing=held", "1 open part:", "held</span>")
+    # It waits on the hold now, and is promised all the same; the day of that is said, and it is
+    # aged by the due date in the books.
+    both = ("1 open part:", "held</span>", "promised</span>", "agreed: ", "not due")
+    await _seen(http, world, f"{listed}&standing=promised", *both)
+    told = await http.get(f"/receivables.csv?customer={contract_id}", headers=HTML)
+    [row] = csv.DictReader(told.text.splitlines())
+    assert (row["standings"], row["agreed_on"]) == ("held not_due promised", until)
 
     # What one may not do is said with who may; and it is refused however it is asked.
     seen = (await http.get(place, headers={**HTML, PERSON: VIC.person})).text
@@ -157,11 +166,17 @@ async def test_questions_have_numbers_that_open_into_their_lists(
     await world.parked(await world.start(parked))
     await _seen(http, world, "/questions/milestones-late", contract["contract_id"], "Design")
     await _seen(http, world, "/questions/awaiting-project", parked["contract_id"])
-    await _seen(http, world, "/questions/exceptions?age=day", parked["contract_id"])
+    event, file = await refused_event(world.client), await unknown_bank_file(world.client)
+    names = (place_of(event), place_of(file))
+    listed = await _seen(
+        http, world, "/questions/exceptions?age=day", parked["contract_id"], *names
+    )
     text = await _seen(http, world, "/questions", "Milestones late", "Exceptions, over 7 days")
     numbers = dict(re.findall(r'href="/questions/([^"]+)">[^<]+</a>\s*<strong>(\d+)', text))
     assert int(numbers["milestones-late"]) >= 1
-    assert int(numbers["exceptions?age=day"]) >= 1
+    counted = re.search(r"<h1>[^<]*\((\d+)\)</h1>", listed)
+    assert counted is not None
+    assert numbers["exceptions?age=day"] == counted[1]
     assert numbers["exceptions?age=older"] == "0"
     assert (await http.get("/questions/why", headers=HTML)).status_code == 404
     assert (

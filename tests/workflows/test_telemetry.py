@@ -109,6 +109,7 @@ async def watched(
         temporal = str(Path(sys.executable).with_name("temporal"))
         create = ["operator", "namespace", "create", "--address", address, "-n", namespace]
         subprocess.run([temporal, *create], check=True, capture_output=True)
+        odoo_server.unbind()
         eventually(lambda: subprocess.run([*c2c, "setup"], env=environment).returncode == 0)
         with (folder / "worker.log").open("wb") as log:
             worker = subprocess.Popen([*c2c, "worker"], env=environment, stdout=log, stderr=log)

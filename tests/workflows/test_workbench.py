@@ -15,6 +15,7 @@ from contracts.access import Role
 from contracts.changes import ChangeOrder
 from contracts.invoice.state import InvoiceStage
 from contracts.parking import Action
+from sandbox.server import Sandbox
 from starters.client.references import short
 from starters.web.app import application
 from starters.web.pages.workbench import Workbench
@@ -269,3 +270,23 @@ async def test_what_changed_since_a_browser_looked_is_told_and_an_old_page_has_n
     assert "This is no longer what awaits approval" in old
     assert "<del>" in old
     assert 'name="decision"' not in old
+
+
+async def test_what_is_approved_while_odoo_is_away_is_not_listed_as_open(
+    world: World, http: httpx.AsyncClient, sandbox: Sandbox
+) -> None:
+    contract = single()
+    invoice = await world.proposed(contract)
+    ana, bob = Browser(http, ANA), Browser(http, BOB)
+    page, [picked] = await listed(ana, contract, one)
+    sandbox.faults.configure([{"kind": "status", "path": "account.move", "status": 503}])
+    try:
+        await ana.decide("approve", [picked], page)
+        # Lists show it as it was. Bob reads what is known here, and cannot decide once more.
+        for person in (ana, bob):
+            after = await person.get(f"/inbox?customer={contract['customer']['key']}")
+            assert "approved</span> here," in after
+            assert picks(after, contract) == []
+    finally:
+        sandbox.faults.clear()
+    await world.invoice(invoice, InvoiceStage.OPEN)

@@ -21,6 +21,7 @@ from contracts.invoice.state import InvoiceStage
 from contracts.sweeps import ConnectorSweep
 from sandbox import clock
 from sandbox.server import Sandbox
+from starters import environment as bindings
 from starters.cli.errors import ExitCode
 from starters.client import messages
 from tests.conftest import settings_for
@@ -49,10 +50,12 @@ async def alone() -> AsyncIterator[WorkflowEnvironment]:
 
 
 @pytest.fixture(scope="module")
-def world(alone: WorkflowEnvironment, sandbox: Sandbox) -> World:
+async def world(alone: WorkflowEnvironment, sandbox: Sandbox) -> World:
     """The verbs, without a worker: the tests start them."""
-    skipper = TimeSkipper(alone.client, config=clock.BY_HAND)
-    return World(client=skipper.client, time=skipper, server=SandboxServer(sandbox))
+    skipper, server = TimeSkipper(alone.client, config=clock.BY_HAND), SandboxServer(sandbox)
+    server.unbind()
+    await bindings.bind(skipper.client, settings_for(server))
+    return World(client=skipper.client, time=skipper, server=server)
 
 
 @pytest.fixture

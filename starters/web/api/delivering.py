@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 
 from contracts.access import Permission
-from contracts.events import WORKFLOW_PREFIX
+from contracts.identifiers import EVENT_PREFIX
 from starters.client import events, wire
 from starters.client.errors import NotFound
 from starters.client.wire import Said
@@ -83,7 +83,7 @@ def add_routes(routes: APIRouter, sending: Sending) -> None:
         """Let nothing come of an event that waits."""
         with told():
             await _check(request, visitor, source, key)
-        workflow_id = f"{WORKFLOW_PREFIX}{source}/{key}"
+        workflow_id = f"{EVENT_PREFIX}{source}/{key}"
         answer = await sending.send(request, visitor, workflow_id, events.DISMISS, request_id)
         return Said(answer=answer)
 
@@ -92,4 +92,4 @@ async def _check(request: Request, visitor: Visitor, source: str, key: str) -> N
     """Whether there is such an event for this visitor. Raises NotFound, and what `events` does."""
     record = await events.show(request.app.state.temporal, f"{source}/{key}")
     if not may_see_event(visitor, record.legal_entities):
-        raise NotFound(f"nothing is known under {WORKFLOW_PREFIX}{source}/{key}")
+        raise NotFound(f"nothing is known under {EVENT_PREFIX}{source}/{key}")

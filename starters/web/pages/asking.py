@@ -17,10 +17,10 @@ from starlette.responses import Response
 from temporalio.service import RPCError
 
 from contracts.identifiers import KEY, contract_workflow_id, invoice_workflow_id
+from contracts.page_addresses import place_of
 from starters.client import BadReference, NoAnswer, NotFound, Refused
 from starters.client.references import short
 from starters.web.forms import ONCE, text
-from starters.web.pages import rendering
 from starters.web.pages.shell import page
 from starters.web.problems import HttpProblem
 
@@ -109,7 +109,7 @@ async def unanswered(
         status=504,
         title="No answer came",
         of=short(workflow_id),
-        back=back or rendering.place_of(workflow_id),
+        back=back or place_of(workflow_id),
         again=Again.of(request, form),
         confirmed=text(form, CONFIRMED),
     )
@@ -131,6 +131,6 @@ async def confirming(
         title=title,
         about=about,
         of=short(workflow_id),
-        back=back or rendering.place_of(workflow_id),
+        back=back or place_of(workflow_id),
         again=Again.of(request, form),
     )

@@ -25,8 +25,8 @@ from starlette.responses import Response
 from contracts.access import EVERYWHERE, Permission
 from contracts.audit import records
 from contracts.audit.merkle import Head
-from contracts.events import WORKFLOW_PREFIX as EVENT_PREFIX
 from contracts.identifiers import (
+    EVENT_PREFIX,
     contract_scope,
     is_invoice_workflow_id,
     legal_entity_of,

@@ -6,9 +6,9 @@ import re
 from urllib.parse import quote
 
 from contracts.access import EVERYWHERE
-from contracts.events import WORKFLOW_PREFIX as EVENT_PREFIX
 from contracts.identifiers import (
     BANK_PREFIX,
+    EVENT_PREFIX,
     KEY,
     bank_workflow_id,
     contract_of,
@@ -18,7 +18,7 @@ from contracts.identifiers import (
     is_invoice_workflow_id,
     legal_entity_of,
 )
-from starters.web.pages.rendering import place_of
+from contracts.page_addresses import place_of
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 _NUMBER = re.compile(r"[1-9][0-9]{0,5}")
@@ -39,11 +39,7 @@ def chain_path(of: str) -> str:
 
 def contract_or_file_path(of: str) -> str:
     """The address of what a chain is of; empty for an event, whose key is not known here."""
-    if of.startswith(EVENT_PREFIX):
-        return ""
-    if of.startswith(BANK_PREFIX):
-        return f"/{of}"
-    return place_of(of)
+    return "" if of.startswith(EVENT_PREFIX) else place_of(of)
 
 
 def of_path(entity: str, path: str) -> str:

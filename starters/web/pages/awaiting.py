@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from functools import cached_property
 
 from fastapi import Request
-from pydantic import ValidationError
 
 from contracts import access
 from contracts.access import Permission
@@ -19,6 +18,7 @@ from contracts.page_addresses import approval_path
 from contracts.views.approval import Change
 from starters.client.approvals import Awaiting, decision_on
 from starters.client.references import short
+from starters.web.pages.decided import Verdict, verdicts_of
 from starters.web.pages.workbench import c2c_of, workbench_of
 from starters.web.visitors import Visitor
 
@@ -59,13 +59,15 @@ class Rights:
 
 @dataclass(frozen=True)
 class Row:
-    """One round. `changed` are the lines that are others than this browser saw."""
+    """One round. `changed` are the lines that are others than this browser saw; `verdict` is the
+    last word on it, where it was said on these pages and is not carried out yet."""
 
     workflow_id: str
     approval_round: ApprovalRound
     rights: Rights
     zone: str
     changed: tuple[Change, ...] = ()
+    verdict: Verdict | None = None
 
     @cached_property
     def ref(self) -> str:
@@ -140,7 +142,11 @@ async def waiting_for(request: Request, visitor: Visitor) -> Waiting:
         legal_entities=visitor.entities(Permission.READ, workbench.entities),
         unreadable=lambda workflow_id, _: unreadable.append(short(workflow_id)),
     )
-    rows = [row_of(item, visitor, workbench.zone(entity_of(item))) for item in found.items]
+    verdicts = verdicts_of(request)
+    rows = [
+        row_of(item, visitor, workbench.zone(entity_of(item)), verdicts.of(item))
+        for item in found.items
+    ]
     waiting = Waiting(rows, unreadable, found.more)
     request.state.waiting = waiting
     return waiting
@@ -155,9 +161,10 @@ def entity_of(item: Awaiting) -> str:
     return short(item.workflow_id).partition("/")[0]
 
 
-def row_of(item: Awaiting, visitor: Visitor, zone: str) -> Row:
-    rights = Rights.of(item.approval_round, visitor, entity_of(item))
-    return Row(item.workflow_id, item.approval_round, rights, zone)
+def row_of(item: Awaiting, visitor: Visitor, zone: str, verdict: Verdict | None = None) -> Row:
+    said = verdict.approval_round if verdict is not None else item.approval_round
+    rights = Rights.of(said, visitor, entity_of(item))
+    return Row(item.workflow_id, item.approval_round, rights, zone, verdict=verdict)
 
 
 # --- what narrows it ------------------------------------------------------------------------------
@@ -187,9 +194,12 @@ class Filters:
             kind = ApprovalKind(given["kind"])
         if "up_to" in given:
             try:
-                up_to = Money.parse(given["up_to"].replace(",", ""))
-            except ValidationError:
-                problem = "expected an amount such as 5000 EUR"
+                up_to = _amount(given["up_to"])
+            except ValueError:
+                problem = (
+                    "expected an amount such as 5000 EUR or 5000.50 EUR: a point before the cents, "
+                    "and nothing between the thousands"
+                )
         customer, entity = given.get("customer", ""), given.get("entity", "")
         return cls(customer, kind, entity, up_to, given, problem)
 
@@ -202,3 +212,13 @@ class Filters:
             and (not part or is_customer)
             and Awaiting(row.workflow_id, row.approval_round).is_of("", self.up_to, self.kind)
         )
+
+
+def _amount(text: str) -> Money:
+    """An amount that cannot be read as another: `5.000 EUR` is five thousand for some people.
+    Raises ValueError."""
+    found = Money.parse(text)
+    decimals = text.split()[0].partition(".")[2]
+    if len(decimals) > EXPONENTS[found.currency]:
+        raise ValueError("more decimals than the currency has")
+    return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from urllib.parse import quote
 
 from fastapi import APIRouter, Request
 from starlette.datastructures import FormData
@@ -13,7 +12,7 @@ from starlette.responses import Response
 from contracts import access
 from contracts.access import Permission
 from contracts.bank.file import FILE_STEP, NOTICE_STEP, FileDecision, ParkedLine, Settlement
-from contracts.identifiers import BANK_PREFIX
+from contracts.page_addresses import place_of
 from contracts.parking import AUDIT
 from contracts.problems import InvalidContract
 from starters.client import Entities, NoAnswer, NotFound, Refused, bank
@@ -37,12 +36,6 @@ _WAYS = {FILE_STEP: (_RETRY,), NOTICE_STEP: (_ACCEPT,), AUDIT.name: (_RETRY, _AC
 routes = APIRouter()
 
 
-def file_path(workflow_id: str) -> str:
-    """The address of a bank's file."""
-    entity, _, sha256 = workflow_id.removeprefix(BANK_PREFIX).partition("/")
-    return f"/bank/{quote(entity, safe='')}/{sha256}"
-
-
 @routes.get("/bank/{entity}/{file}", dependencies=[needs(Permission.READ)])
 async def bank_file(entity: str, file: str, request: Request, visitor: Present) -> Response:
     """A file, and every line of it that waits."""
@@ -56,7 +49,7 @@ async def decide(entity: str, file: str, request: Request, visitor: Present) -> 
     form = await form_of(request)
     request_id, action = id_of(form), text(form, "act")
     workflow_id = await _file(request, visitor, entity, file)
-    place, c2c = file_path(workflow_id), c2c_of(request, visitor)
+    place, c2c = place_of(workflow_id), c2c_of(request, visitor)
     grave = {"ignore": _IGNORE_ABOUT, "refuse": _REFUSE_ABOUT}
     if action in grave and text(form, "reason") and not text(form, CONFIRMED):
         return await confirming(
@@ -136,7 +129,7 @@ async def _drawn(
         whole=[item for item in state.exceptions if not item.step.startswith("line-")],
         file_step=FILE_STEP,
         ways=_WAYS,
-        action_path=file_path(workflow_id),
+        action_path=place_of(workflow_id),
         may_not=access.refusal(visitor.roles_in(entity), Permission.MEND_MONEY) or "",
         new_id=new_id,
         wrong_line=wrong[0],

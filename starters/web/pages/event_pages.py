@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from contracts import access
 from contracts.access import EVERYWHERE, Permission
 from contracts.events import EventRecord, chain_of_event
-from contracts.identifiers import KEY
+from contracts.identifiers import EVENT_PREFIX, KEY
+from contracts.page_addresses import place_of
 from contracts.problems import InvalidContract
 from starters.client import NoAnswer, NotFound, Refused, events
 from starters.client.references import short
@@ -25,12 +24,6 @@ from starters.web.visitors import Present, Visitor, needs
 _DISMISS_ABOUT = "Nothing comes of the event any more, whatever it says."
 
 routes = APIRouter()
-
-
-def event_path(event_id: str) -> str:
-    """The address of an event."""
-    source, _, key = event_id.partition("/")
-    return f"/events/{quote(source, safe='')}/{quote(key, safe='/')}"
 
 
 @routes.get("/events/{source}/{key:path}", dependencies=[needs(Permission.READ)])
@@ -50,13 +43,14 @@ async def decide(source: str, key: str, request: Request, visitor: Present) -> R
     if refusal:
         raise HttpProblem(403, refusal)
     c2c, action = c2c_of(request, visitor), text(form, "act")
+    place = place_of(f"{EVENT_PREFIX}{reference}")
     if action == "again":
         try:
             await events.deliver_again(
                 c2c.client, reference, by=visitor.person, request_id=request_id, sign=c2c.sign
             )
         except NoAnswer:
-            return await unanswered(request, form, reference, back=event_path(reference))
+            return await unanswered(request, form, reference, back=place)
         except (Refused, InvalidContract, NotFound) as error:
             return await _drawn(request, visitor, source, key, record, str(error))
         return answered(request, "/exceptions", Outcome(f"{reference} is delivered again."))
@@ -71,7 +65,7 @@ async def decide(source: str, key: str, request: Request, visitor: Present) -> R
             reference,
             title="Dismiss",
             about=_DISMISS_ABOUT,
-            back=event_path(reference),
+            back=place,
         )
     try:
         await events.dismiss(
@@ -83,7 +77,7 @@ async def decide(source: str, key: str, request: Request, visitor: Present) -> R
             sign=c2c.sign,
         )
     except NoAnswer:
-        return await unanswered(request, form, reference, back=event_path(reference))
+        return await unanswered(request, form, reference, back=place)
     except (Refused, InvalidContract, NotFound) as error:
         return await _drawn(request, visitor, source, key, record, str(error))
     return answered(request, "/exceptions", Outcome(f"{reference} is dismissed."))
@@ -141,7 +135,7 @@ async def _drawn(
         title=f"{record.event.kind} of {source}",
         record=record,
         touched=[(short(item), item) for item in record.delivery.touched],
-        action_path=event_path(f"{source}/{key}"),
+        action_path=place_of(f"{EVENT_PREFIX}{source}/{key}"),
         may_not=_may_not(visitor, record),
         refusal=refusal,
         audit_link=_audit_link(request, visitor, record),

@@ -20,8 +20,8 @@ from starlette.responses import Response
 from contracts import access
 from contracts.access import EVERYWHERE, TO_RESOLVE, Permission
 from contracts.exception_codes import BY_CODE
-from contracts.identifiers import legal_entity_of
-from contracts.page_addresses import exception_path
+from contracts.identifiers import EVENT_PREFIX, legal_entity_of
+from contracts.page_addresses import exception_path, place_of
 from contracts.parking import Action, Responsible
 from contracts.views.parked import ParkedCard, seen
 from starters.client import C2C, NoAnswer, NotFound, Refused, bank, calls, events
@@ -32,9 +32,7 @@ from starters.client.parked import ParkedRow, ParkedStep
 from starters.client.references import short
 from starters.web.forms import form_of, new_id
 from starters.web.pages.asking import asked, id_of
-from starters.web.pages.bank_pages import file_path
 from starters.web.pages.contract_list import shown_entities
-from starters.web.pages.event_pages import event_path
 from starters.web.pages.shell import Link, Outcome, OutcomeLine, PageModule, answered, page
 from starters.web.pages.workbench import c2c_of, workbench_of
 from starters.web.visitors import Present, Visitor, needs
@@ -186,15 +184,10 @@ def _rows(found: ParkedRow) -> list[ExceptionRow]:
     if found.unreadable or not found.steps:
         why = found.unreadable or "its steps are not listed yet: open it"
         row = ExceptionRow(
-            of, entity, _own_page(found.workflow_id), _UNREADABLE, "", why, None, found.customer
+            of, entity, place_of(found.workflow_id), _UNREADABLE, "", why, None, found.customer
         )
         return [row]
     return [_step_row(found, of, entity, card) for card in found.steps]
-
-
-def _own_page(workflow_id: str) -> str:
-    parts = short(workflow_id).split("/")
-    return f"/c/{parts[0]}/{parts[1]}" + (f"/invoices/{parts[2]}" if len(parts) > 2 else "")
 
 
 def _step_row(found: ParkedRow, of: str, entity: str, item: ParkedCard) -> ExceptionRow:
@@ -219,7 +212,7 @@ def _bank_row(step: ParkedStep) -> ExceptionRow:
     return ExceptionRow(
         of=short(step.workflow_id),
         entity=_entity(step.workflow_id),
-        href=f"{file_path(step.workflow_id)}#{item.step}",
+        href=exception_path(step.workflow_id, item.step),
         kind=item.code,
         doing=item.doing,
         message=item.message,
@@ -234,7 +227,7 @@ def _event_row(item: EventRow) -> ExceptionRow:
     return ExceptionRow(
         of=item.id,
         entity=item.legal_entity,
-        href=event_path(item.id),
+        href=place_of(f"{EVENT_PREFIX}{item.id}"),
         kind=EVENTS,
         doing=f"Deliver {item.kind} of {item.source}",
         message=item.why,

@@ -6,8 +6,9 @@ import csv
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Request
 from markupsafe import Markup
@@ -22,7 +23,7 @@ from starters.figures import series
 from starters.web.pages.files import CSV, attachment
 from starters.web.pages.plots import Drawn, plot
 from starters.web.pages.shell import Link, PageModule, page
-from starters.web.pages.workbench import chosen_entities
+from starters.web.pages.workbench import chosen_entities, workbench_of
 from starters.web.problems import HttpProblem
 from starters.web.visitors import Present, Visitor, needs
 
@@ -68,6 +69,7 @@ async def figures(request: Request, visitor: Present) -> Response:
         shown=_numbered(narrowed, shown),
         missing=missing,
         problem=problem,
+        behind=_behind(request, entity, found),
         chosen=entity,
     )
 
@@ -109,6 +111,7 @@ async def one(request: Request, visitor: Present, key: str) -> Response:
         shown=_numbered(narrowed, shown),
         rows=list(_rows(narrowed, shown)),
         problem=problem,
+        behind=_behind(request, entity, found),
         chosen=entity,
     )
 
@@ -191,6 +194,12 @@ def _days(request: Request) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 4 and int(text)):
         raise HttpProblem(422, f"days is a number up to {MOST_DAYS}")
     return min(int(text), MOST_DAYS)
+
+
+def _behind(request: Request, entity: str, found: Series) -> int:
+    """How many days ago it was measured last; 0 where it never was."""
+    today = datetime.now(ZoneInfo(workbench_of(request).zone(entity))).date()
+    return (today - found.days[-1]).days if found.days else 0
 
 
 async def _series(request: Request, entity: str) -> tuple[Series, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from fastapi import APIRouter, Request
 from starlette.datastructures import FormData
@@ -23,6 +24,7 @@ from starters.client.references import BadReference, Entities, any_id, short
 from starters.web.forms import ONCE, form_of, new_id, text, texts
 from starters.web.login.same_origin import target
 from starters.web.pages.awaiting import Filters, Row, decidable, waiting_for
+from starters.web.pages.decided import verdicts_of
 from starters.web.pages.rendering import address
 from starters.web.pages.shell import (
     Link,
@@ -81,9 +83,11 @@ async def decide(request: Request, visitor: Present) -> Response:
         else:
             ballots.append(ballot)
     outcomes = await c2c_of(request, visitor).decide_all(ballots)
+    now, verdicts = datetime.now(UTC), verdicts_of(request)
     for ballot, decided in zip(ballots, outcomes, strict=True):
-        if decided.is_taken:
+        if decided.after is not None:
             done += 1
+            verdicts.note(ballot.workflow_id, decided.after, now)
         else:
             href = approval_path(ballot.workflow_id, ballot.decision.content_hash)
             lines.append(OutcomeLine(f"{short(ballot.workflow_id)}: {decided.problem}", href))

@@ -22,6 +22,7 @@ from starters.web.pages import (
     receivables,
     static,
 )
+from starters.web.pages.decided import Verdicts
 from starters.web.pages.shell import Counts, PageModule
 from starters.web.pages.workbench import Workbench
 
@@ -48,6 +49,7 @@ def add_pages(app: FastAPI, workbench: Workbench) -> None:
     """Add every page to the application."""
     app.state.workbench = workbench
     app.state.counts = Counts()
+    app.state.verdicts = Verdicts()
     app.state.links = [link for module in MODULES for link in module.links]
     app.include_router(static.routes)
     for module in MODULES:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from contracts.access import Permission
+from contracts.access import EVERYWHERE, Permission
 from starters.questions import Age, Asked, Question, words_of
 from starters.web.pages.shell import Link, PageModule, page
 from starters.web.pages.workbench import books_of, chosen_entities, workbench_of
@@ -53,4 +53,6 @@ async def listed(request: Request, visitor: Present, question: str) -> Response:
 
 def _asked(request: Request, visitor: Visitor) -> Asked:
     entities = chosen_entities(request, visitor)
-    return Asked(request.app.state.temporal, books_of(request), entities)
+    # As the list of exceptions: what is of nobody yet is for those who may see all.
+    of_none = visitor.may(Permission.READ, EVERYWHERE)
+    return Asked(request.app.state.temporal, books_of(request), entities, of_none=of_none)

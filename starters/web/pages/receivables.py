@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from contracts.access import Permission
-from contracts.receivables import BUCKETS, Receivable, Standing, aging, by_standing, chosen
+from contracts.receivables import BUCKETS, OpenPart, Standing, aging, by_standing, chosen
 from starters.client.references import short
 from starters.receivables import Receivables, receivables
 from starters.web.pages.files import CSV, attachment, csv_text, no_formula
@@ -24,7 +24,7 @@ from starters.web.visitors import Present, needs
 PAGE_ROWS = 100
 _COLUMNS = (
     *("entity", "contract", "invoice", "number", "customer", "due_on", "days_late", "bucket"),
-    *("open", "currency", "standings"),
+    *("open", "currency", "standings", "agreed_on"),
 )
 _AGREED = frozenset(Standing) - {Standing.OVERDUE, Standing.NOT_DUE}
 
@@ -62,16 +62,17 @@ async def as_csv(request: Request, visitor: Present) -> Response:
     return attachment(text, f"{name}.csv", CSV)
 
 
-def _file(rows: Sequence[Receivable]) -> str:
+def _file(rows: Sequence[OpenPart]) -> str:
     return csv_text(_COLUMNS, map(_line, rows))
 
 
-def _line(row: Receivable) -> Sequence[object]:
+def _line(row: OpenPart) -> Sequence[object]:
     entity, contract, *number = short(row.workflow_id).split("/")
     amount, currency = row.open.amount, row.open.currency
     found = (entity, contract, *number, row.number, row.customer)
     late = (row.due_on, row.days_late, row.bucket, f"{amount:f}", currency)
-    return (*map(no_formula, found), *late, " ".join(sorted(row.standings)))
+    standings = " ".join(sorted(row.standings))
+    return (*map(no_formula, found), *late, standings, row.agreed_on or "")
 
 
 def _shown_list(found: Receivables, asked: _Asked) -> dict[str, Any]:
@@ -106,7 +107,7 @@ class _Asked:
     customer: str
     page: int
 
-    def narrow(self, rows: Iterable[Receivable]) -> list[Receivable]:
+    def narrow(self, rows: Iterable[OpenPart]) -> list[OpenPart]:
         """The rows that are meant."""
         return chosen(
             rows,

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from contracts.approvals import HASH_PREFIX
 from contracts.money import Money
+from contracts.page_addresses import place_of
 from starters.client.references import short
 from starters.web.pages import static
 
@@ -91,14 +92,6 @@ def address(path: str, params: Mapping[str, object] | None = None, **changes: ob
     chosen = {**(params or {}), **changes}
     query = urlencode([(name, str(value)) for name, value in chosen.items() if value])
     return f"{path}?{query}" if query else path
-
-
-def place_of(workflow_id: str) -> str:
-    """The address of a contract's or an invoice's page."""
-    parts = short(workflow_id).split("/")
-    entity, contract, *number = (quote(part, safe="") for part in parts)
-    base = f"/c/{entity}/{contract}"
-    return f"{base}/invoices/{number[0]}" if number else base
 
 
 def _environment() -> Environment:

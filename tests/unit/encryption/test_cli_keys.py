@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,11 @@ from typer.testing import CliRunner, Result
 
 from gateways.record_store.folder import FolderStore
 from sandbox.stack import CONFIG
-from starters import keys, preflight
+from starters import preflight
 from starters.cli import app
-from starters.client import Refused
 from starters.findings import Verdict
 from tests.unit.encryption.stores import CONTRACT, MASTERS, key_ring
+from tests.unit.retention.executions import Executions
 from wiring.settings import load_settings
 
 Run = Callable[..., Result]
@@ -83,52 +84,85 @@ def test_a_key_without_its_master_ends_a_rewrap_by_name(folder: Path, run: Run) 
     assert "the master other, which is not configured here" in done.stderr
 
 
+@pytest.fixture
+def temporal(monkeypatch: pytest.MonkeyPatch) -> Executions:
+    """The contract has ended, and its customer is 20001."""
+    executions = Executions({CONTRACT: datetime(2026, 3, 2, tzinfo=UTC)}, {CONTRACT: "20001"})
+
+    async def connected() -> Executions:
+        return executions
+
+    monkeypatch.setattr("wiring.client.connect", connected)
+    return executions
+
+
+@pytest.mark.parametrize("what", [("erase", "northwind/C-1001"), ("erase-customer", "20001")])
 def test_an_erasure_is_asked_for_and_recorded(
-    folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+    folder: Path, run: Run, temporal: Executions, what: tuple[str, str]
 ) -> None:
     key = key_ring(folder, "old").key_for(CONTRACT)
-    asked: list[str] = []
-
-    async def closed(client: object, workflow_id: str) -> None:
-        asked.append(workflow_id)
-
-    monkeypatch.setattr(keys, "refuse_if_open", closed)
-    monkeypatch.setattr("wiring.client.connect", _connected)
-    words = ("erase", "northwind/C-1001", "--by", "ana", "--reason", "asked for it")
+    words = (*what, "--by", "ana", "--reason", "asked for it")
     refused = run(*words)
     assert refused.exit_code == 1
     assert "unreadable for good" in refused.stderr
     assert key_ring(folder, "old").key(key.id).id == key.id
     done = run(*words, "--yes")
     assert done.exit_code == 0, done.stderr
-    assert asked == [CONTRACT] * 3
-    assert "1 keys of northwind/C-1001 were erased" in done.stdout
     assert FolderStore(folder).names("keys/") == []
     [erased] = key_ring(folder, "old").erasures()
     assert (erased.scope, erased.by, erased.reason) == (CONTRACT, "ana", "asked for it")
     assert "asked for it" in run("list").stdout
+    log = CliRunner().invoke(app, ["retention", "log"])
+    assert log.exit_code == 0, log.stderr
+    assert "ana destroyed the keys of a contract" in log.stdout
 
 
-def test_an_open_contract_keeps_its_keys(
-    folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+def test_who_erases_a_customer_sees_first_what_goes_and_what_stays(
+    folder: Path, run: Run, temporal: Executions
 ) -> None:
+    temporal.ended["contract/northwind/C-1002"] = None
+    temporal.customers["contract/northwind/C-1002"] = "20001"
+    for contract in temporal.ended:
+        key_ring(folder, "old").key_for(contract)
+    words = ("erase-customer", "20001", "--by", "ana", "--reason", "asked for it", "--yes")
+    refused = run(*words)
+    assert refused.exit_code == 1
+    assert "northwind/C-1001" in refused.stdout
+    assert "contract/northwind/C-1002 still runs" in refused.stderr
+    done = run(*words, "--partly")
+    assert done.exit_code == 0, done.stderr
+    assert "1 contracts of 20001 were erased; 1 are left." in done.stdout
+    assert "Odoo has the customer" in " ".join(done.stdout.split())
+    shown = run(*words, "--partly", "--json")
+    document = json.loads(shown.stdout)
+    assert document["erased"] == []
+    assert [item["standing"] for item in document["left"]] == ["open"]
+
+
+def test_an_open_contract_keeps_its_keys(folder: Path, run: Run, temporal: Executions) -> None:
     key = key_ring(folder, "old").key_for(CONTRACT)
-
-    async def runs(client: object, workflow_id: str) -> None:
-        raise Refused(f"{workflow_id} still runs")
-
-    monkeypatch.setattr(keys, "refuse_if_open", runs)
-    monkeypatch.setattr("wiring.client.connect", _connected)
+    temporal.ended[CONTRACT] = None
     words = ("erase", "northwind/C-1001", "--by", "ana", "--reason", "asked for it", "--yes")
     assert run(*words).exit_code == 1
     assert key_ring(folder, "old").key(key.id).id == key.id
 
 
-async def _connected() -> object:
-    from types import SimpleNamespace
-
-    service = SimpleNamespace(config=SimpleNamespace(target_host="127.0.0.1:7233"))
-    return SimpleNamespace(service_client=service, namespace="default")
+def test_rules_of_retention_are_shown_with_what_is_due(
+    folder: Path, temporal: Executions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = {"entities": {"northwind": {"keys_days": 30}}}
+    monkeypatch.setenv("C2C_RETENTION", json.dumps(rules))
+    key_ring(folder, "old").key_for(CONTRACT)
+    shown = CliRunner().invoke(app, ["retention", "show", "--json"])
+    assert shown.exit_code == 0, shown.stderr
+    found = json.loads(shown.stdout)["rules"]
+    [keys] = [item for item in found if item["days"] is not None]
+    assert (keys["legal_entity"], keys["removed"]["kind"]) == ("northwind", "keys")
+    assert (keys["removed"]["due"], keys["removed"]["records"]) == (1, 1)
+    words = CliRunner().invoke(app, ["retention", "show"]).stdout
+    assert "keys of contracts" in words
+    assert "30 days" in words
+    assert [item.master for item in key_ring(folder, "old").wrapped()] == ["old"]
 
 
 # --- c2c check ----------------------------------------------------------------------------------

@@ -18,8 +18,7 @@ from gateways.encryption.settings import CodecSettings
 from gateways.record_store.folder import FolderStore
 from starters.web import codec
 from starters.web.app import application
-from tests.unit.encryption.stores import CONTRACT, key_ring
-from wiring.codec import SealingCodec
+from tests.unit.encryption.stores import CONTRACT, sealing_codec
 from wiring.sealed import KEY_ID, SEALED
 from wiring.settings import WebSettings
 
@@ -50,7 +49,7 @@ async def serving(
     """A gateway with a codec server, asked by a client of this address under this host."""
     web = web or WebSettings()
     configured = CodecSettings.model_validate({"origins": [UI], **settings})
-    served = codec.server(SealingCodec(key_ring(folder)), FolderStore(folder), configured, web)
+    served = codec.server(sealing_codec(folder), FolderStore(folder), configured, web)
 
     async def connect() -> None:
         return None
@@ -62,7 +61,7 @@ async def serving(
 
 
 async def sealed(folder: Path, scope: str = CONTRACT) -> Payload:
-    [payload] = await SealingCodec(key_ring(folder), scope=scope).encode([CLEAR])
+    [payload] = await sealing_codec(folder, scope=scope).encode([CLEAR])
     return payload
 
 

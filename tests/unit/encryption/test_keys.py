@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gateways.encryption.keys import KEEP_SECONDS, SHARED, KeyRing, scope_of
-from gateways.encryption.masters import LocalMasters, new_master
+from gateways.encryption.masters import LocalMaster, MasterSet, new_master
 from gateways.encryption.sealing import seal, unseal
 from gateways.errors import FailureKind, GatewayError
 from gateways.record_store.folder import FolderStore
@@ -99,7 +99,7 @@ def test_an_id_that_is_none_reaches_no_file(tmp_path: Path, key_id: str) -> None
 
 def test_another_key_of_the_same_name_as_master_is_found_out(tmp_path: Path) -> None:
     key = key_ring(tmp_path).key_for(CONTRACT)
-    exchanged = LocalMasters({"old": Secret.of(new_master())}, "old")
+    exchanged = MasterSet({"old": LocalMaster("old", Secret.of(new_master()))}, "old")
     with pytest.raises(GatewayError, match="The master old does not open the key"):
         KeyRing(FolderStore(tmp_path), exchanged).key(key.id)
 
@@ -107,7 +107,7 @@ def test_another_key_of_the_same_name_as_master_is_found_out(tmp_path: Path) -> 
 @pytest.mark.parametrize("value", ["short", "AAAA", "not base64!"])
 def test_a_master_that_is_none_is_refused(value: str) -> None:
     with pytest.raises(GatewayError, match="32 bytes as Base64") as caught:
-        LocalMasters({"old": Secret.of(value)}, "old").check()
+        LocalMaster("old", Secret.of(value)).check()
     assert value not in str(caught.value)
 
 

@@ -7,11 +7,14 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from temporalio.exceptions import ApplicationError
 
 from gateways import errors
-from starters.web.middleware import JsonLines
-from wiring.logs import FORMAT, Redacting
+from wiring import traces
+from wiring.logs import FORMAT, Redacting, formatter
 
 NAME = "Acme Industries"
 
@@ -36,7 +39,7 @@ def lines() -> Iterator[tuple[logging.Logger, list[str]]]:
             # Another handler has formatted it before, in clear.
             record.exc_text = f"kept from before: {NAME}"
             made.append(Redacting(FORMAT).format(record))
-            made.append(JsonLines().format(record))
+            made.append(formatter(redacts=True, as_json=True).format(record))
 
     logger, keeper = logging.getLogger("redacted"), Keeper()
     logger.addHandler(keeper)
@@ -75,3 +78,29 @@ def test_other_messages_are_as_they_were(lines: tuple[logging.Logger, list[str]]
     logger, made = lines
     logger.warning("%d contracts of %s", 3, "northwind")
     assert all("3 contracts of northwind" in line for line in made)
+
+
+def test_a_span_says_what_failed_and_where_it_called_and_no_names() -> None:
+    kept, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(traces.Redacting(kept)))
+    address = "https://crm.example/companies"
+    asked: dict[str, str | int] = {
+        "http.url": f"{address}?name={NAME}",
+        "url.query": f"name={NAME}",
+        "status": 409,
+    }
+    tracer = provider.get_tracer("test")
+    with (
+        pytest.raises(errors.GatewayError),
+        tracer.start_as_current_span("outer") as outer,
+        tracer.start_as_current_span("call", attributes=asked),
+    ):
+        raise failed()
+    provider.force_flush()
+    call, around = kept.get_finished_spans()
+    assert NAME not in call.to_json() + around.to_json()
+    assert call.attributes == {"http.url": address, "status": 409}
+    assert call.parent == outer.get_span_context()
+    [event] = call.events
+    assert dict(event.attributes or {})["exception.type"] == "gateways.errors.GatewayError"
+    assert not call.status.is_ok

@@ -25,11 +25,10 @@ from gateways.encryption.settings import CodecSettings
 from gateways.record_store.folder import FolderStore
 from starters.web import codec
 from starters.web.codec import CodecServer
-from tests.unit.encryption.stores import key_ring
+from tests.unit.encryption.stores import sealing_codec
 from tests.unit.web.test_api import application_of
 from tests.unit.web.visiting import ALL, as_
 from tests.unit.web.workflows import SHA256, firm
-from wiring.codec import SealingCodec
 from wiring.settings import WebSettings
 
 EXAMPLES = int(os.environ.get("C2C_API_EXAMPLES", "3"))
@@ -49,8 +48,7 @@ FOLDER = TemporaryDirectory()
 def codec_server() -> CodecServer:
     folder = Path(FOLDER.name)
     configured = CodecSettings.model_validate({"tokens": {"all": {"token": ALL}}})
-    sealing = SealingCodec(key_ring(folder))
-    return codec.server(sealing, FolderStore(folder), configured, WITHOUT_LIMIT)
+    return codec.server(sealing_codec(folder), FolderStore(folder), configured, WITHOUT_LIMIT)
 
 
 schema = schemathesis.openapi.from_asgi(

@@ -20,11 +20,11 @@ from gateways.secrets import Secret
 from gateways.webhooks.received import Received
 from gateways.webhooks.schemes import SignedRequest
 from starters.web import serving
-from starters.web.middleware import JsonLines
 from starters.web.senders import Sender
 from tests.unit.web.conftest import Door, opened
 from tests.unit.web.signing import SECRET, hubspot_headers, standard_headers
 from tests.webhooks import SETTINGS, deal_changed
+from wiring.logs import formatter
 from wiring.settings import ConfigurationError, WebSettings
 
 
@@ -371,7 +371,8 @@ async def test_the_log_says_what_happened_and_holds_no_secret(
     body = reached()
     headers = signed(body)
     await gateway.post("tickets", body, headers)
-    lines = [json.loads(JsonLines().format(record)) for record in caplog.records]
+    as_json = formatter(redacts=True, as_json=True)
+    lines = [json.loads(as_json.format(record)) for record in caplog.records]
     ours = [line for line in lines if line["logger"] == "c2c.web"]
     assert [(line["sender"], line["status"]) for line in ours] == [("odoo", 422), ("tickets", 202)]
     assert ours[0]["route"] == "/webhooks/{sender}"

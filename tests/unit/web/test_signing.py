@@ -25,7 +25,7 @@ ANA = "ana@northwind.example"
 INVOICE = "contract/northwind/C-1/invoice/1"
 SECRET = Secret.of(json.dumps(OKPKey.generate_key("Ed25519").as_dict(private=True)))
 SIGNING = Signing(Signer(SECRET), lambda: NOW)
-VERIFIER = Verifier([], SECRET)
+VERIFIER = Verifier([], SECRET, now=lambda: NOW)
 
 
 def visitor(**roles: Role) -> Visitor:
@@ -51,7 +51,7 @@ def test_a_visitor_signs_with_the_roles_of_the_workflows_entity_alone() -> None:
     assert found.actor.roles == (Role.FINANCE, Role.VIEWER)
     assert (found.actor.issuer, found.actor.subject) == ("https://id.example", "0a1")
     assert found.expires_at == NOW + timedelta(seconds=VALID_SECONDS)
-    assert found.refusal(INVOICE, "decide_approval", approved, "r1", NOW) is None
+    assert found.refusal(INVOICE, "decide_approval", approved, "r1") is None
     again = VERIFIER.verify(sign(INVOICE, "decide_approval", approved, "r1"))
     assert again.actor.token_id != found.actor.token_id
     signal = VERIFIER.verify(sign(INVOICE, "approval_decided", approved, "r1"))

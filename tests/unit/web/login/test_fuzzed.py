@@ -37,11 +37,10 @@ from starters.web.login.identity import Cookies, Identity
 from starters.web.login.personas import ISSUER
 from starters.web.login.sessions import Session
 from tests.oidc import Judge
-from tests.unit.encryption.stores import CONTRACT, key_ring
+from tests.unit.encryption.stores import CONTRACT, sealing_codec
 from tests.unit.web.login.configured import settings
 from tests.unit.web.login.conftest import Clock, app_of
 from tests.unit.web.login.test_oidc import configured
-from wiring.codec import SealingCodec
 from wiring.settings import Settings, WebSettings
 
 EXAMPLES = int(os.environ.get("C2C_API_EXAMPLES", "3")) * 8
@@ -244,14 +243,14 @@ def decoding(runner: asyncio.Runner, folder: Path) -> Asked:
 
     web = WebSettings(**WEB)
     configured = CodecSettings.model_validate({"tokens": {"ui": {"token": "t"}}})
-    served = codec.server(SealingCodec(key_ring(folder)), FolderStore(folder), configured, web)
+    served = codec.server(sealing_codec(folder), FolderStore(folder), configured, web)
     return Asked(application(web, {}, connect, codec=served), runner)
 
 
 @pytest.fixture(scope="module")
 def sealed(runner: asyncio.Runner, folder: Path) -> Payload:
     clear = Payload(metadata={"encoding": b"json/plain"}, data=b'"Acme Industries"' * 100)
-    [payload] = runner.run(SealingCodec(key_ring(folder), scope=CONTRACT).encode([clear]))
+    [payload] = runner.run(sealing_codec(folder, scope=CONTRACT).encode([clear]))
     return payload
 
 

@@ -22,11 +22,10 @@ from starters.web import codec
 from starters.web.login.replays import Seen
 from tests import oidc
 from tests.oidc import AUDIENCE, CLI, Judge
-from tests.unit.encryption.stores import key_ring
+from tests.unit.encryption.stores import sealing_codec
 from tests.unit.web.login.configured import settings
 from tests.unit.web.login.conftest import Clock, Site, opened
 from tests.unit.web.login.test_oidc import configured, signed_in
-from wiring.codec import SealingCodec
 
 PORTAL = ECKey.generate_key("P-256", private=True)
 BASE = "http://127.0.0.1:8400"
@@ -225,12 +224,11 @@ async def test_a_signed_in_operator_decodes_the_contracts_of_their_entities(
         "northwind": {"operator": {"groups": ["operators"]}, "finance": {"groups": ["accounts"]}},
         "northwind-uk": {"operator": {"groups": ["uk"]}},
     }
-    keys, records = key_ring(tmp_path), FolderStore(tmp_path)
-    sealing = SealingCodec(keys, scope="contract/northwind/C-1001")
-    [payload] = await sealing.encode([Payload(data=b"1")])
+    sealing, records = sealing_codec(tmp_path), FolderStore(tmp_path)
+    [payload] = await sealing.for_scope("contract/northwind/C-1001").encode([Payload(data=b"1")])
     async with opened(configured(judge, roles=roles)) as site:
         served = codec.server(
-            SealingCodec(keys),
+            sealing,
             records,
             CodecSettings(origins=(UI,)),
             configured(judge).web,

@@ -17,6 +17,7 @@ from starlette.responses import Response
 
 from contracts.access import Permission, Role
 from contracts.money import Money
+from contracts.page_addresses import exception_path, place_of
 from starters.web.middleware import Around
 from starters.web.pages import errors, rendering, static
 from starters.web.pages.modules import MODULES, add_pages
@@ -237,4 +238,21 @@ def test_addresses_keep_what_narrows_a_list() -> None:
         rendering.address("/inbox", {"kind": "invoice", "entity": "a"}, entity="")
         == "/inbox?kind=invoice"
     )
-    assert rendering.place_of("contract/northwind/C-1/invoice/3") == "/c/northwind/C-1/invoices/3"
+
+
+@pytest.mark.parametrize(
+    ("workflow_id", "page", "step"),
+    [
+        ("contract/northwind/C-1", "/c/northwind/C-1", "/exceptions/northwind/C-1/x~1y"),
+        (
+            "contract/northwind/C-1/invoice/3",
+            "/c/northwind/C-1/invoices/3",
+            "/exceptions/northwind/C-1/3/x~1y",
+        ),
+        ("bank/northwind/3f2a", "/bank/northwind/3f2a", "/bank/northwind/3f2a#x/y"),
+        ("event/tickets/msg 2/f", "/events/tickets/msg%202/f", "/events/tickets/msg%202/f"),
+    ],
+)
+def test_everything_that_waits_has_a_page(workflow_id: str, page: str, step: str) -> None:
+    assert place_of(workflow_id) == page
+    assert exception_path(workflow_id, "x/y") == step
