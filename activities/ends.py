@@ -27,7 +27,8 @@ class Ended:
 
 
 async def ended(client: Client, chains: Chains, contract: str) -> Ended:
-    """Whether a contract and its invoices have ended, and when. Raises RPCError, GatewayError."""
+    """Whether a contract and its invoices have ended, and when; or a bank's file, by its workflow
+    id. Raises RPCError, GatewayError."""
     own = await _end_of(client, contract)
     if own.running:  # most: nothing else need be looked at
         return own

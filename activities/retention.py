@@ -10,18 +10,19 @@ import asyncio
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 
 from pydantic import BaseModel
 from temporalio import activity
 from temporalio.client import Client
+from temporalio.service import RPCError
 
 from activities.ends import ended
 from contracts.audit.entries import OURSELVES, Entry
-from contracts.audit.records import contract_prefix, contracts_prefix, record_name
-from contracts.identifiers import contract_scope
+from contracts.audit.records import contract_prefix, record_name, workflow_prefixes
 from contracts.model import JsonObject
 from contracts.retention import CHAIN_REMOVED, REMOVED, Kind, Page, Removed, is_over
+from gateways import errors
 from gateways.audit.chains import Chains
 from gateways.audit.entity_chain import EntityChain
 from gateways.encryption.keys import SHARED, WrappedKey
@@ -35,6 +36,9 @@ PAGE = 500
 """Names of records that are looked at in one page."""
 CONTRACTS_A_PAGE = 100
 _AT_ONCE = 20
+_OF_CONTRACTS = ("ContractWorkflow", "InvoiceWorkflow")
+_HANDED_ON_WITHIN = timedelta(days=1)
+"""From when a run writes what the next one begins with until that has begun."""
 _LAST = "~"
 """Behind every letter that a name can have."""
 BY = "c2c"
@@ -74,7 +78,11 @@ class RetentionActivities:
         """Remove what is due in a page."""
         if self._setup is None:
             return Page(removed=Removed(kind=request.kind))
-        return await Retention(self._setup, activity.client()).page(request)
+        try:
+            return await Retention(self._setup, activity.client()).page(request)
+        except RPCError as error:
+            text = f"Temporal does not answer: {error.message}"
+            raise errors.transient("temporal", "unreachable", text) from error
 
 
 class Retention:
@@ -93,7 +101,7 @@ class Retention:
         if request.kind is Kind.DECODES:
             return await asyncio.to_thread(self._decodes, request, days)
         if request.kind is Kind.PAYLOADS and not request.legal_entity:
-            return await asyncio.to_thread(self._shared_payloads, request, days)
+            return await self._shared_payloads(request, days)
         of_entity = {
             Kind.PAYLOADS: self._payloads,
             Kind.KEYS: self._keys,
@@ -145,38 +153,38 @@ class Retention:
         )
 
     async def _audit(self, request: RetentionRequest, days: int) -> Page:
-        contracts = await asyncio.to_thread(self._recorded, request)
-        over, undated = await self._over(contracts, days, request.at)
+        recorded = await asyncio.to_thread(self._recorded, request)
+        over, undated = await self._over(recorded, days, request.at)
         free, _ = await self._over(over, max(days, self._setup.lock_days), request.at)
         removed = Removed(kind=Kind.AUDIT, due=len(free), undated=undated)
-        for contract in sorted(over):
-            work = self._remove_chains if contract in free else self._hold_chains
-            removed = removed.plus(await asyncio.to_thread(work, contract, days, request.at))
-        is_last = len(contracts) < CONTRACTS_A_PAGE
-        return Page(removed=removed, after="" if is_last else _behind(contracts[-1]))
+        for workflow in sorted(over):
+            work = self._remove_chains if workflow in free else self._hold_chains
+            removed = removed.plus(await asyncio.to_thread(work, workflow, days, request.at))
+        is_last = len(recorded) < CONTRACTS_A_PAGE
+        return Page(removed=removed, after="" if is_last else _behind(recorded[-1]))
 
     def _recorded(self, request: RetentionRequest) -> list[str]:
-        """The next contracts that have an audit record."""
+        """The next contracts and bank files that have an audit record, by their workflow ids."""
         found: list[str] = []
-        prefix, after = contracts_prefix(request.legal_entity), request.after
-        while len(found) < CONTRACTS_A_PAGE:
-            names = self._setup.store.names(prefix, after=after, limit=1)
-            if not names:
-                break
-            contract = contract_scope(names[0].partition("/")[2])
-            found.append(contract)
-            after = _behind(contract)
+        after = request.after
+        for prefix in workflow_prefixes(request.legal_entity):
+            while len(found) < CONTRACTS_A_PAGE:
+                names = self._setup.store.names(prefix, after=after, limit=1)
+                if not names:
+                    break
+                found.append("/".join(names[0].split("/")[1:4]))
+                after = _behind(found[-1])
         return found
 
-    def _remove_chains(self, contract: str, days: int, at: datetime) -> Removed:
-        """The contract's chain and those of its invoices. Who verifies finds the entry, with the
-        number and the hash of the last record."""
-        log = EntityChain(self._setup.store, contract.split("/")[1])
+    def _remove_chains(self, workflow: str, days: int, at: datetime) -> Removed:
+        """The contract's chain and those of its invoices, or a bank file's. Who verifies finds the
+        entry, with the number and the hash of the last record."""
+        log = EntityChain(self._setup.store, workflow.split("/")[1])
         known = {
             str(item.details.get("of")) for item in log.entries() if item.what == CHAIN_REMOVED
         }
         total = Removed(kind=Kind.AUDIT)
-        for of, numbers in list(self._chains.chains(contract_prefix(contract))):
+        for of, numbers in list(self._chains.chains(contract_prefix(workflow))):
             head = self._chains.hash_of(of, numbers[-1])
             if self._is_dry:
                 total = total.plus(Removed(kind=Kind.AUDIT, records=len(numbers)))
@@ -188,8 +196,8 @@ class Retention:
             total = total.plus(self._deleted(Kind.AUDIT, names))
         return total
 
-    def _hold_chains(self, contract: str, *_: object) -> Removed:
-        chains = self._chains.chains(contract_prefix(contract))
+    def _hold_chains(self, workflow: str, *_: object) -> Removed:
+        chains = self._chains.chains(contract_prefix(workflow))
         return Removed(kind=Kind.AUDIT, held=sum(len(numbers) for _, numbers in chains))
 
     async def _over(
@@ -211,12 +219,30 @@ class Retention:
 
     # --- by day ---------------------------------------------------------------------------------
 
-    def _shared_payloads(self, request: RetentionRequest, days: int) -> Page:
-        found, after = self._setup.large.page(SHARED, request.after, limit=PAGE)
-        due = [item for item in found if is_over(_end_of(item.day), days, request.at)]
-        removed = Removed(kind=Kind.PAYLOADS, due=len({item.day for item in due}))
-        removed = self._remove(request, days, removed, [item.name for item in due])
-        return Page(removed=removed, after=after if len(due) == len(found) else "")
+    async def _shared_payloads(self, request: RetentionRequest, days: int) -> Page:
+        found, after = await asyncio.to_thread(
+            self._setup.large.page, SHARED, request.after, limit=PAGE
+        )
+        due: set[date] = set()
+        for day in sorted({item.day for item in found}):
+            if not is_over(_end_of(day), days, request.at) or await self._is_needed(day):
+                break  # those of later days are kept, too
+            due.add(day)
+        names = [item.name for item in found if item.day in due]
+        removed = Removed(kind=Kind.PAYLOADS, due=len(due))
+        removed = await asyncio.to_thread(self._remove, request, days, removed, names)
+        return Page(removed=removed, after=after if len(names) == len(found) else "")
+
+    async def _is_needed(self, day: date) -> bool:
+        """Whether something of no contract still runs that has begun by then: a bank's file or an
+        event may wait for a person for months."""
+        by = _end_of(day) + _HANDED_ON_WITHIN
+        types = ", ".join(f"'{name}'" for name in _OF_CONTRACTS)
+        found = await self._client.count_workflows(
+            f"ExecutionStatus = 'Running' AND WorkflowType NOT IN ({types}) "
+            f"AND StartTime <= '{by:%Y-%m-%dT%H:%M:%SZ}'"
+        )
+        return found.count > 0
 
     def _decodes(self, request: RetentionRequest, days: int) -> Page:
         names = self._setup.store.names(DECODES, after=request.after, limit=PAGE)

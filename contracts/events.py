@@ -122,17 +122,6 @@ class InboundEvent(Value):
     task: Task
 
     @property
-    def legal_entity(self) -> str:
-        """Whose it is, where that is known before it is read; else empty. An envelope says whose
-        contract it signs once it is read."""
-        match self.task:
-            case ForContract():
-                return legal_entity_of(self.task.contract)
-            case ForDeal():
-                return self.task.legal_entity
-        return ""
-
-    @property
     def workflow_id(self) -> str:
         """`event/<source>/<key>`: receiving the same event twice is one event."""
         return f"{EVENT_PREFIX}{self.source}/{self.key}"
@@ -230,8 +219,13 @@ class EventRecord(Value):
     def legal_entities(self) -> frozenset[str]:
         """Whose it is: every legal entity that it is for or has touched; none where that is not
         known yet."""
-        known = {self.event.legal_entity} if self.event.legal_entity else set()
-        return frozenset({*known, *map(legal_entity_of, self.delivery.touched)})
+        found = {legal_entity_of(item) for item in self.delivery.touched}
+        match self.event.task:
+            case ForContract():
+                found.add(legal_entity_of(self.event.task.contract))
+            case ForDeal():
+                found.add(self.event.task.legal_entity)
+        return frozenset(found)
 
     @property
     def is_open(self) -> bool:

@@ -12,6 +12,8 @@ workflow id, a path and an Odoo external id."""
 _PREFIX = "contract/"
 BANK_PREFIX = "bank/"
 EVENT_PREFIX = "event/"
+ENTITY_PREFIX = "entity/"
+"""Of the chain of the audit record that is a legal entity's own, and no workflow's."""
 _INVOICE = re.compile(rf"{_PREFIX}([^/]+)/([^/]+)/invoice/([0-9]+)")
 _OF_CONTRACT = re.compile(
     rf"({_PREFIX}[A-Za-z0-9][A-Za-z0-9_-]{{0,63}}/[A-Za-z0-9][A-Za-z0-9_-]{{0,63}})(?:/|\Z)"
@@ -82,10 +84,11 @@ def contract_scope(workflow_id: str) -> str:
 
 
 def legal_entity_of(workflow_id: str) -> str:
-    """The legal entity that the workflow of a contract, an invoice or a bank's file belongs to;
-    empty for any other."""
+    """The legal entity that the workflow of a contract, an invoice or a bank's file belongs to, or
+    whose own chain of the audit record it is; empty for any other."""
     kind, _, rest = workflow_id.partition("/")
-    return rest.partition("/")[0] if f"{kind}/" in (_PREFIX, BANK_PREFIX) else ""
+    of_entities = (_PREFIX, BANK_PREFIX, ENTITY_PREFIX)
+    return rest.partition("/")[0] if f"{kind}/" in of_entities else ""
 
 
 def bank_workflow_id(legal_entity: str, sha256: str) -> str:

@@ -95,12 +95,12 @@ class OpenApproval(NamedTuple):
 
 
 class Parked(NamedTuple):
-    """What waits for a person in a workflow. `responsible` looks after it, in a legal entity that
-    is empty where it is not known yet whose an event is."""
+    """What waits for a person in a workflow. `responsible` looks after it, in each of its legal
+    entities; without one it is not known yet whose an event is."""
 
     item: ToResolve
     responsible: Responsible
-    legal_entity: str
+    legal_entities: frozenset[str]
 
     @classmethod
     def step(cls, workflow_id: str, exception: StepException) -> Parked:
@@ -111,21 +111,20 @@ class Parked(NamedTuple):
             code=exception.code,
             since=exception.since,
         )
-        return cls(item, exception.responsible, legal_entity_of(workflow_id))
+        return cls(item, exception.responsible, frozenset({legal_entity_of(workflow_id)}))
 
     @classmethod
     def event(cls, workflow_id: str, found: EventRecord) -> Parked:
         """An event that is not delivered."""
         item = ToResolve(workflow_id=workflow_id, step=DELIVER_EVENT, since=found.since)
-        entity = next(map(legal_entity_of, found.delivery.touched), "")
-        return cls(item, Responsible.OPERATIONS, entity or found.event.legal_entity)
+        return cls(item, Responsible.OPERATIONS, found.legal_entities)
 
     def people(self, owners: Owners) -> Iterable[str]:
         """Who is mailed; of what is nobody's yet whoever looks after all legal entities."""
-        if self.legal_entity:
-            return dict.fromkeys(owners.get(self.legal_entity, {}).get(self.responsible, ()))
-        everybody = [set(entity.get(self.responsible, ())) for entity in owners.values()]
-        return sorted(set.intersection(*everybody)) if everybody else ()
+        names = self.legal_entities or owners.keys()
+        people = [set(owners.get(name, {}).get(self.responsible, ())) for name in names]
+        together = set.union if self.legal_entities else set.intersection
+        return sorted(together(*people)) if people else ()
 
 
 def has_address(person: str) -> bool:

@@ -28,7 +28,7 @@ class Kind(StrEnum):
 _WORDS = {
     Kind.PAYLOADS: "large payloads",
     Kind.KEYS: "keys of contracts",
-    Kind.AUDIT: "audit records of contracts",
+    Kind.AUDIT: "audit records of contracts and bank files",
     Kind.DECODES: "records of looks through the codec server",
 }
 OF_ENTITY, OF_NONE = (Kind.PAYLOADS, Kind.KEYS, Kind.AUDIT), (Kind.PAYLOADS, Kind.DECODES)

@@ -31,6 +31,7 @@ _START_SECONDS = 60
 MASTER = new_master()
 RULES = {
     "decodes_days": 2_000,
+    "payloads_days": 2_000,
     "entities": {"northwind": {"payloads_days": 2_000, "keys_days": 2_000, "audit_days": 2_000}},
 }
 

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from contracts.audit.entries import ENDED, STARTED, Entry, canonical, sha256
 from contracts.audit.merkle import Head
+from contracts.identifiers import ENTITY_PREFIX
 from contracts.model import Frozen, JsonObject, Value
 
 _READABLE = ("at", "what", "content_hash", "source_hash", "remote_id", "left_out")
@@ -106,23 +107,24 @@ def entity_prefixes(legal_entity: str) -> tuple[str, ...]:
     """What the names of the chains begin with that a legal entity's anchors are over: those of its
     contracts and of its banks' files, its own, and those of all events: some belong to none, or to
     several."""
-    of_entity = (f"{_AUDIT}{kind}/{legal_entity}/" for kind in ("bank", "contract", "entity"))
-    return (*of_entity, EVENTS_PREFIX)
+    own = f"{_AUDIT}{entity_chain(legal_entity)}/"
+    return (*workflow_prefixes(legal_entity), own, EVENTS_PREFIX)
 
 
-def contracts_prefix(legal_entity: str) -> str:
-    """What the names of the chains of all contracts of a legal entity begin with."""
-    return f"{_AUDIT}contract/{legal_entity}/"
+def workflow_prefixes(legal_entity: str) -> tuple[str, ...]:
+    """What the names of the chains of a legal entity's contracts and bank files begin with, in the
+    order of names."""
+    return tuple(f"{_AUDIT}{kind}/{legal_entity}/" for kind in ("bank", "contract"))
 
 
 def entity_chain(legal_entity: str) -> str:
     """The chain of what concerns a legal entity and no single workflow; without one, of what
     concerns the installation."""
-    return f"entity/{legal_entity}" if legal_entity else _INSTALLATION
+    return f"{ENTITY_PREFIX}{legal_entity}" if legal_entity else _INSTALLATION
 
 
 def contract_prefix(contract: str) -> str:
-    """The same of a contract, by its workflow id, and its invoices."""
+    """The same of a contract, by its workflow id, and its invoices; or of a bank's file."""
     return f"{_AUDIT}{contract}/"
 
 

@@ -175,6 +175,7 @@ def _composition(bill: _Bill) -> Composition:
         parts=parts,
         version=state.version,
         proposed_on=today,
+        happened_on=today,
         credited_number=occasion.credited_number,
         reinvoice=request.reinvoice if request else False,
         retainage_percent=bill.percent,

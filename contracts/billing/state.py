@@ -117,7 +117,8 @@ class Part(NamedTuple):
 class Invoice(Frozen):
     """An invoice or credit note that was proposed.
 
-    `version` is the version of the terms it was composed with, on `proposed_on`. `released` says
+    `version` is the version of the terms it was composed with, on `proposed_on`: the billing day,
+    which is the day before `happened_on` until business has opened. `released` says
     that what it held back at `retainage_percent` is to be paid out. `tracks` are the plans and
     kinds whose bill it is on the day it was due. `asked_by` is who asked for a credit: not one who
     may approve it.
@@ -133,6 +134,7 @@ class Invoice(Frozen):
     parts: tuple[Part, ...]
     version: int
     proposed_on: date
+    happened_on: date
     credited_number: int = 0
     reinvoice: bool = False
     retainage_percent: Decimal = Decimal(0)

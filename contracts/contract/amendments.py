@@ -92,8 +92,8 @@ def _brings_work(state: ContractState, after: Contract, last_day: date) -> bool:
 def _change(state: ContractState, order: ChangeOrder) -> ContractState:
     """From now on the change order awaits its approval."""
     number = state.change_orders + 1
-    order = order.replace(number=number)
     contract = changed(state, order)
+    order = order.replace(number=number)
     change = PendingChange(
         order=order,
         contract=contract,

@@ -6,7 +6,7 @@ invoice's workflow is to be started. What stands in its way is a question to a p
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from contracts import parking
@@ -199,7 +199,9 @@ def proposes(state: ContractState) -> ContractState:
 
 
 def _proposed(state: ContractState, occasion: Occasion, composition: Composition) -> ContractState:
-    proposal, invoice = _as_approved(state, composition.proposal), composition.invoice
+    invoice = composition.invoice.replace(happened_on=state.today)
+    proposal = _as_approved(state, composition.proposal)
+    composition = replace(composition, invoice=invoice)
     state = state.replace(billing=account.propose(state.account, composition))
     for text in composition.warnings:
         state = _with_warning(state, text, invoice)

@@ -83,7 +83,7 @@ def _proposed(state: ContractState) -> Iterator[Station]:
         name = report.name if report else f"proposal {number}"
         verb = "Rejected" if report and report.stage in UNBILLED else "Proposed"
         yield Station(
-            on=invoice.proposed_on, text=f"{verb}: {name}, {invoice.title}", number=number
+            on=invoice.happened_on, text=f"{verb}: {name}, {invoice.title}", number=number
         )
 
 

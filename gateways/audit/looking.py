@@ -65,7 +65,7 @@ def chain(
         known = {seq: end for seq, end in known.items() if seq <= read[-1]}
     return ChainLook(
         of=of,
-        verdict=reader.chains.check(of, known, read),
+        verdict=reader.verdict(entity, of, known, read),
         entries=tuple(reader.chains.entries(of, shown)),
         total=len(numbers),
         left_out=left_out,

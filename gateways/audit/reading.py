@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -149,10 +149,23 @@ class Reader:
             return LastAnchor(anchor, problem=error.message)
         return LastAnchor(anchor, stamped)
 
-    def _verdict(self, of: str, known: Mapping[int, str], removed: Mapping[str, Head]) -> Verdict:
+    def _verdict(
+        self,
+        of: str,
+        known: Mapping[int, str],
+        removed: Mapping[str, Head],
+        numbers: Sequence[int] | None = None,
+    ) -> Verdict:
         """Whether a chain is whole; one that was removed by a rule is."""
         gone = verdict_of(of, removed[of], known) if of in removed else None
-        return gone or self.chains.check(of, known)
+        return gone or self.chains.check(of, known, numbers)
+
+    def verdict(
+        self, legal_entity: str, of: str, known: Mapping[int, str], numbers: Sequence[int]
+    ) -> Verdict:
+        """Whether the records of these numbers are whole; `known` as anchors know them."""
+        removed = removed_chains(self.chains.store, legal_entity)
+        return self._verdict(of, known, removed, numbers)
 
     def anchors(self, legal_entity: str) -> Checked:
         """What the anchors of a legal entity say, and what is wrong with them. What was found whole

@@ -84,3 +84,11 @@ class ReadsTogether(Protocol):
     def read_contracts(self, deal_ids: Sequence[str]) -> list[JsonObject | GatewayError]:
         """What `read_contract` says of each of up to `most_at_once` deals, in order: contract data,
         or why there is none. Raises GatewayError where the call as a whole fails."""
+
+
+def only(found: Sequence[JsonObject | GatewayError]) -> JsonObject:
+    """What was read of one deal. Raises why it could not be."""
+    [one] = found
+    if isinstance(one, GatewayError):
+        raise one
+    return one

@@ -43,11 +43,13 @@ class RetentionSettings(Section):
     """How long data is kept, in days. Left out, it is kept for good.
 
     `decodes_days` is for what is recorded of each look through the codec server, `payloads_days`
-    for large payloads that belong to no contract. `entities` has the rules of each legal entity.
+    for large payloads that belong to no contract: for a schedule that was paused they are what it
+    goes on with, so they are kept for a month at least. `entities` has the rules of each legal
+    entity.
     """
 
     decodes_days: Days | None = None
-    payloads_days: Days | None = None
+    payloads_days: Days | None = Field(default=None, ge=30)
     entities: dict[Key, EntityRetention] = Field(default_factory=dict)
 
     @property

@@ -79,7 +79,7 @@ def firm_settings(
     judge: Judge,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Settings:
-    port, folder = free_port(), tmp_path_factory.mktemp("bank")
+    port, folder = free_port(), tmp_path_factory.mktemp("firm")
     firm.enrol(judge, firm.CLIENT, f"http://127.0.0.1:{port}")
     return firm.configured(sandbox_settings, sandbox, judge, port, folder)
 

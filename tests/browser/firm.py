@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from contracts.access import Role
 from gateways.bank.folder import FolderSettings
 from gateways.crm.hubspot import HubSpotSettings
+from gateways.encryption.settings import RecordsSettings
 from gateways.identity.settings import IdentitySettings
 from sandbox.server import Sandbox
 from tests.bank_source import ACCOUNT
@@ -69,17 +70,21 @@ def identity(judge: Judge, client: str = CLIENT, entity: str = ENTITY) -> dict[s
 
 
 def configured(
-    settings: Settings, sandbox: Sandbox, judge: Judge, port: int, bank: Path
+    settings: Settings, sandbox: Sandbox, judge: Judge, port: int, folder: Path
 ) -> Settings:
-    """The settings of the sandbox with a provider, a bank's folder and a CRM."""
-    for folder in ("done", "refused"):
-        (bank / folder).mkdir()
+    """The settings of the sandbox with a provider, records, a bank's folder and a CRM."""
+    bank, records = folder / "bank", folder / "records"
+    for made in (bank, records):
+        made.mkdir()
+    for name in ("done", "refused"):
+        (bank / name).mkdir()
     inbox = FolderSettings(
         kind="folder", legal_entity=ENTITY, accounts={ACCOUNT: "BNK1"}, folder=bank
     )
     changes = {
         "web": WebSettings(port=port, temporal_url="https://temporal.example"),
         "identity": IdentitySettings.model_validate(identity(judge)),
+        "records": RecordsSettings(folder=records),
         "bank": {BANK: inbox},
         "crm": {DEALS: _hubspot(sandbox), ON_PAPER: _hubspot(sandbox, "paper")},
     }

@@ -32,6 +32,7 @@ class Firm:
     bank_file: str
     event: str
     receivable: str
+    audit: str
 
 
 PAGES = {
@@ -54,6 +55,8 @@ PAGES = {
     "question": ("/questions/milestones-late", VERA),
     "figures": ("/figures", ADA),
     "figure": ("/figures/aging", ADA),
+    "audit": ("/audit", CLEO),
+    "audit-chain": ("{audit}", CLEO),
 }
 """Each page by a name for its pictures, and who opens it."""
 
@@ -96,6 +99,7 @@ async def firm(world: World, firm_settings: Settings, site: str) -> Firm:
         bank_file=file.page,
         event=event,
         receivable=f"/receivables/{short(contract)}/1",
+        audit=f"/audit/{short(contract)}",
     )
 
 
@@ -115,6 +119,8 @@ async def test_every_page_is_accessible(
         async with visiting(person, width=WIDTHS[size], scheme=scheme) as visit:
             for name in (name for name, (_, who) in PAGES.items() if who == person):
                 await visit.open(_address(firm, name))
+                if name == "inbox":
+                    await visit.page.locator("input[name=pick]").first.check()
                 await visit.picture(f"{name}-{size}-{scheme}")
                 await visit.check()
 
@@ -131,7 +137,7 @@ def test_no_page_is_left_out(firm: Firm) -> None:
         route.path
         for route in routes
         if route.path != "/"  # leads to the inbox
-        and not route.path.endswith(".csv")
+        and not route.path.endswith((".csv", ".jsonl"))  # are files
         and not any(route.path_regex.match(address) for address in addresses)
     ]
     assert missing == []

@@ -59,6 +59,11 @@ pytestmark = pytest.mark.long
 PORTS = ("TEMPORAL_PORT", "UI_PORT", "SANDBOX_PORT", "WEB_PORT")
 OUTSIDERS = "northwind-uk"
 OUTSIDER = visitor("uma@northwind.example", **{OUTSIDERS: Role.VIEWER})
+RECORDED_THERE = {
+    *(ANA, BOB, CLEO, SELLER, PROJECT_MANAGER),
+    *("a workshop for managers", "the academy moves in-house"),
+}
+"""Who decides for that legal entity, too, and why, as its audit record says."""
 SENDER = visitor("metering", northwind=Role.SENDER)
 INSIDER = visitor("ida@northwind.example", northwind=(Role.CONTROLLER, Role.PROJECT_MANAGER))
 WRONG_VAT, RIGHT_VAT = "BE0203430577", "BE0203430576"
@@ -255,7 +260,8 @@ async def lead_the_marked(run: Run, mailbox: Mailbox) -> None:
     await clock.forward(skipper, invoice.workflow_id, timedelta(days=12))
     await asyncio.to_thread(mailbox.wait, 1, to=DORA)
     for number, mail in enumerate(mailbox.messages()):
-        run.keep(Place.MAILS, str(number), mail.as_bytes())
+        texts = [part.get_content() for part in mail.walk() if not part.is_multipart()]
+        run.keep(Place.MAILS, str(number), "\n".join([mail.as_string(), *texts]).encode())
     await run.client.start_workflow("NobodyKnows", id="nobody-knows", task_queue="nobody-serves")
     await run.client.get_workflow_handle("nobody-knows").terminate(reason="typed for the operators")
     await listed(run.client, "WorkflowId = 'nobody-knows' AND ExecutionStatus = 'Terminated'")
@@ -315,7 +321,7 @@ async def collect_histories(run: Run) -> None:
             state = await c2c.contract(item.id).state()
             run.marks |= (found := marks.of_contract(state))
             if state.legal_entity == OUTSIDERS:
-                run.outsiders |= found.keys()
+                run.outsiders |= found.keys() | RECORDED_THERE
         history = await clear.get_workflow_handle(item.id).fetch_history()
         run.keep(Place.HISTORIES, item.id, history_bytes(run, history.events))
     async for schedule in await clear.list_schedules():
@@ -408,12 +414,11 @@ async def asked(
 
 @pytest.mark.parametrize("place", Place)
 async def test_no_mark_is_readable_but_where_the_docs_say_so(run: Run, place: Place) -> None:
-    their_own = run.outsiders if place is Place.PAGES else set()
     found = {
         (kind, text, name)
         for name, content in run.left[place].items()
         for text, kind in marks.found_in(content, run.marks).items()
-        if text not in their_own
+        if not (text in run.outsiders and name.startswith(OUTSIDER.person))
     }
     may_be = readable.allowed(place)
     leaks = sorted(item for item in found if item[0] not in may_be)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tests.explore.digests import digest, first_of
-from tests.explore.world import World
+from tests.explore.properties import left_in_odoo
+from tests.explore.world import Invoice, World
 
 
 def canonical(world: World) -> int:
@@ -37,7 +38,8 @@ def place_of(world: World) -> int:
 
 def shared(world: World) -> World:
     """The world, with states that were seen before in place of the same ones: what was asked about
-    those is known. To be used once all is checked that the way here has left in them."""
+    those is known. Of the texts in journals only those count that a property asks for; so all that
+    the way here has left in them is checked before."""
     changes: dict[str, Any] = {}
     contract = first_of(world.contract, world.contract.clock)
     if contract is not world.contract:
@@ -45,8 +47,12 @@ def shared(world: World) -> World:
     invoices = {
         number: first
         for number, invoice in world.invoices.items()
-        if (first := first_of(invoice, invoice.state.clock)) is not invoice
+        if (first := _first_invoice(invoice)) is not invoice
     }
     if invoices:
         changes["invoices"] = {**world.invoices, **invoices}
     return world.replace(**changes) if changes else world
+
+
+def _first_invoice(invoice: Invoice) -> Invoice:
+    return first_of(invoice, invoice.state.clock, *left_in_odoo(invoice.state.journal))

@@ -101,9 +101,9 @@ def _of_exception(value: StepException) -> Iterable[Any]:
 # --- one value for all that are the same ----------------------------------------------------------
 
 
-def first_of(value: V, clock: datetime) -> V:
-    """The first value that was the same, and as old: no rule tells them apart."""
-    first: V = _firsts_by((digest(value), clock), value)
+def first_of(value: V, clock: datetime, *texts: str) -> V:
+    """The first value that was the same, as old, and says these texts: no rule tells them apart."""
+    first: V = _firsts_by((digest(value), clock, texts), value)
     return first
 
 

@@ -9,7 +9,7 @@ that hundreds of ways take a minute; what they cost there is measured elsewhere.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -259,33 +259,19 @@ class Run:
             self._begun.append(command)
 
     def record(self, now: datetime) -> None:
-        """What it begins to write of its audit record is written at once, as in the world; and it
-        is known at once who sent what it hears: nobody signs here."""
-        while found := [item for item in self._begun if _name_of(item) == "write_entries"]:
-            [command] = found
+        """What happens beside the acts is answered at once, as in the world."""
+        while found := next(self._beside(), None):
+            command, answer = found
             self._begun.remove(command)
             job = WorkflowActivationJob()
-            job.resolve_activity.seq = command.schedule_activity.seq
-            answer = _CONVERTER.to_payload(written(self.state).value)
-            job.resolve_activity.result.completed.result.CopyFrom(answer)
+            answer(self, command, job)
             self.activate(now, job)
-        while found := [item for item in self._begun if _name_of(item) == "verify_signatures"]:
-            [command] = found
-            self._begun.remove(command)
-            scheduled = command.schedule_local_activity
-            [tokens] = _CONVERTER.from_payloads(list(scheduled.arguments), [list[str]])
-            job = WorkflowActivationJob()
-            job.resolve_activity.seq, job.resolve_activity.is_local = scheduled.seq, True
-            answer = _CONVERTER.to_payload([Proven() for _ in tokens])
-            job.resolve_activity.result.completed.result.CopyFrom(answer)
-            self.activate(now, job)
-        while found := [item for item in self._begun if _is_mail(item)]:
-            self._begun.remove(found[0])
-            job = WorkflowActivationJob()
-            started = job.resolve_child_workflow_execution_start
-            started.seq = found[0].start_child_workflow_execution.seq
-            started.succeeded.run_id = "mail"
-            self.activate(now, job)
+
+    def _beside(self) -> Iterator[tuple[WorkflowCommand, Beside]]:
+        for command in self._begun:
+            answer = _BESIDE.get(_beside_of(command))
+            if answer is not None:
+                yield command, answer
 
     def matched(self, actions: Mapping[str, Action], names: Mapping[str, str]) -> None:
         """Find the commands by which new acts were begun."""
@@ -396,12 +382,45 @@ def _updates_of(kind: type) -> dict[type, str]:
     }
 
 
-def _is_mail(command: WorkflowCommand) -> bool:
-    """Whether it starts what mails an escalation to our own people."""
-    return (
-        command.HasField("start_child_workflow_execution")
-        and command.start_child_workflow_execution.workflow_type == "MailWorkflow"
-    )
+Beside = Callable[[Run, WorkflowCommand, WorkflowActivationJob], None]
+"""Answers what a run has begun beside its acts."""
+
+
+def _written(run: Run, command: WorkflowCommand, job: WorkflowActivationJob) -> None:
+    """What it begins to write of its audit record is written."""
+    job.resolve_activity.seq = command.schedule_activity.seq
+    answer = _CONVERTER.to_payload(written(run.state).value)
+    job.resolve_activity.result.completed.result.CopyFrom(answer)
+
+
+def _verified(run: Run, command: WorkflowCommand, job: WorkflowActivationJob) -> None:
+    """It is known who sent what it hears: nobody signs here."""
+    scheduled = command.schedule_local_activity
+    [tokens] = _CONVERTER.from_payloads(list(scheduled.arguments), [list[str]])
+    job.resolve_activity.seq, job.resolve_activity.is_local = scheduled.seq, True
+    answer = _CONVERTER.to_payload([Proven() for _ in tokens])
+    job.resolve_activity.result.completed.result.CopyFrom(answer)
+
+
+def _mailed(run: Run, command: WorkflowCommand, job: WorkflowActivationJob) -> None:
+    """What mails an escalation to our own people has started."""
+    started = job.resolve_child_workflow_execution_start
+    started.seq = command.start_child_workflow_execution.seq
+    started.succeeded.run_id = "mail"
+
+
+_BESIDE: Mapping[str, Beside] = {
+    "write_entries": _written,
+    "verify_signatures": _verified,
+    "MailWorkflow": _mailed,
+}
+
+
+def _beside_of(command: WorkflowCommand) -> str:
+    """The name under which it is among what happens beside the acts: a child's is its type."""
+    if command.HasField("start_child_workflow_execution"):
+        return command.start_child_workflow_execution.workflow_type
+    return _name_of(command)
 
 
 def _name_of(command: WorkflowCommand) -> str:

@@ -32,6 +32,7 @@ from contracts.model import JsonObject
 from contracts.parking import Action
 from contracts.retention import Removed, RetentionDue
 from gateways.audit.entity_chain import EntityChain
+from gateways.encryption.large_payloads import LargePayloads
 from gateways.encryption.settings import CodecSettings
 from gateways.errors import GatewayError
 from gateways.record_store.folder import FolderStore
@@ -364,6 +365,8 @@ async def test_rules_of_retention_are_applied_and_keep_what_is_not_due(
     old, young = "decodes/2019-05-01/120000-abc", f"decodes/{datetime.now(UTC):%Y-%m-%d}/1-abc"
     for name in (old, young):
         store.create(name, b"{}")
+    long_ago = LargePayloads(store, now=lambda: datetime(2019, 5, 1, tzinfo=UTC))
+    payload = long_ago.keep("shared", b"sealed")
     keys = {item.scope for item in sealed.ring().wrapped()}
     removed: dict[tuple[str, str], Removed] = {}
     for sweep in schedules.sweeps(sealed.settings):
@@ -380,14 +383,15 @@ async def test_rules_of_retention_are_applied_and_keep_what_is_not_due(
         ("northwind", "payloads"): (0, 0),
         ("northwind", "keys"): (0, 0),
         ("northwind", "audit"): (0, 0),
-        ("", "payloads"): (0, 0),
+        ("", "payloads"): (1, 1),
         ("", "decodes"): (1, 1),
     }
-    assert store.read(old) is None
+    assert (store.read(old), store.read(payload)) == (None, None)
     assert store.delete(young)
     assert {item.scope for item in sealed.ring().wrapped()} >= keys
-    [entry] = EntityChain(store).entries()
-    assert (entry.what, entry.actor.system, entry.details["records"]) == ("retention", "c2c", 1)
+    entries = list(EntityChain(store).entries())
+    assert [item.details["kind"] for item in entries] == ["payloads", "decodes"]
+    assert {(item.what, item.actor.system) for item in entries} == {("retention", "c2c")}
 
 
 # --- the codec server and Temporal's own command ------------------------------------------------

@@ -72,6 +72,13 @@ def picks(page: str, customer: Mapping[str, Any]) -> list[str]:
     return [item for item in map(html.unescape, found) if item.startswith((f"{ref}:", f"{ref}/"))]
 
 
+def page_of(picked: str, listing: str) -> tuple[str, str]:
+    """The address of the page of what is picked, as the list links to it, and its content."""
+    _, content_hash, _ = picked.rsplit(":", 2)
+    [address] = set(re.findall(rf'href="(/c/[^"]*/approvals/{content_hash})"', listing))
+    return address, content_hash
+
+
 @pytest.fixture
 async def http(world: World, sandbox_settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     async def connect() -> Any:
@@ -198,8 +205,7 @@ async def test_the_page_of_an_approval_shows_lines_taxes_terms_and_is_decided_th
     invoice = await world.proposed(contract)
     ana = Browser(http, ANA)
     listing, [picked] = await listed(ana, contract, one)
-    _, content_hash, _ = picked.rsplit(":", 2)
-    [address] = set(re.findall(rf'href="(/c/[^"]*/approvals/{content_hash})"', listing))
+    address, content_hash = page_of(picked, listing)
     page = await ana.get(address)
     for said in (
         "The draft in Odoo",
@@ -226,8 +232,7 @@ async def test_a_write_off_is_shown_with_its_reason_and_what_is_open(
     await world.c2c.invoice(invoice).ask_write_off("customer is gone", by=ANA)
     bob = Browser(http, BOB)
     listing, [picked] = await listed(bob, contract, one)
-    _, content_hash, _ = picked.rsplit(":", 2)
-    [address] = set(re.findall(rf'href="(/c/[^"]*/approvals/{content_hash})"', listing))
+    address, _ = page_of(picked, listing)
     page = await bob.get(address)
     for said in ("Write-off of", "because: customer is gone", "How it stands in Odoo"):
         assert said in page

@@ -31,6 +31,7 @@ from gateways.crm.dynamics.api import MAX_WRITES, DynamicsApi
 from gateways.crm.dynamics.columns import Columns
 from gateways.crm.dynamics.reading import NO_ID, RECORD_ID, WON, DealReader, is_won
 from gateways.crm.dynamics.setup import BILLINGS, KEY, LOOKUP, NAVIGATION
+from gateways.crm.protocol import only
 from gateways.crm.status import refused, status_texts
 from gateways.errors import GatewayError
 
@@ -80,10 +81,7 @@ class DynamicsCrm:
 
     def read_contract(self, deal_id: str) -> JsonObject:
         """See Crm. Takes two calls."""
-        [found] = self.read_contracts([deal_id])
-        if isinstance(found, GatewayError):
-            raise found
-        return found
+        return only(self.read_contracts([deal_id]))
 
     def read_contracts(self, deal_ids: Sequence[str]) -> list[JsonObject | GatewayError]:
         """See ReadsTogether. Takes two calls for a hundred deals, as for one."""

@@ -35,6 +35,7 @@ from gateways.crm.contract_data import (
 )
 from gateways.crm.hubspot.api import MAX_BATCH, SYSTEM, HubSpotApi
 from gateways.crm.hubspot.surrounding import Surrounding
+from gateways.crm.protocol import only
 from gateways.crm.status import STARTED, STATUS_LABELS, refused, status_texts
 from gateways.errors import GatewayError
 from gateways.fields import names
@@ -133,10 +134,7 @@ class HubSpotCrm:
 
     def read_contract(self, deal_id: str) -> JsonObject:
         """See Crm."""
-        [found] = self.read_contracts([deal_id])
-        if isinstance(found, GatewayError):
-            raise found
-        return found
+        return only(self.read_contracts([deal_id]))
 
     def read_contracts(self, deal_ids: Sequence[str]) -> list[JsonObject | GatewayError]:
         """See ReadsTogether. Takes about nine calls for all: one for each kind of record, one for

@@ -13,8 +13,6 @@ from decimal import Decimal
 from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import ValidationError
-
 from contracts.model import JsonObject
 from contracts.problems import Problem
 from contracts.timesheets.entries import (
@@ -30,6 +28,7 @@ from gateways import errors
 from gateways.errors import GatewayError
 from gateways.timesheets.clockify.api import ClockifyApi, Page
 from gateways.timesheets.people import Emails
+from gateways.timesheets.unreadable import unreadable
 
 NO_PROJECT = "none"
 """What hours without a project count for, in the configuration."""
@@ -181,10 +180,7 @@ class Clockify:
                 changed_at=_of(request, "status", "updatedAt"),
             )
         except (ValueError, ZoneInfoNotFoundError) as error:
-            where = str(error)
-            if isinstance(error, ValidationError):
-                where = ".".join(map(str, error.errors(include_url=False)[0]["loc"]))
-            return self._unreadable(str(entry.get("id") or ""), where)
+            return unreadable(str(entry.get("id") or ""), error, str(error), self._unexpected)
 
     def _time(self, item: JsonObject, *path: str) -> datetime:
         """A time that an approval request must have."""
@@ -192,13 +188,6 @@ class Clockify:
         if found is None:
             raise self._unexpected(f"an approval request without {'.'.join(path)}")
         return found
-
-    def _unreadable(self, entry_id: str, where: str) -> UnreadableTime:
-        """Raises GatewayError for an entry of which not even the id can be read."""
-        try:
-            return UnreadableTime(entry_id=entry_id, why=f"its {where} cannot be read")
-        except ValidationError:
-            raise self._unexpected("a time entry without an id") from None
 
     def _unexpected(self, text: str) -> GatewayError:
         return errors.defect(self._system, "unexpected_answer", f"Clockify: {text}")

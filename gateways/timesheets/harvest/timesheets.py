@@ -25,6 +25,7 @@ from gateways import errors
 from gateways.errors import GatewayError
 from gateways.timesheets.harvest.api import HarvestApi
 from gateways.timesheets.people import Emails
+from gateways.timesheets.unreadable import unreadable
 
 _MAX_PAGES_OF_USERS = 20
 _SEES_OTHERS = frozenset({"administrator", "manager"})
@@ -109,17 +110,7 @@ class Harvest:
                 changed_at=item.get("updated_at"),
             )
         except (ValidationError, KeyError, TypeError, ArithmeticError) as error:
-            where = "hours"
-            if isinstance(error, ValidationError):
-                where = ".".join(map(str, error.errors(include_url=False)[0]["loc"]))
-            return self._unreadable(_id(item), where)
-
-    def _unreadable(self, entry_id: str, where: str) -> UnreadableTime:
-        """Raises GatewayError for an entry of which not even the id can be read."""
-        try:
-            return UnreadableTime(entry_id=entry_id, why=f"its {where} cannot be read")
-        except ValidationError:
-            raise self._unexpected("a time entry without an id") from None
+            return unreadable(_id(item), error, "hours", self._unexpected)
 
     def _unexpected(self, text: str) -> GatewayError:
         return errors.defect(self._system, "unexpected_answer", f"Harvest: {text}")

@@ -26,7 +26,6 @@ from contracts.access import EVERYWHERE, Permission
 from contracts.audit import records
 from contracts.audit.merkle import Head
 from contracts.identifiers import (
-    EVENT_PREFIX,
     contract_scope,
     is_invoice_workflow_id,
     legal_entity_of,
@@ -41,7 +40,12 @@ from starters.client import auditing, calls
 from starters.client.references import BadReference, Entities, any_id, short
 from starters.web import decodes
 from starters.web.pages import links
-from starters.web.pages.audit_chains import chain_path, contract_or_file_path, of_path
+from starters.web.pages.audit_chains import (
+    chain_path,
+    contract_or_file_path,
+    is_of_workflow,
+    of_path,
+)
 from starters.web.pages.files import CSV, JSON_LINES, attachment, no_formula
 from starters.web.pages.shell import Link, PageModule, page
 from starters.web.pages.workbench import Workbench, c2c_of, chosen_entities, workbench_of
@@ -252,7 +256,7 @@ async def shown(
         more=look.total > first + PAGE_ENTRIES,
         is_running=end is not None,
         is_silent=is_silent,
-        is_forgotten=end is None and not is_silent and not of.startswith(EVENT_PREFIX),
+        is_forgotten=end is None and not is_silent and is_of_workflow(of),
         beside={item: count for item, count in beside.items() if item != of},
         may_export=visitor.may(Permission.EXPORT_AUDIT, legal_entity_of(of) or EVERYWHERE),
         place=chain_path(of),
@@ -275,7 +279,7 @@ def _chain(entity: str, of: str) -> str:
 
 async def _live(request: Request, visitor: Visitor, of: str) -> tuple[Head | None, bool]:
     """The end of a chain as its workflow knows it, and whether that gave no answer in time."""
-    if of.startswith(EVENT_PREFIX):
+    if not is_of_workflow(of):
         return None, False
     try:
         async with asyncio.timeout(_LIVE_WITHIN_SECONDS):

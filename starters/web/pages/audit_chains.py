@@ -6,8 +6,10 @@ import re
 from urllib.parse import quote
 
 from contracts.access import EVERYWHERE
+from contracts.audit.records import entity_chain
 from contracts.identifiers import (
     BANK_PREFIX,
+    ENTITY_PREFIX,
     EVENT_PREFIX,
     KEY,
     bank_workflow_id,
@@ -23,6 +25,8 @@ from contracts.page_addresses import place_of
 _HASH = re.compile(r"[0-9a-f]{64}")
 _NUMBER = re.compile(r"[1-9][0-9]{0,5}")
 _BANK, _EVENTS, _INVOICES = "bank", "events", "invoices"
+_REMOVALS = "entity/removals"
+"""Of a legal entity's own chain: what was erased and removed."""
 
 
 def chain_path(of: str) -> str:
@@ -32,14 +36,22 @@ def chain_path(of: str) -> str:
     entity = quote(legal_entity_of(of), safe="")
     if of.startswith(BANK_PREFIX):
         return f"/audit/{entity}/{_BANK}/{of.rpartition('/')[2]}"
+    if of.startswith(ENTITY_PREFIX):
+        return f"/audit/{entity}/{_REMOVALS}"
     contract = quote(contract_of(of).rpartition("/")[2], safe="")
     number = f"/{_INVOICES}/{invoice_number(of)}" if is_invoice_workflow_id(of) else ""
     return f"/audit/{entity}/{contract}{number}"
 
 
 def contract_or_file_path(of: str) -> str:
-    """The address of what a chain is of; empty for an event, whose key is not known here."""
-    return "" if of.startswith(EVENT_PREFIX) else place_of(of)
+    """The address of what a chain is of; empty for an event, whose key is not known here, and for
+    a legal entity."""
+    return place_of(of) if is_of_workflow(of) else ""
+
+
+def is_of_workflow(of: str) -> bool:
+    """Whether a chain is of a workflow that is known by the chain's name."""
+    return not of.startswith((EVENT_PREFIX, ENTITY_PREFIX))
 
 
 def of_path(entity: str, path: str) -> str:
@@ -53,6 +65,8 @@ def of_path(entity: str, path: str) -> str:
             return invoice_workflow_id(of, int(number)) if is_number else ""
         case ["bank", sha256] if KEY.match(entity) and _HASH.fullmatch(sha256):
             return bank_workflow_id(entity, sha256)
+        case ["entity", "removals"] if KEY.match(entity):
+            return entity_chain(entity)
         case ["events", source, digest] if entity == EVERYWHERE:
             is_chain = KEY.match(source) and _HASH.fullmatch(digest)
             return f"{EVENT_PREFIX}{source}/{digest}" if is_chain else ""

@@ -106,7 +106,7 @@ async def exceptions(
         "exceptions.html",
         title="Exceptions",
         groups=groups,
-        counts=counts,
+        codes={name: f"{name} ({number})" for name, number in counts.items()},
         found=found,
         total=sum(len(group.rows) for group in groups),
         narrowed={"entity": entity, "code": code, "responsible": responsible, "of": of},

@@ -35,7 +35,7 @@ from starters.web.pages.shell import (
     counts_of,
     page,
 )
-from starters.web.pages.workbench import c2c_of, entities_of
+from starters.web.pages.workbench import c2c_of, entities_of, workbench_of
 from starters.web.problems import HttpProblem
 from starters.web.visitors import Present, Visitor, needs
 
@@ -122,7 +122,8 @@ async def _shown(
         waiting=waiting,
         filters=filters,
         params=filters.given,
-        kinds=list(ApprovalKind),
+        kinds={kind: kind.words for kind in ApprovalKind},
+        entities=visitor.entities(Permission.READ, workbench_of(request).entities),
         picked=set(texts(form, "pick")) if form else set(),
         reason=text(form, "reason") if form else "",
         once=text(form, ONCE) if form else new_id(),

@@ -88,6 +88,9 @@ def _shown_list(found: Receivables, asked: _Asked) -> dict[str, Any]:
             for item, sums in by_standing(named).items()
             if found.shows_agreements or item not in _AGREED
         ],
+        "words": {
+            item: item.words for item in Standing if found.shows_agreements or item not in _AGREED
+        },
         "rows": rows[first : first + PAGE_ROWS],
         "sums": [line.total for line in aging(rows)],
         "count": len(rows),

@@ -309,15 +309,17 @@ def test_a_bucket_that_answers_in_short_pages_hides_no_record(
 def test_what_is_locked_stays_and_keys_go_with_every_version(endpoint: str) -> None:
     store = bucket(endpoint, lock="compliance", lock_days=30)
     store.create("audit/locked", b"one")
-    store.create("keys/shared/1", b"key")
+    for name in ("keys/shared/1", "payloads/shared/2026-03-02/1"):
+        store.create(name, b"key")
     with pytest.raises(GatewayError) as caught:
         store.delete("audit/locked")
-    assert caught.value.code in ("record_store_refused", "record_store_unavailable")
+    assert caught.value.code == "record_store_refused"
     assert store.read("audit/locked") == b"one"
-    assert store.delete("keys/shared/1")
-    left = store._s3.list_object_versions(Bucket=_BUCKET, Prefix="c2c/prod/keys/shared/1")
-    assert not left.get("Versions")
-    assert not left.get("DeleteMarkers")
+    for name in ("keys/shared/1", "payloads/shared/2026-03-02/1"):
+        assert store.delete(name)
+        left = store._s3.list_object_versions(Bucket=_BUCKET, Prefix=f"c2c/prod/{name}")
+        assert not left.get("Versions")
+        assert not left.get("DeleteMarkers")
 
 
 def test_a_chain_in_a_bucket_is_written_and_anchored(endpoint: str, folder: Path) -> None:

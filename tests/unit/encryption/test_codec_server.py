@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +20,7 @@ from gateways.record_store.folder import FolderStore
 from starters.web import codec
 from starters.web.app import application
 from tests.unit.encryption.stores import CONTRACT, sealing_codec
-from wiring.sealed import KEY_ID, SEALED
+from wiring.sealed import KEY_ID, RECORD, SEALED
 from wiring.settings import WebSettings
 
 CLEAR = Payload(metadata={"encoding": b"json/plain"}, data=b'"Acme Industries"')
@@ -273,3 +274,12 @@ async def test_without_encryption_there_is_no_codec_server() -> None:
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
         assert (await http.post("/codec/decode", json={"payloads": []})).status_code == 404
+
+
+async def test_a_large_payload_goes_through_the_record_store_both_ways(tmp_path: Path) -> None:
+    huge = Payload(metadata={"encoding": b"binary/plain"}, data=os.urandom(400_000))
+    async with serving(tmp_path) as http:
+        [sealed] = read(await http.post("/codec/encode", json=payloads(huge)))
+        assert sealed.metadata[RECORD].startswith(b"payloads/shared/")
+        assert read(await http.post("/codec/decode", json=payloads(sealed))) == [huge]
+        assert read(await http.post("/codec/download", json=payloads(sealed))) == [huge]

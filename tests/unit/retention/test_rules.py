@@ -10,9 +10,16 @@ from typing import Any, cast
 
 import pytest
 from pydantic import ValidationError
+from temporalio import activity
+from temporalio.service import RPCError, RPCStatusCode
 
 from activities import retention
-from activities.retention import Retention, RetentionRequest, RetentionSetup
+from activities.retention import (
+    Retention,
+    RetentionActivities,
+    RetentionRequest,
+    RetentionSetup,
+)
 from contracts.audit.entries import ENDED, STARTED, Entry
 from contracts.retention import Kind, Page, Progress, Removed
 from gateways.audit import anchoring
@@ -208,17 +215,23 @@ async def test_an_audit_record_goes_whole_and_its_end_is_kept(
 ) -> None:
     monkeypatch.setattr(retention, "CONTRACTS_A_PAGE", page)
     fill(setup, OLD, YOUNG, OPEN, ELSEWHERE)
-    before, due = names(store), of(OLD, store, "audit/")
+    chains, bank = Chains(store, None), [f"bank/northwind/{digit * 64}" for digit in "123"]
+    for number, file in enumerate(bank):
+        chains.write(file, 0, "", [Entry(at=NOW, what=ENDED)])
+        temporal.ended[file] = NOW - timedelta(days=89 + number)
+    before = names(store)
+    due = set().union(*(of(item, store, "audit/") for item in (OLD, *bank[1:])))
     heads = {
-        of: Chains(store, None).hash_of(of, numbers[-1])
-        for of, numbers in Chains(store, None).chains(f"audit/{OLD}/")
+        of: chains.hash_of(of, numbers[-1])
+        for item in (OLD, *bank[1:])
+        for of, numbers in chains.chains(f"audit/{item}/")
     }
     removed = await run(setup, temporal, Kind.AUDIT)
-    assert (removed.due, removed.records, removed.held) == (1, 4, 0)
+    assert (removed.due, removed.records, removed.held) == (3, 6, 0)
     assert names(store) == before - due
     found = [item.details for item in log(store)]
     assert {str(item["of"]): item["hash"] for item in found} == heads
-    assert {item["seq"] for item in found} == {2}
+    assert {item["seq"] for item in found} == {1, 2}
     assert (await run(setup, temporal, Kind.AUDIT)).records == 0
     assert [item.details for item in log(store)] == found
 
@@ -321,6 +334,10 @@ async def test_what_belongs_to_no_entity_goes_by_its_day(
     removed = await run(setup, temporal, Kind.DECODES, "")
     assert (removed.due, removed.records) == (2, 4)
     assert {name.split("/")[1] for name in store.names("decodes/")} == {"2026-11-01", "2026-11-30"}
+    # A bank's file of that month still waits for a person, and may have begun with one of these.
+    temporal.others.append(NOW - timedelta(days=31))
+    assert (await run(setup, temporal, Kind.PAYLOADS, "")).records == 0
+    temporal.others[:] = [NOW - timedelta(days=29)]
     assert (await run(setup, temporal, Kind.PAYLOADS, "")).records == 1
     [left] = store.names("payloads/shared/")
     assert "2026-11-02" in left
@@ -343,6 +360,24 @@ async def test_without_a_rule_or_keys_nothing_is_looked_at(
     without = replace(setup, eraser=None)
     assert await run(without, temporal, Kind.KEYS) == Removed(kind=Kind.KEYS)
     assert names(store) == before
+
+
+async def test_where_temporal_does_not_answer_it_is_tried_again(
+    setup: RetentionSetup, temporal: Executions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(setup, OLD)
+
+    def away(*_: object, **__: object) -> None:
+        raise RPCError("no connection", RPCStatusCode.UNAVAILABLE, b"")
+
+    monkeypatch.setattr(Executions, "get_workflow_handle", away)
+    monkeypatch.setattr(activity, "client", lambda: temporal)
+    request = RetentionRequest(legal_entity="northwind", kind=Kind.KEYS, at=NOW)
+    with pytest.raises(GatewayError, match="no connection") as caught:
+        await RetentionActivities(setup).apply_retention(request)
+    assert caught.value.kind is FailureKind.TRANSIENT
+    nothing = await RetentionActivities(None).apply_retention(request)
+    assert nothing == Page(removed=Removed(kind=Kind.KEYS))
 
 
 async def test_people_see_each_rule_with_what_is_due(
@@ -384,3 +419,5 @@ def test_progress_adds_up_by_kind() -> None:
 def test_what_is_no_rule_is_refused(given: dict[str, int]) -> None:
     with pytest.raises(ValidationError):
         RetentionSettings.model_validate({"entities": {"northwind": given}})
+    with pytest.raises(ValidationError):
+        RetentionSettings.model_validate({"payloads_days": 29})

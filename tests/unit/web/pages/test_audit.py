@@ -17,6 +17,7 @@ from contracts.bank.file import BankFileState, FileRef, view
 from contracts.events import chain_of_event
 from gateways.audit import anchoring, looking
 from gateways.audit.chains import Chains
+from gateways.audit.entity_chain import EntityChain
 from gateways.encryption.keys import KeyRing
 from starters.client.errors import NoAnswer, NotFound
 from starters.web.pages import audit
@@ -142,7 +143,7 @@ async def test_events_are_for_whoever_may_read_everywhere(desk: Desk) -> None:
 
 
 def test_addresses_lead_to_their_chains_and_back() -> None:
-    for of in (CONTRACT, INVOICE, FILE.workflow_id, EVENT):
+    for of in (CONTRACT, INVOICE, FILE.workflow_id, EVENT, "entity/northwind"):
         _, _, entity, path = chain_path(of).split("/", 3)
         assert of_path(entity, path) == of
     for entity, path in (
@@ -229,6 +230,31 @@ async def test_a_banks_file_has_a_chain_of_its_own(desk: Desk, calls: Calls) -> 
     text = await desk.open(chain_path(FILE.workflow_id), VIC)
     assert "decided about a line of a bank&#39;s file – line 3" in text
     assert f'href="/{FILE.workflow_id}"' in text
+
+
+async def test_what_was_erased_and_removed_is_in_a_chain_of_the_legal_entity(
+    desk: Desk, chains: Chains
+) -> None:
+    log = EntityChain(chains.store, "northwind")
+    head = chains.hash_of(INVOICE, 1)
+    log.append(Entry(at=NOON, what="customer_erased", actor=ANA, why="asked by them"))
+    log.append(
+        Entry(at=NOON, what="audit_removed", details={"of": INVOICE, "seq": 1, "hash": head})
+    )
+    anchoring.make(chains, "northwind", "2026-03-03", None)
+    chains.store.delete(records.record_name(INVOICE, 1))
+    place = chain_path(log.of)
+    assert place in await desk.open("/audit?what=customer_erased", VIC)
+    text = await desk.open(place, VIC)
+    assert "erased a customer" in text
+    assert "asked by them" in text
+    assert "forgotten" not in text
+    await desk.open(place, SUE)
+    assert desk.status == 404
+    await desk.open(chain_path(INVOICE), VIC)
+    assert desk.status == 404, "removed by a rule: nothing is wrong with it, and nothing is there"
+    chains.store.delete(records.record_name(CONTRACT, 2))
+    assert "cut off" in (await desk.open(chain_path(CONTRACT), VIC)).lower().replace("_", " ")
 
 
 async def test_of_a_long_chain_a_page_is_shown_and_the_rest_is_said_to_be_left_out(
