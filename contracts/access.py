@@ -53,7 +53,7 @@ class Permission(StrEnum):
     END = "end"
     """Terminate, give notice, cancel."""
     MEND_DELIVERY = "mend_delivery"
-    """Exceptions of sales and operations: customer, order, project."""
+    """Exceptions of sales and operations: customer, order, project. To cancel them is `END`."""
     MEND_MONEY = "mend_money"
     """Exceptions of finance, and what a bank's files leave open."""
     SKIP_MONEY = "skip_money"
@@ -155,9 +155,10 @@ def needed(name: str) -> frozenset[Permission]:
 
 
 def to_resolve(step: StepException, action: Action) -> Permission:
-    """What is needed to decide this about a parked step."""
+    """What is needed to decide this about a parked step. To cancel one of delivery ends the
+    contract."""
     if step.responsible is not Responsible.FINANCE:
-        return Permission.MEND_DELIVERY
+        return Permission.END if action is Action.CANCEL else Permission.MEND_DELIVERY
     is_waived = action in (Action.SKIP, Action.CANCEL)
     return Permission.SKIP_MONEY if is_waived else Permission.MEND_MONEY
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Self
@@ -19,7 +19,7 @@ from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from contracts.access import UPDATE_OF_SIGNAL, Role
 from contracts.agenda.requests import content_digest
-from contracts.model import Person, Value
+from contracts.model import Person, Signed, Value
 
 AUDIENCE = "c2c-workflows"
 ALGORITHM = "Ed25519"
@@ -157,11 +157,25 @@ class Claims(Value):
             return f"its signature is for {self.message} of {self.workflow_id}"
         if self.digest != content_digest(message) or self.request_id != request_id:
             return "its signature is for another message"
-        by = getattr(message, "by", None)
         # A system reports what its people did, and is not believed to be one of them.
-        if by and not self.actor.is_sender and str(by).lower() != self.actor.person:
-            return f"it says that {by} sends it, and is signed for {self.actor.person}"
+        other = None if self.actor.is_sender else speaks_for(message, self.actor.person)
+        if other is not None:
+            return f"it says that {other} sends it, and is signed for {self.actor.person}"
         return None
+
+
+def speaks_for(message: BaseModel, person: str) -> str | None:
+    """Who else than this person is said to send the message, or a part of it; None if nobody."""
+    return next((name for name in _senders(message) if name.lower() != person), None)
+
+
+def _senders(message: BaseModel) -> Iterator[str]:
+    for name in type(message).model_fields:
+        value = getattr(message, name)
+        if name == "by" and value:
+            yield str(value)
+        elif isinstance(value, Signed):
+            yield from _senders(value)
 
 
 Verify = Callable[[str], Claims]

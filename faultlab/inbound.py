@@ -18,7 +18,7 @@ from faultlab.books import Database
 from faultlab.ledger import patiently
 from faultlab.scenario import ScenarioResult
 from starters.client import events
-from starters.client.events import EventRow
+from starters.client.event_rows import EventRow
 
 DONE = frozenset(
     {

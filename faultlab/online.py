@@ -21,7 +21,7 @@ from faultlab.webhooks import STRIPE
 from gateways.payments.objects import INVOICE_FIELD
 from sandbox.clearing_books import CLEARING, ClearingBooks
 from sandbox.stripe import StripeStore
-from starters.client.events import EventRow
+from starters.client.event_rows import EventRow
 
 CURRENCY = "EUR"
 _FAILED, _WON = "failed", "won"

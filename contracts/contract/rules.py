@@ -233,5 +233,5 @@ def begun(start: ContractInput, now: datetime) -> ContractState:
         source=start.source,
         contract_data=start.contract_data,
         started_at=now,
-    )
+    ).with_requesters(start.started_by)
     return AGENDA.apply(fresh, ClockRang(), now).state

@@ -43,7 +43,7 @@ from contracts.contract.signature import Signature
 from contracts.crm import ContractStatus
 from contracts.handover import Burn, HandoverPlan
 from contracts.invoice.state import UNBILLED, InvoiceReport, InvoiceStage
-from contracts.model import Contract, JsonObject, Key, Source, Value
+from contracts.model import Contract, JsonObject, Key, OptionalText, Source, Value
 from contracts.money import Money
 from contracts.problems import InvalidContract, problems_of
 
@@ -417,11 +417,15 @@ class ContractInput(Value):
     With neither `contract_data` nor `state` the deal named by `source` is read from the CRM. What
     came in as JSON and is no such input is one with `unreadable`, which says why: a workflow can
     fail by that, and not by a payload that its first task cannot read.
+
+    `started_by` is who was signed in at the application that started it, whoever the data says has
+    asked for it: neither approves anything of it.
     """
 
     contract_id: Key
     legal_entity: Key
     source: Source
+    started_by: OptionalText = ""
     contract_data: JsonObject = Field(default_factory=dict)
     state: ContractState | None = None
     unreadable: str = ""

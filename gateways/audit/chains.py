@@ -161,9 +161,16 @@ class Chains:
         """An entry, as far as it can be read; None where it is not wanted by what is readable."""
         record = self._read(of, seq)
         if record is None:
-            unreadable = Record(seq=seq, of=of, at="", what="unreadable")
-            return Stored(unreadable, sealed="the record was changed")
+            return _changed(of, seq)
         return self._shown(record) if is_wanted(record) else None
+
+    def entry(self, of: str, seq: int) -> Stored | None:
+        """An entry, as far as it can be read; None where there is none of this number."""
+        content = self.store.read(records.record_name(of, seq))
+        record = records.read(content) if content is not None else None
+        if record is not None:
+            return self._shown(record)
+        return None if content is None else _changed(of, seq)
 
     def numbers(self, of: str) -> list[int]:
         """The numbers of a chain's records."""
@@ -256,6 +263,12 @@ class Chains:
             if len(page) < MAX_PAGE:
                 return
             after = page[-1]
+
+
+def _changed(of: str, seq: int) -> Stored:
+    """What stands for a record that is none."""
+    unreadable = Record(seq=seq, of=of, at="", what="unreadable")
+    return Stored(unreadable, sealed="the record was changed")
 
 
 def _cut_off(of: str, last: int, known: Head) -> Verdict:

@@ -113,7 +113,8 @@ class MachineSettings(Section):
     It signs each request with a key of its own (`public_key_file`: a JWK Set, a JWK or PEM), or it
     comes with an access token of the provider of `[identity.oidc]`, made for `audience`. `subject`
     is what its tokens have as `sub`; left out, it is the name of the table. A token of the provider
-    gives the roles only for which it has the scope `c2c:<role>`. `person` is its name in journals.
+    gives the roles only for which it has the scope `c2c:<role>`. `person` is its name in journals
+    and to the approval rules; it is nobody else's, or the system could count as a second person.
     """
 
     subject: str = Field("", max_length=300)
@@ -169,12 +170,38 @@ class LoginSettings(Section):
         twice = sorted({item for item in subjects if subjects.count(item) > 1})
         if twice:
             raise ValueError(f"machines with subjects of their own ({', '.join(twice)} is twice)")
+        for problem in self._names_of_others():
+            raise ValueError(problem)
         for name, machine in self.machines.items():
             if machine.public_key_file is None and (self.oidc is None or not self.oidc.audience):
                 raise ValueError(
                     f"machines.{name}.public_key_file, or oidc.audience for tokens of the provider"
                 )
         return self
+
+    def _names_of_others(self) -> Iterator[str]:
+        """What is wrong with the names of systems: each is its own, and none is like a person's."""
+        people = {
+            person
+            for roles in self.roles.values()
+            for who in roles.values()
+            for person in who.people
+        }
+        known = self.systems
+        for name, machine in self.machines.items():
+            person = machine.person or name.lower()
+            where = f"machines.{name}.person to be a name of its own: {person}"
+            if person in people:
+                yield f"{where} is a person of identity.roles"
+            elif "@" in person:
+                yield f"{where} is an e-mail address, as people have"
+            elif known.count(person) > 1:
+                yield f"{where} is another system's, too"
+
+    @property
+    def systems(self) -> tuple[str, ...]:
+        """The names of systems in journals, in the order of the table."""
+        return tuple(item.person or name.lower() for name, item in self.machines.items())
 
     @property
     def subjects(self) -> Iterator[str]:

@@ -41,6 +41,7 @@ _PLACES = {
     "figures": _Place("receivables", "figures"),
     "analytics": _Place("analytics", "app", "Figures for analysis elsewhere."),
     "audit": _Place("audit", "app", "The audit record: shown, and verified."),
+    "access": _Place("access", "access"),
     "keys": _Place("keys", "app", "Keys: of encryption, and those that sign decisions."),
     "retention": _Place("retention", "app", "How long data is kept, and what was destroyed."),
     "login": _Place("login", "login"),

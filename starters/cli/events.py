@@ -15,7 +15,8 @@ from starters.client.names import MAX_LISTED
 if TYPE_CHECKING:
     from contracts.events import EventRecord
     from starters.cli.tables import Table
-    from starters.client.events import EventRow
+    from starters.client.event_rows import EventRow
+    from starters.client.listing import Listed
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -46,12 +47,12 @@ def list_(
 ) -> None:
     """List events, newest first, with what became of them."""
     session = session_of(context)
-    found = _listed(session, source, outcome, day, parked, limit + 1)
-    more, found = len(found) > limit, found[:limit]
-    document = {"events": found, "more": more}
+    listed = _listed(session, source, outcome, day, parked, limit)
+    found = listed.items
+    document = {"events": found, "more": listed.more}
     session.show(document, _table(found) if found else f"No such event at {session.place}.")
-    if more:
-        session.warn(f"there are more than {limit}; narrow the list or raise --limit")
+    if listed.more:
+        session.warn(f"there are more than {len(found)}; narrow the list or raise --limit")
 
 
 @app.command()
@@ -61,7 +62,7 @@ def show(context: typer.Context, event: Event) -> None:
     from starters.client import events
 
     session = session_of(context)
-    record = session.run(lambda c2c: events.show(c2c.client, event))
+    record = session.run(lambda c2c: events.show(c2c.connection, event))
     session.show(record, Pairs(_pairs(record)))
 
 
@@ -87,11 +88,14 @@ def replay(
         raise UsageError("give either an EVENT, or options that say which")
     ids = [event]
     if not event:
-        ids = [row.id for row in _listed(session, source, outcome, day, parked, limit)]
+        listed = _listed(session, source, outcome, day, parked, limit)
+        ids = [row.id for row in listed.items]
+        if listed.more:
+            session.warn(f"there are more than {len(ids)}: the others are left as they are")
         if ids:
             session.confirm(f"Deliver {len(ids)} events again?", yes=yes)
     replayed = session.run(
-        lambda c2c: at_once([events.deliver_again(c2c.client, item, by=by) for item in ids])
+        lambda c2c: at_once([events.deliver_again(c2c.connection, item, by=by) for item in ids])
     )
     session.show({"replayed": replayed}, f"{len(replayed)} delivered again.")
 
@@ -107,7 +111,7 @@ def dismiss(
     from starters.client import events
 
     session = session_of(context)
-    done = session.run(lambda c2c: events.dismiss(c2c.client, event, by=by, reason=reason))
+    done = session.run(lambda c2c: events.dismiss(c2c.connection, event, by=by, reason=reason))
     session.show({"dismissed": done}, f"{done} is dismissed.")
 
 
@@ -118,12 +122,12 @@ def _listed(
     day: str | None,
     parked: bool,
     limit: int,
-) -> list[EventRow]:
+) -> Listed[EventRow]:
     from starters.client import events
 
     return session.run(
-        lambda c2c: events.rows(
-            c2c.client,
+        lambda c2c: events.listed(
+            c2c.connection,
             source=source,
             outcome=outcome or "",
             needs_person=parked,

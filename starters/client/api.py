@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Mapping
+from datetime import date
 from typing import TypeVar, cast
 
 import httpx
@@ -19,6 +20,7 @@ from contracts.contract.state import ContractStage
 from contracts.model import JsonObject
 from contracts.money import Money
 from contracts.problems import InvalidContract, Problem
+from contracts.views.access import Review
 from gateways import http
 from gateways.errors import GatewayError
 from starters.client import listing, starting, wire
@@ -35,6 +37,8 @@ from starters.client.errors import (
     SignedOut,
     Unreachable,
 )
+from starters.client.event_rows import EventRow
+from starters.client.events import EVENT
 from starters.client.listing import ContractRow, Listed
 from starters.client.messages import CONTRACT, INVOICE, OPEN_APPROVALS
 from starters.client.names import MAX_LISTED
@@ -55,7 +59,7 @@ _ANSWER_WITHIN_SECONDS = 40.0
 """Longer than the application itself waits for a workflow's answer."""
 _REQUEST_ID = re.compile(wire.REQUEST_ID_PATTERN)
 _SIGN_IN = "sign in: c2c login"
-_STATES = (CONTRACT.name, INVOICE.name, BANK_FILE.name)
+_STATES = (CONTRACT.name, INVOICE.name, BANK_FILE.name, EVENT.name)
 """Queries that are answered at the address of the workflow itself."""
 
 
@@ -119,6 +123,20 @@ class Api(Remote):
         )
         _note(found.unread, unreadable)
         return found.files
+
+    async def events(
+        self, *, source: str, outcome: str, needs_person: bool, day: date | None, limit: int
+    ) -> Listed[EventRow]:
+        found = await self.get(
+            f"{wire.PREFIX}/events",
+            wire.Events,
+            source=source,
+            outcome=outcome,
+            needs_person=str(needs_person).lower(),
+            day=day,
+            limit=limit,
+        )
+        return Listed(found.events, found.more)
 
     # --- what lists and starts ask --------------------------------------------------------------
 
@@ -191,6 +209,10 @@ class ApiC2C(C2C):
     async def me(self) -> wire.Me:
         """Whoever is signed in."""
         return await self._api.get(f"{wire.PREFIX}/me", wire.Me)
+
+    async def access(self, legal_entity: str = "") -> Review:
+        """Who may do what in a legal entity, or all that the sender reviews."""
+        return await self._api.get(f"{wire.PREFIX}/access", Review, entity=legal_entity)
 
     async def start(self, contract_data: JsonObject) -> Started:
         contract = starting.input_of_data(contract_data)

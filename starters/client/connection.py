@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from pydantic import BaseModel
@@ -15,6 +15,8 @@ from starters.client.errors import OnlyOnTemporal
 
 if TYPE_CHECKING:
     from contracts.bank.file import BankFileView
+    from starters.client.event_rows import EventRow
+    from starters.client.listing import Listed
     from starters.client.protocol import Query, Update
 
 T = TypeVar("T")
@@ -60,6 +62,12 @@ class Remote(ABC):
         unreadable: Callable[[str, Exception], None] | None = None,
     ) -> list[BankFileView]:
         """Files of banks, the newest first."""
+
+    @abstractmethod
+    async def events(
+        self, *, source: str, outcome: str, needs_person: bool, day: date | None, limit: int
+    ) -> Listed[EventRow]:
+        """What other systems sent, the newest first."""
 
 
 Connection: TypeAlias = Client | Remote

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -30,7 +29,10 @@ from contracts.events import (
 )
 from contracts.identifiers import EVENT_PREFIX, KEY, contract_workflow_id, deal_contract_id
 from starters.client.calls import query, update, update_or_start
+from starters.client.connection import Connection, Remote
 from starters.client.errors import NotFound
+from starters.client.event_rows import EventRow
+from starters.client.listing import Listed
 from starters.client.names import EVENT_WORKFLOW, MAX_LISTED
 from starters.client.protocol import Query, Update, built
 from starters.client.references import BadReference
@@ -39,6 +41,7 @@ from workflows import options, search_attributes, task_queues
 EVENT = Query("event", EventRecord)
 DELIVER_AGAIN = Update("deliver_again", Redelivery, str)
 DISMISS = Update("dismiss", Dismissal, str)
+OF_EVENTS: tuple[Update[Any, Any], ...] = (DELIVER_AGAIN, DISMISS)
 _ENVELOPE = "event"
 """In the memo: what lists show of the event itself."""
 _DAY = timedelta(days=1)
@@ -46,25 +49,6 @@ _DAY = timedelta(days=1)
 
 class Away(Exception):
     """Temporal did not accept an event in time: it is to be sent again."""
-
-
-@dataclass(frozen=True)
-class EventRow:
-    """An event as lists show it, a moment behind its workflow. `needs_person`: it is listed with
-    the exceptions. `legal_entity` is empty where it is not known yet whose it is."""
-
-    id: str
-    source: str
-    kind: str
-    received_at: datetime
-    sha256: str
-    size: int
-    outcome: str
-    why: str
-    touched: tuple[str, ...]
-    attempts: int
-    needs_person: bool
-    legal_entity: str = ""
 
 
 async def receive(client: Client, event: InboundEvent, *, within_seconds: float) -> bool:
@@ -87,7 +71,7 @@ async def receive(client: Client, event: InboundEvent, *, within_seconds: float)
 
 
 async def deliver_again(
-    client: Client,
+    client: Connection,
     reference: str,
     *,
     by: str,
@@ -98,8 +82,11 @@ async def deliver_again(
 
     What it did already it does not do twice. Raises NotFound, Refused, NoAnswer, InvalidContract.
     """
-    event = await _original(client, _workflow_id(reference))
-    asked = built(Redelivery, by=by)
+    workflow_id, asked = _workflow_id(reference), built(Redelivery, by=by)
+    if isinstance(client, Remote):
+        await update(client, workflow_id, DELIVER_AGAIN, asked, request_id=request_id)
+        return _id(workflow_id)
+    event = await _original(client, workflow_id)
 
     def start() -> WithStartWorkflowOperation[Any, Any]:
         return WithStartWorkflowOperation(
@@ -117,7 +104,7 @@ async def deliver_again(
 
 
 async def dismiss(
-    client: Client,
+    client: Connection,
     reference: str,
     *,
     by: str,
@@ -133,9 +120,40 @@ async def dismiss(
     return _id(workflow_id)
 
 
-async def show(client: Client, reference: str) -> EventRecord:
+async def show(client: Connection, reference: str) -> EventRecord:
     """An event and what became of it. Raises NotFound, NoAnswer."""
     return await query(client, _workflow_id(reference), EVENT)
+
+
+async def listed(
+    client: Connection,
+    *,
+    source: str = "",
+    outcome: EventOutcome | str = "",
+    needs_person: bool = False,
+    day: date | None = None,
+    limit: int = MAX_LISTED,
+) -> Listed[EventRow]:
+    """Events as `rows` has them, and whether there are more; over the API at most as many as it
+    lists at a time. Raises BadReference for words that cannot be."""
+    if isinstance(client, Remote):
+        _conditions(source, str(outcome), needs_person, day)
+        return await client.events(
+            source=source,
+            outcome=str(outcome),
+            needs_person=needs_person,
+            day=day,
+            limit=min(limit, MAX_LISTED),
+        )
+    found = await rows(
+        client,
+        source=source,
+        outcome=outcome,
+        needs_person=needs_person,
+        day=day,
+        limit=limit + 1,
+    )
+    return Listed(found[:limit], len(found) > limit)
 
 
 async def rows(

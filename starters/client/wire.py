@@ -8,20 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TypeVar, get_args
+from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import to_json
 
 from contracts.access import Permission, Role
 from contracts.bank.file import BankFileView
-from contracts.identifiers import BANK_PREFIX, KEY
+from contracts.identifiers import BANK_PREFIX, EVENT_PREFIX, KEY
 from contracts.model import JsonObject, Key, Signed, Text
 from contracts.parking import Action, StepException
 from contracts.problems import InvalidContract, Problem, finding, problems_of
 from contracts.views.choices import Choice
 from starters.client.approvals import Awaiting
 from starters.client.connection import Attempt
-from starters.client.events import EventRow
+from starters.client.event_rows import EventRow
 from starters.client.listing import ContractRow
 from starters.client.parked import ParkedStep
 
@@ -134,7 +135,10 @@ _EXPECTED: dict[type, str] = {
 
 
 def path_of(workflow_id: str) -> str:
-    """The address of a contract, an invoice or a bank's file."""
+    """The address of a contract, an invoice, a bank's file or an event."""
+    if workflow_id.startswith(EVENT_PREFIX):
+        source, _, key = workflow_id.removeprefix(EVENT_PREFIX).partition("/")
+        return f"{PREFIX}/events/{source}/{quote(key, safe='')}"
     if workflow_id.startswith(BANK_PREFIX):
         return f"{PREFIX}/bank/files/{workflow_id.removeprefix(BANK_PREFIX)}"
     kind, _, rest = workflow_id.partition("/")

@@ -111,7 +111,8 @@ def application(
         app.include_router(codec_routes.router(codec, settings.requests_per_minute))
     if visits is not None:
         app.state.visits = visits
-        app.include_router(api.router(settings, workbench.signing if workbench else None))
+        known = (workbench.signing, workbench.access) if workbench else ()
+        app.include_router(api.router(settings, *known))
 
     @app.post(
         "/webhooks/{sender}",

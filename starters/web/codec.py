@@ -48,7 +48,7 @@ _BODY = {
             "application/json": {
                 "schema": {
                     "type": "object",
-                    "required": ["payloads"],
+                    "description": "Payloads as Temporal writes them; none are left out.",
                     "properties": {
                         "payloads": {
                             "type": "array",
@@ -252,8 +252,9 @@ def _named(request: Request) -> list[str]:
 def _read(body: bytes) -> list[Payload]:
     try:
         document = json.loads(body)
-        if not isinstance(document, dict):
-            raise TypeError("not an object")
+        # Protocol buffers would read null as an empty list.
+        if not isinstance(document, dict) or not isinstance(document.get("payloads", []), list):
+            raise TypeError("not an object with a list")
         found = json_format.ParseDict(document, Payloads()).payloads
     except (ValueError, RecursionError, json_format.ParseError, AttributeError, TypeError):
         raise HttpProblem(400, 'the body is {"payloads": [...]} as Temporal writes it') from None

@@ -42,7 +42,9 @@ async def serve(settings: Settings) -> None:
         senders(settings),
         lambda: temporal.connect(lazy=True),
         codec=codec_server(settings, login.identity),
-        workbench=Workbench.of(settings, signing=signing(settings)),
+        workbench=Workbench.of(
+            settings, signing=signing(settings), seen=login.identity.lately.seen
+        ),
         visits=login.identity,
         login=login.routes,
     )

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from contracts import access
 from contracts.access import Role
-from contracts.actors import Actor, Claims, Sign
+from contracts.actors import Actor, Claims, Sign, speaks_for
 from contracts.identifiers import legal_entity_of
 from gateways.identity.signing import Signer
 from starters.client.errors import Refused
@@ -54,9 +54,9 @@ def _actor(visitor: Visitor, entity: str) -> Actor:
 
 
 def _refuse_unless_allowed(visitor: Visitor, name: str, message: BaseModel, entity: str) -> None:
-    by = getattr(message, "by", None)
-    if by and str(by).lower() != visitor.person:
-        raise Refused(f"you are signed in as {visitor.person}, and cannot decide for {by}")
+    other = speaks_for(message, visitor.person)
+    if other is not None:
+        raise Refused(f"you are signed in as {visitor.person}, and cannot decide for {other}")
     refused = access.refusal(_roles(visitor, entity), *access.needed(name))
     if refused is not None:
         raise Refused(refused)

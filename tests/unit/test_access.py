@@ -58,6 +58,8 @@ def test_every_update_needs_one_permission() -> None:
     [
         (Responsible.SALES, Action.AMEND, Permission.MEND_DELIVERY),
         (Responsible.OPERATIONS, Action.SKIP, Permission.MEND_DELIVERY),
+        (Responsible.OPERATIONS, Action.CANCEL, Permission.END),
+        (Responsible.SALES, Action.CANCEL, Permission.END),
         (Responsible.FINANCE, Action.RETRY, Permission.MEND_MONEY),
         (Responsible.FINANCE, Action.AMEND, Permission.MEND_MONEY),
         (Responsible.FINANCE, Action.SKIP, Permission.SKIP_MONEY),

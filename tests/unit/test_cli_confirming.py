@@ -66,7 +66,7 @@ LOOK = {
 KEYS = {"new-master", "new-signing", "rewrap", "erase", "erase-customer"}
 SYSTEM = {
     *("worker", "serve", "setup", "check", "connectors", "replay", "demo", "dev"),
-    *("login", "logout"),
+    *("login", "logout", "access"),
 }
 COUNTS_ONCE = {"bank import", "contract start", "events replay", "events dismiss"}
 """By the contract's own id, the event's, and what is in the file."""

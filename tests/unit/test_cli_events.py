@@ -20,7 +20,7 @@ from starters.cli import events as event_commands
 from starters.cli.errors import ExitCode
 from starters.cli.tables import painted
 from starters.client import NotFound, events
-from starters.client.events import EventRow
+from starters.client.event_rows import EventRow
 from tests.unit.command import Calls, Invoke
 
 AT = datetime(2026, 5, 4, 10, 30, tzinfo=UTC)

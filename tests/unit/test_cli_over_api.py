@@ -14,6 +14,7 @@ import uvicorn
 from temporalio.service import RPCError, RPCStatusCode
 from typer.testing import CliRunner, Result
 
+from contracts.access import Role
 from sandbox.real_odoo.mailbox import free_port
 from starters.cli import app, session
 from starters.cli.errors import ExitCode
@@ -23,8 +24,9 @@ from starters.client.api import Api, ApiC2C
 from starters.client.errors import OnlyOnTemporal, SignedOut, Unreachable
 from tests.unit import examples
 from tests.unit.rounds import ANA, BOB
+from tests.unit.web.login.configured import settings
 from tests.unit.web.test_api import application_of
-from tests.unit.web.visiting import BOT, CONNY, OLGA, PIA, VERA
+from tests.unit.web.visiting import ALL, BOT, CONNY, OLGA, PIA, VERA
 from tests.unit.web.workflows import Workflows, firm
 from wiring.settings import ConfigurationError
 
@@ -56,8 +58,7 @@ class _Server(uvicorn.Server):
 def served() -> Iterator[tuple[Workflows, str]]:
     """The application on a port of this machine."""
     workflows, port = firm(), free_port()
-    settings = uvicorn.Config(application_of(workflows), port=port, log_config=None)
-    server = _Server(settings)
+    server = _Server(uvicorn.Config(application_of(workflows), port=port, log_config=None))
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
@@ -128,6 +129,13 @@ C1, C1_1 = "northwind/C-1", "northwind/C-1/1"
         (VERA, ["bank", "lines", "northwind/3f2a"], ExitCode.OK),
         (ANA, ["bank", "settle", "northwind/3f2a", "3", "--ignore", "not ours"], ExitCode.OK),
         (ANA, ["bank", "retry", "northwind/beef"], ExitCode.NOT_FOUND),
+        (OLGA, ["events", "list", "--source", "tickets", "--day", "2026-03-02"], ExitCode.OK),
+        (OLGA, ["events", "list", "--source", "?"], ExitCode.USAGE),
+        (OLGA, ["events", "show", "tickets/msg_1"], ExitCode.OK),
+        (OLGA, ["events", "show", "tickets/msg_2"], ExitCode.NOT_FOUND),
+        (OLGA, ["events", "replay", "tickets/msg_1"], ExitCode.OK),
+        (OLGA, ["events", "replay", "--source", "tickets", "--yes"], ExitCode.OK),
+        (OLGA, ["events", "dismiss", "tickets/msg_1", "--reason", "a test"], ExitCode.OK),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else str(value),
 )
@@ -138,6 +146,7 @@ def test_a_command_says_the_same_over_the_api(
     file.write_text(json.dumps(CHANGE))
     command = [str(file) if word == "FILE" else word for word in command]
     signed = ["--by", person] if person in (ANA, PIA) and "list" not in command else []
+    signed = ["--by", person] if {"dismiss", "replay"} & {*command} else signed
     signed = [] if command[:2] == ["exceptions", "show"] else signed
     before = both.on_temporal(*command, *signed, "--json")
     sent_before = [(*rest, update_id) for *rest, update_id in both.workflows.sent]
@@ -195,10 +204,33 @@ def test_an_address_that_is_none_or_answers_nothing_is_told(
         assert result.exit_code == code, result.output
 
 
-def test_what_needs_temporal_says_so(both: Both) -> None:
-    result = both.over_api(ANA, "events", "list")
+def test_what_needs_temporal_says_so(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wiring.settings.load_settings", settings)
+    result = both.over_api(ANA, "figures", "--entity", "northwind")
     assert result.exit_code == ExitCode.USAGE
     assert "--api" in result.output
+
+
+def test_the_access_review_over_the_api_is_for_who_reviews(both: Both) -> None:
+    result = both.over_api(ALL, "access", "--json")
+    assert result.exit_code == ExitCode.OK, result.output
+    assert {row["role"] for row in json.loads(result.stdout)["roles"]} == set(Role)
+    refused = both.over_api(OLGA, "access")
+    assert (refused.exit_code, "admin" in refused.output) == (ExitCode.REFUSED, True)
+    assert both.over_api(ALL, "access").exit_code == ExitCode.OK
+
+
+def test_the_access_review_is_of_the_configuration_here(
+    both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wiring.settings.load_settings", settings)
+    found = json.loads(both.on_temporal("access", "--entity", "northwind", "--json").stdout)
+    assert found["legal_entities"] == ["northwind"]
+    assert {item["kind"] for item in found["concerns"]} == {
+        "nothing is proven",
+        "nothing is signed",
+    }
+    assert both.on_temporal("access", "--entity", "nowhere").exit_code == ExitCode.USAGE
 
 
 def test_an_answer_that_never_came_can_be_asked_for_again(both: Both) -> None:
@@ -233,8 +265,9 @@ def test_a_start_says_the_same_over_the_api(both: Both, tmp_path: Path) -> None:
     over = both.over_api(PIA, "contract", "start", str(file), "--json")
     assert (before.exit_code, over.exit_code) == (ExitCode.OK, ExitCode.OK), over.output
     assert json.loads(over.stdout) == json.loads(before.stdout)
-    first, second = both.workflows.started
-    assert first == second
+    first, second = both.workflows.started[-2:]
+    assert (first.started_by, second.started_by) == ("", PIA)
+    assert second == first.replace(started_by=PIA)
 
 
 async def test_what_the_api_has_no_address_for_is_said() -> None:

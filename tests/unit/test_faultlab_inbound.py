@@ -24,7 +24,7 @@ from gateways.webhooks import schemes
 from gateways.webhooks.schemes import SignedRequest
 from sandbox.conformance.serving import served
 from sandbox.hubspot import HubSpotStore
-from starters.client.events import EventRow
+from starters.client.event_rows import EventRow
 
 WORKFLOW = "contract/northwind/hubspot-9001"
 

@@ -23,7 +23,7 @@ from sandbox.real_odoo.mailbox import free_port
 from sandbox.stack import temporal_command
 from sandbox.supervisor import ProcessPart
 from starters.client import NotFound, Refused, events
-from starters.client.events import EventRow
+from starters.client.event_rows import EventRow
 from tests.webhooks import Gateway, gateway_over
 from tests.world import World, contract_data, single, unique
 

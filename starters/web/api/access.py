@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from contracts import access
 from contracts.access import EVERYWHERE, Permission
-from contracts.identifiers import KEY, legal_entity_of
+from contracts.identifiers import KEY
 from contracts.parking import Action, StepException
 from starters.client.listing import conditions
 from starters.web.problems import HttpProblem
@@ -52,8 +52,8 @@ def require_to_resolve(
             require(visitor, access.to_resolve(item, action), entity)
 
 
-def may_see_event(visitor: Visitor, touched: Iterable[str]) -> bool:
-    """An event is for those who mend events in every legal entity that it touched; one that has
-    touched none may be of any."""
-    entities = {legal_entity_of(item) or EVERYWHERE for item in touched} or {EVERYWHERE}
-    return all(visitor.may(Permission.MEND_EVENTS, entity) for entity in entities)
+def may_see_event(visitor: Visitor, entities: Iterable[str]) -> bool:
+    """An event is for those who mend events in every legal entity that it is for or has touched;
+    one of which that is not known may be of any."""
+    owners = {entity or EVERYWHERE for entity in entities} or {EVERYWHERE}
+    return all(visitor.may(Permission.MEND_EVENTS, entity) for entity in owners)

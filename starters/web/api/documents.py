@@ -163,5 +163,7 @@ EXAMPLES: Mapping[str, Mapping[str, JsonObject]] = {
         "not ours": {"line": 4, "ignore": "Refund of the tax office"},
     },
     "decide_file": {"again": {"decision": "retry"}},
+    "dismiss": {"a test": {"reason": "Sent as a test"}},
+    "deliver_again": {"now": {}},
 }
 """By the name of the message."""

@@ -333,7 +333,7 @@ async def inbound_events(
             day=day,
             limit=limit + 1,
         )
-    seen = [row for row in found[:limit] if may_see_event(visitor, row.touched)]
+    seen = [row for row in found[:limit] if may_see_event(visitor, row.legal_entities)]
     return Events(events=seen, more=len(found) > limit)
 
 
@@ -348,7 +348,7 @@ async def inbound_event(source: str, key: str, request: Request, visitor: Presen
     """One event: what was received, what became of it, and what it touched."""
     with told():
         found = await events.show(_temporal(request), f"{source}/{key}")
-        if not may_see_event(visitor, found.delivery.touched):
+        if not may_see_event(visitor, found.legal_entities):
             raise NotFound(f"nothing is known under event/{source}/{key}")
         return _json(found)
 

@@ -6,9 +6,10 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Request
 
-from starters.client import bank, messages, wire
+from starters.access_review import Access
+from starters.client import bank, events, messages, wire
 from starters.client.wire import DealWon
-from starters.web.api import documents, reading, sending, starting
+from starters.web.api import delivering, documents, reading, reviewing, sending, starting
 from starters.web.api.sending import Sending
 from starters.web.limits import RateLimit
 from starters.web.pages.workbench import Signing
@@ -17,8 +18,11 @@ from wiring.settings import WebSettings
 _LIMITED_AS = "api"
 
 
-def router(settings: WebSettings, signing: Signing | None = None) -> APIRouter:
-    """Every route of `/api/v1`. Without `signing` messages are sent unsigned."""
+def router(
+    settings: WebSettings, signing: Signing | None = None, access: Access | None = None
+) -> APIRouter:
+    """Every route of `/api/v1`. Without `signing` messages are sent unsigned; `access` is what is
+    known of who may do what."""
     rate = RateLimit(settings.requests_per_minute)
 
     async def limited(request: Request) -> None:
@@ -30,10 +34,12 @@ def router(settings: WebSettings, signing: Signing | None = None) -> APIRouter:
     routes.include_router(reading.routes)
     starting.add_routes(routes, ways)
     sending.add_routes(routes, ways)
+    delivering.add_routes(routes, ways)
+    reviewing.add_routes(routes, access or Access())
     return routes
 
 
 def schemas() -> dict[str, Any]:
     """What the document of the whole application has to have beside the routes."""
-    updates = (*messages.OF_CONTRACTS, *messages.OF_INVOICES, *bank.OF_FILES)
+    updates = (*messages.OF_CONTRACTS, *messages.OF_INVOICES, *bank.OF_FILES, *events.OF_EVENTS)
     return documents.schemas(DealWon, *(item.message for item in updates))

@@ -87,8 +87,8 @@ def add_routes(routes: APIRouter, sending: Sending) -> None:
     async def start(request: Request, visitor: Present) -> Started:
         """Start the contract that the data describes; starting it again changes nothing, and says
         what differs if the data is another. What is wrong with the data parks the contract, where
-        people see it. Where the data names nobody in `requested_by`, a person who starts it has
-        asked for it, and approves nothing of it."""
+        people see it. Whoever starts it approves nothing of it, nor does whom the data names in
+        `requested_by`: where it names nobody, that is a person who starts it."""
         said = await sending.body(request)
         with told():
             data = _with_requester(visitor, said)
@@ -112,8 +112,7 @@ def add_routes(routes: APIRouter, sending: Sending) -> None:
 
 
 def _with_requester(visitor: Visitor, said: JsonObject) -> JsonObject:
-    """The data with who asks for the contract: whoever did approves nothing that follows from it.
-    A system imports what others asked for."""
+    """The data with who asks for the contract. A system imports what others asked for."""
     if visitor.is_machine or said.get("requested_by"):
         return said
     return {**said, "requested_by": visitor.person}
@@ -121,4 +120,5 @@ def _with_requester(visitor: Visitor, said: JsonObject) -> JsonObject:
 
 async def _started(request: Request, visitor: Visitor, contract: ContractInput) -> Started:
     require(visitor, Permission.CHANGE, contract.legal_entity)
-    return await starting.start(request.app.state.temporal, contract)
+    named = contract.replace(started_by=visitor.person)
+    return await starting.start(request.app.state.temporal, named)

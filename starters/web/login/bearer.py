@@ -110,7 +110,7 @@ class Bearer:
         return _machine(name, configured, claims, _granted(configured, claims))
 
     def _person(self, claims: Mapping[str, Any], oidc: OidcSettings) -> Visitor:
-        found = known(claims, oidc)
+        found = known(claims, oidc, self._settings.systems)
         roles = roles_of(found.person, found.groups, self._settings.roles)
         if not roles:
             raise NotUsable(f"{found.person} has no role here: an administrator gives it")

@@ -28,6 +28,10 @@ _NONCE_BYTES = 12
 _OWN = "process"
 
 
+class TooLarge(ValueError):
+    """A document that no cookie holds."""
+
+
 class Sealer:
     """Seals documents for cookies, and opens what it sealed. Each purpose has keys of its own.
 
@@ -56,8 +60,8 @@ class Sealer:
                 raise ConfigurationError(text) from None
 
     def seal(self, purpose: str, document: Mapping[str, Any]) -> str:
-        """The document as a cookie's value. Raises ValueError where it is too large for one, and
-        GatewayError where the key cannot be read."""
+        """The document as a cookie's value. Raises TooLarge, and GatewayError where the key cannot
+        be read."""
         nonce = os.urandom(_NONCE_BYTES)
         content = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
         sealed = AESGCM(self._key(self._active, purpose)).encrypt(
@@ -65,7 +69,7 @@ class Sealer:
         )
         value = f"{self._active}.{_text(nonce + sealed)}"
         if len(value) > MAX_BYTES:
-            raise ValueError(f"a cookie of more than {MAX_BYTES} bytes")
+            raise TooLarge(f"a cookie of more than {MAX_BYTES} bytes")
         return value
 
     def open(self, purpose: str, value: str) -> dict[str, Any] | None:

@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 
 from fastapi import Request
 
+from starters.web.lately import Lately
 from starters.web.login.bearer import Bearer
-from starters.web.login.cookies import Sealer
+from starters.web.login.cookies import Sealer, TooLarge
 from starters.web.login.personas import BANNER, Persona
 from starters.web.login.same_origin import SAFE, check_same_origin, login_address, target
 from starters.web.login.sessions import LONGEST, SEEN_EVERY, Ended, Session
@@ -78,6 +79,7 @@ class Identity:
         self.personas = dict(personas or {})
         """Who may be chosen; nobody where a provider is configured, or others reach this."""
         self.ended = Ended()
+        self.lately = Lately(now)
 
     # --- visitors -------------------------------------------------------------------------------
 
@@ -87,7 +89,7 @@ class Identity:
         provider once more."""
         token = bearer_token(request)
         if token and self._bearer is not None:
-            return await self._bearer.visitor(token)
+            return self.lately.note(await self._bearer.visitor(token))
         session = None if token else self.session(request)
         now = self.now()
         if session is None or session.is_outdated(now):
@@ -99,18 +101,18 @@ class Identity:
             raise to_login(request, again="1")
         if now >= session.seen_at + SEEN_EVERY:
             self.remember(request, session.seen(now))
-        return self.visitor_of(session)
+        return self.lately.note(self.visitor_of(session))
 
     async def reader(self, request: Request) -> Visitor | None:
         """Who reads from a page of another origin, which whoever asks here has checked: no form of
         ours, and no page to come back to. Raises HttpProblem for a token that is not right."""
         token = bearer_token(request)
         if token and self._bearer is not None:
-            return await self._bearer.visitor(token)
+            return self.lately.note(await self._bearer.visitor(token))
         session = None if token else self.session(request)
         if session is None or session.is_outdated(self.now()) or "origin" not in request.headers:
             return None
-        return self.visitor_of(session)
+        return self.lately.note(self.visitor_of(session))
 
     def sign_in(self, request: Request) -> HttpProblem:
         """A page is come back to after signing in; anything else is 401."""
@@ -149,8 +151,18 @@ class Identity:
         return session
 
     def remember(self, request: Request, session: Session) -> None:
-        """Have the answer set the cookie of the session."""
-        value = self.cookies.sealer.seal(_SESSION, session.document())
+        """Have the answer set the cookie of the session. Raises HttpProblem with 403 where the
+        roles are more than a cookie holds."""
+        try:
+            value = self.cookies.sealer.seal(_SESSION, session.document())
+        except TooLarge as error:
+            raise HttpProblem(
+                403,
+                f"{session.person} has roles of their own for {len(session.roles)} legal entities, "
+                "more than a browser can keep: an administrator gives those that are the same "
+                'everywhere in [identity.roles."*"]',
+                why=str(error),
+            ) from None
         self.cookies.keep(request, self.cookies.name, value, LONGEST)
 
     def forget(self, request: Request, session: Session | None) -> None:

@@ -12,10 +12,11 @@ from urllib.parse import urlencode
 
 from fastapi import Request
 
+from gateways.identity.login_settings import LoginSettings
 from starters.web.login import tokens
+from starters.web.login.cookies import TooLarge
 from starters.web.login.identity import Identity
 from starters.web.login.people import (
-    Assigned,
     Known,
     NotUsable,
     is_complete,
@@ -24,7 +25,7 @@ from starters.web.login.people import (
 )
 from starters.web.login.provider import NotGranted, Provider, ProviderAway
 from starters.web.login.replays import Seen
-from starters.web.login.same_origin import login_address, target
+from starters.web.login.same_origin import HOME, login_address, target
 from starters.web.login.sessions import Session
 from starters.web.login.tokens import BadToken
 from starters.web.problems import HttpProblem
@@ -53,8 +54,8 @@ class OidcLogin:
     """Each attempt to sign in has a cookie of its own, so that two tabs do not disturb each other;
     what comes back must match it."""
 
-    def __init__(self, identity: Identity, provider: Provider, assigned: Assigned) -> None:
-        self._identity, self._provider, self._assigned = identity, provider, assigned
+    def __init__(self, identity: Identity, provider: Provider, settings: LoginSettings) -> None:
+        self._identity, self._provider, self._settings = identity, provider, settings
         self._seen = Seen()
 
     async def begin(self, request: Request, to: str, *, silent: bool) -> str:
@@ -78,7 +79,10 @@ class OidcLogin:
             "silent": silent,
             "until": (self._identity.now() + BEGUN_LASTS).timestamp(),
         }
-        sealed = cookies.sealer.seal(_BEGUN, document)
+        try:
+            sealed = cookies.sealer.seal(_BEGUN, document)
+        except TooLarge:  # what was asked for is not worth failing for
+            sealed = cookies.sealer.seal(_BEGUN, {**document, "to": HOME})
         cookies.keep(request, self._name(state), sealed, BEGUN_LASTS)
         return address
 
@@ -183,7 +187,8 @@ class OidcLogin:
         if not _is_same(str(begun["nonce"]), tokens.text(claims, "nonce")):
             raise BadToken("another nonce")
         more = await self._more(claims, answer)
-        return known({**more, **claims}, settings), tokens.text(claims, "sid")
+        found = known({**more, **claims}, settings, self._settings.systems)
+        return found, tokens.text(claims, "sid")
 
     async def _more(
         self, claims: Mapping[str, Any], answer: Mapping[str, Any]
@@ -200,7 +205,7 @@ class OidcLogin:
     def _welcome(self, request: Request, found: Known, sid: str, *, silent: bool) -> None:
         """Sign in, or go on: whoever was only asked again is in since they really signed in."""
         identity, now = self._identity, self._identity.now()
-        roles = roles_of(found.person, found.groups, self._assigned)
+        roles = roles_of(found.person, found.groups, self._settings.roles)
         before = identity.session(request)
         if not roles:
             identity.forget(request, before)

@@ -46,13 +46,18 @@ def is_complete(claims: Mapping[str, Any], settings: OidcSettings) -> bool:
     return all(_claim(claims, name) is not None for name in needed)
 
 
-def known(claims: Mapping[str, Any], settings: OidcSettings) -> Known:
-    """Raises NotUsable, and BadToken for claims that are malformed."""
+def known(
+    claims: Mapping[str, Any], settings: OidcSettings, systems: Collection[str] = ()
+) -> Known:
+    """Who that is; nobody is who has the name of one of the systems. Raises NotUsable, and BadToken
+    for claims that are malformed."""
     subject = tokens.text(claims, "sub")
     if not subject:
         raise BadToken("no subject")
     name = _claim(claims, settings.name_claim)
     person = _person(claims, settings)
+    if person in systems:
+        raise NotUsable(f"{person} is the name of a system here: an administrator gives it another")
     shown = name if isinstance(name, str) and name.strip() and name.isprintable() else person
     return Known(
         issuer=tokens.text(claims, "iss"),

@@ -53,6 +53,10 @@ def router(
         await limited(request)
         if oidc is not None:
             address = await oidc.begin(request, to, silent=bool(again))
+            if request.headers.get("sec-fetch-site") == "same-origin":
+                # It may have been a form that filters a list, and the content security policy lets
+                # no form lead elsewhere, by a redirect neither: the next page goes on.
+                return await page(request, "login/onward.html", there=address)
             return RedirectResponse(address, 303)
         _check_may_choose(identity, request)
         people = list(identity.personas.values())

@@ -72,7 +72,7 @@ class Session:
             "sub": self.subject,
             "who": self.person,
             "name": self.name,
-            "roles": {entity: sorted(roles) for entity, roles in self.roles.items()},
+            "roles": _by_roles(self.roles),
             "began": self.began_at.isoformat(),
             "seen": self.seen_at.isoformat(),
             "read": self.read_at.isoformat(),
@@ -90,8 +90,9 @@ class Session:
                 person=document["who"],
                 name=document["name"],
                 roles={
-                    entity: frozenset(map(Role, roles))
-                    for entity, roles in document["roles"].items()
+                    entity: frozenset(map(Role, roles.split()))
+                    for roles, entities in document["roles"].items()
+                    for entity in entities
                 },
                 began_at=datetime.fromisoformat(document["began"]),
                 seen_at=datetime.fromisoformat(document["seen"]),
@@ -101,6 +102,14 @@ class Session:
             )
         except (KeyError, ValueError, TypeError, AttributeError):
             return None
+
+
+def _by_roles(roles: Roles) -> dict[str, list[str]]:
+    """The legal entities by the roles that somebody has there: many have the same."""
+    found: dict[str, list[str]] = {}
+    for entity, given in sorted(roles.items()):
+        found.setdefault(" ".join(sorted(given)), []).append(entity)
+    return found
 
 
 class Ended:

@@ -45,7 +45,7 @@ def signing_in(
         bearer=Bearer(login, provider, base_address(web), now),
         now=now,
     )
-    oidc = OidcLogin(identity, provider, login.roles) if provider else None
+    oidc = OidcLogin(identity, provider, login) if provider else None
     return SigningIn(identity, routes.router(identity, oidc, login.oidc, web.requests_per_minute))
 
 

@@ -7,8 +7,8 @@ from starlette.responses import Response
 
 from contracts import access
 from contracts.access import EVERYWHERE, Permission
-from contracts.events import EventRecord, ForContract, ForDeal, chain_of_event
-from contracts.identifiers import EVENT_PREFIX, KEY, legal_entity_of
+from contracts.events import EventRecord, chain_of_event
+from contracts.identifiers import EVENT_PREFIX, KEY
 from contracts.page_addresses import place_of
 from contracts.problems import InvalidContract
 from starters.client import NoAnswer, NotFound, Refused, events
@@ -99,15 +99,8 @@ async def _record(request: Request, visitor: Visitor, source: str, key: str) -> 
 
 
 def entities_of(record: EventRecord) -> list[str]:
-    """Whose event it is: of every legal entity that it is for or has touched; of all where that is
-    not known."""
-    found = [legal_entity_of(item) for item in record.delivery.touched]
-    match record.event.task:
-        case ForContract():
-            found.append(legal_entity_of(record.event.task.contract))
-        case ForDeal():
-            found.append(record.event.task.legal_entity)
-    return sorted({entity or EVERYWHERE for entity in found} or {EVERYWHERE})
+    """Whose event it is; of all where that is not known."""
+    return sorted({entity or EVERYWHERE for entity in record.legal_entities} or {EVERYWHERE})
 
 
 def _may_not(visitor: Visitor, record: EventRecord) -> str:

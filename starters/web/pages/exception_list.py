@@ -25,6 +25,7 @@ from contracts.page_addresses import exception_path, place_of
 from contracts.parking import Action, Responsible
 from contracts.views.parked import ParkedCard, seen
 from starters.client import C2C, NoAnswer, NotFound, Refused, bank, calls, events
+from starters.client.event_rows import EventRow
 from starters.client.listing import Listed
 from starters.client.names import MAX_LISTED
 from starters.client.parked import ParkedRow, ParkedStep
@@ -155,7 +156,7 @@ async def waiting(request: Request, visitor: Visitor, entities: Sequence[str]) -
 
 async def _gathered(
     c2c: C2C, entities: Sequence[str], missed: list[str]
-) -> tuple[Listed[ParkedRow], list[ParkedStep], list[events.EventRow]]:
+) -> tuple[Listed[ParkedRow], list[ParkedStep], list[EventRow]]:
     def unreadable(workflow_id: str, error: Exception) -> None:
         missed.append(short(workflow_id))
 
@@ -166,7 +167,7 @@ async def _gathered(
     )
 
 
-def _may_see(visitor: Visitor, item: events.EventRow, entities: Sequence[str]) -> bool:
+def _may_see(visitor: Visitor, item: EventRow, entities: Sequence[str]) -> bool:
     """Whether an event is of one of these legal entities, or of none that is known, and of no other
     that the visitor may not read."""
     named = {item.legal_entity, *map(_entity, item.touched)} - {""}
@@ -222,7 +223,7 @@ def _bank_row(step: ParkedStep) -> ExceptionRow:
     )
 
 
-def _event_row(item: events.EventRow) -> ExceptionRow:
+def _event_row(item: EventRow) -> ExceptionRow:
     return ExceptionRow(
         of=item.id,
         entity=item.legal_entity,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from starters.web.pages import (
+    access_pages,
     approval,
     audit,
     bank_pages,
@@ -40,6 +41,7 @@ MODULES: tuple[PageModule, ...] = (
     questions.PAGES,
     figures.PAGES,
     audit.PAGES,
+    access_pages.PAGES,
 )
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -17,7 +15,7 @@ from contracts.access import Permission
 from contracts.receivables import BUCKETS, OpenPart, Standing, aging, by_standing, chosen
 from starters.client.references import short
 from starters.receivables import Receivables, receivables
-from starters.web.pages.files import CSV, attachment, no_formula
+from starters.web.pages.files import CSV, attachment, csv_text, no_formula
 from starters.web.pages.shell import Link, PageModule, page
 from starters.web.pages.workbench import books_of, chosen_entities, workbench_of
 from starters.web.problems import HttpProblem
@@ -65,17 +63,16 @@ async def as_csv(request: Request, visitor: Present) -> Response:
 
 
 def _file(rows: Sequence[OpenPart]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(_COLUMNS)
-    for row in rows:
-        entity, contract, *number = short(row.workflow_id).split("/")
-        amount, currency = row.open.amount, row.open.currency
-        found = (entity, contract, *number, row.number, row.customer)
-        late = (row.due_on, row.days_late, row.bucket, f"{amount:f}", currency)
-        standings = " ".join(sorted(row.standings))
-        writer.writerow([*map(no_formula, found), *late, standings, row.agreed_on or ""])
-    return text.getvalue()
+    return csv_text(_COLUMNS, map(_line, rows))
+
+
+def _line(row: OpenPart) -> Sequence[object]:
+    entity, contract, *number = short(row.workflow_id).split("/")
+    amount, currency = row.open.amount, row.open.currency
+    found = (entity, contract, *number, row.number, row.customer)
+    late = (row.due_on, row.days_late, row.bucket, f"{amount:f}", currency)
+    standings = " ".join(sorted(row.standings))
+    return (*map(no_formula, found), *late, standings, row.agreed_on or "")
 
 
 def _shown_list(found: Receivables, asked: _Asked) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from fastapi import Request
@@ -10,7 +10,9 @@ from fastapi import Request
 from contracts.access import Permission
 from contracts.actors import Sign
 from contracts.policy import LegalEntity
+from contracts.views.access import SignedIn
 from gateways.audit.reading import Reader
+from starters.access_review import Access
 from starters.books import Books
 from starters.client import C2C, Entities
 from starters.client.references import NO_ENTITIES
@@ -28,7 +30,8 @@ class Workbench:
     """`entities` are the configured legal entities, `odoo_url` and `temporal_url` the addresses of
     the other pages that ours link to (empty: no links). `secure` says that browsers reach us by
     TLS. Without `signing` decisions are sent unsigned; without `books` nothing is asked of
-    Odoo, and without `audit` nothing is shown of what Temporal has forgotten."""
+    Odoo, and without `audit` nothing is shown of what Temporal has forgotten. `access` is what is
+    known of who may do what."""
 
     entities: Mapping[str, LegalEntity] = field(default_factory=dict)
     odoo_url: str = ""
@@ -37,9 +40,17 @@ class Workbench:
     signing: Signing | None = None
     books: Books | None = None
     audit: Reader | None = None
+    access: Access = field(default_factory=Access)
 
     @classmethod
-    def of(cls, settings: Settings, *, signing: Signing | None = None) -> Workbench:
+    def of(
+        cls,
+        settings: Settings,
+        *,
+        signing: Signing | None = None,
+        seen: Callable[[], Collection[SignedIn]] | None = None,
+    ) -> Workbench:
+        """As configured; `seen` gives who has come in."""
         return cls(
             entities=settings.entities,
             odoo_url=settings.odoo.url.rstrip("/"),
@@ -48,6 +59,7 @@ class Workbench:
             signing=signing,
             books=Books.of(settings),
             audit=audit.reader(settings) if settings.records.is_configured else None,
+            access=Access.of(settings, seen),
         )
 
     def zone(self, entity: str) -> str:

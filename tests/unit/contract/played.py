@@ -156,6 +156,7 @@ class Played:
         start: datetime | None = None,
         held_back: Collection[str] = (),
         signature: str = "",
+        started_by: str = "",
     ) -> None:
         self.now = start or datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
         self.odoo = Odoo()
@@ -175,6 +176,7 @@ class Played:
                 contract_id=contract_data["contract_id"],
                 legal_entity=contract_data["legal_entity"],
                 source=Source(system=system, id="9001"),
+                started_by=started_by,
                 contract_data={} if system != "file" else contract_data,
             ),
             self.now,

@@ -57,6 +57,13 @@ def test_who_amends_the_amounts_of_a_contract_does_not_approve_its_invoices() ->
     assert not life.invoices[1].proposal.as_planned, "a rule alone would pass it"
 
 
+def test_who_started_a_contract_does_not_approve_its_invoices_whomever_its_data_names() -> None:
+    life = Played(fixed_price(), started_by=ANA)
+    life.renew()
+    life.reach("build")
+    assert life.invoices[1].requested_by == (ANA, SAM)
+
+
 def test_an_invoice_of_a_contract_as_it_was_signed_is_as_planned() -> None:
     life = Parked(fixed_price())
     life.resolve(Choice.RETRY)

@@ -26,7 +26,13 @@ from contracts.actors import (
     claimed,
 )
 from contracts.approvals import ApprovalDecision, Decision
-from contracts.contract.messages import MilestoneReached, UsageReport
+from contracts.contract.messages import (
+    Hold,
+    HoldKind,
+    HoldRequest,
+    MilestoneReached,
+    UsageReport,
+)
 from contracts.money import Money
 from gateways.errors import GatewayError
 from gateways.identity import keys
@@ -107,6 +113,18 @@ def test_claims_come_back_as_they_were_signed(pair: tuple[Path, Path]) -> None:
 def test_each_field_of_the_message_is_signed(changes: dict[str, Any]) -> None:
     other = APPROVED.model_copy(update=changes)
     assert refusal(claims(), message=other) == "its signature is for another message"
+
+
+def test_a_part_of_a_message_is_by_who_signs_it_too() -> None:
+    hold = Hold(by="bob@northwind.example", reason="unclear")
+    message = HoldRequest(by=ANA.person, kind=HoldKind.BILLING, hold=hold)
+    contract = "contract/northwind/C-1"
+    found = Claims.about(ANA, contract, "set_hold", message, "r1", NOW)
+    refused = found.refusal(contract, "set_hold", message, "r1")
+    assert refused == f"it says that {hold.by} sends it, and is signed for {ANA.person}"
+    own = message.model_copy(update={"hold": hold.model_copy(update={"by": ANA.person.upper()})})
+    found = Claims.about(ANA, contract, "set_hold", own, "r1", NOW)
+    assert found.refusal(contract, "set_hold", own, "r1") is None
 
 
 @pytest.mark.parametrize(

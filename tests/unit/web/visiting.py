@@ -15,10 +15,11 @@ _ROLES: dict[str, dict[str, set[Role]]] = {
     "vera@northwind.example": {"northwind": {Role.VIEWER}},
     "conny@fabrikam.example": {"fabrikam": {Role.CONTROLLER}},
     "olga@northwind.example": {EVERYWHERE: {Role.OPERATOR}},
+    "orwell@fabrikam.example": {"fabrikam": {Role.OPERATOR}},
     "finance-bot": {"northwind": {Role.FINANCE}},
     "whoever": {EVERYWHERE: set(Role)},
 }
-PIA, VERA, CONNY, OLGA, BOT, ALL = list(_ROLES)[1:]
+PIA, VERA, CONNY, OLGA, ORWELL, BOT, ALL = list(_ROLES)[1:]
 """`ALL` has every role everywhere."""
 
 

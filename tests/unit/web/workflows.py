@@ -11,6 +11,8 @@ from typing import Any
 
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -30,6 +32,8 @@ FABRIKAM = "contract/fabrikam/F-1"
 SHA256 = "3f2a9c0d" * 8
 FILE = f"bank/northwind/{SHA256}"
 EVENT = "event/tickets/msg_1"
+IN_WORDS = ("settle_line", "decide_file", "dismiss", "deliver_again")
+"""Updates that are answered by a text."""
 _BEGINS = re.compile(r"WorkflowId STARTS_WITH '([^']*)'")
 _ENTITIES = re.compile(r"LegalEntity (?:IN \(([^)]*)\)|= '([^']*)')")
 
@@ -61,6 +65,16 @@ class Workflows:
             raise WorkflowAlreadyStartedError(id, "ContractWorkflow", run_id="old")
         self.started.append(argument)
         return SimpleNamespace(result_run_id="run")
+
+    async def execute_update_with_start_workflow(
+        self, name: str, argument: Any, *, id: str, start_workflow_operation: Any, **_: Any
+    ) -> Any:
+        handle = _Handle(self, start_workflow_operation._start_workflow_input.id)
+        return await handle.execute_update(name, argument, id=id)
+
+    @property
+    def data_converter(self) -> DataConverter:
+        return pydantic_data_converter
 
     # --- lists
 
@@ -107,9 +121,16 @@ class _Handle:
         self._check()
         self.server.sent.append((self.workflow_id, name, argument, id))
         outcome = self.server.outcomes.get(name, "no")
-        if isinstance(outcome, str) and name not in ("settle_line", "decide_file"):
+        if isinstance(outcome, str) and name not in IN_WORDS:
             raise WorkflowUpdateFailedError(ApplicationError(outcome))
         return outcome
+
+    async def fetch_history_events(self, **_: Any) -> AsyncIterator[Any]:
+        self._check()
+        record = self.server.answers[self.workflow_id]["event"]
+        payloads = await pydantic_data_converter.encode([record])
+        started = SimpleNamespace(input=SimpleNamespace(payloads=payloads))
+        yield SimpleNamespace(workflow_execution_started_event_attributes=started)
 
     async def describe(self, **_: Any) -> Any:
         self._check()
@@ -237,5 +258,7 @@ def firm() -> Workflows:
             "set_hold": outcome,
             "promise_payment": examples.report(1, InvoiceStage.OVERDUE),
             "settle_line": "line 3 pays INV/1",
+            "dismiss": "dismissed",
+            "deliver_again": "delivered again",
         },
     )

@@ -69,3 +69,21 @@ def test_a_configuration_that_cannot_be_meant_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=words):
         settings(**identity)
+
+
+@pytest.mark.parametrize(
+    ("machines", "words"),
+    [
+        ({"ana": {"person": "Ana"}}, "a person of identity.roles"),
+        ({"ana": {}}, "a person of identity.roles"),
+        ({"portal": {"person": "bob@northwind.example"}}, "an e-mail address"),
+        ({"portal": {"person": "bot"}, "bot": {}}, "another system's"),
+    ],
+)
+def test_a_system_has_no_name_of_a_person_or_of_another_system(
+    machines: dict[str, dict[str, Any]], words: str
+) -> None:
+    roles = {"northwind": {"finance": {"people": ["ana"]}}}
+    given = {"public_key_file": "k", "roles": {"northwind": ["finance"]}}
+    with pytest.raises(ValueError, match=words):
+        settings(roles=roles, machines={name: {**given, **it} for name, it in machines.items()})

@@ -261,6 +261,38 @@ async def test_a_name_that_is_not_verified_or_malformed_is_nobody(
     assert answer.status_code == status, answer.text
 
 
+async def test_nobody_is_let_in_by_the_name_of_a_system(
+    judge: Judge, browser: httpx.Client
+) -> None:
+    judge.claims("odd", email="x@northwind.example", groups=["accounts"], name="Portal")
+    machine = {"public_key_file": "k", "roles": {"northwind": ["finance"]}}
+    oidc = {"person_claim": "name"}
+    async with opened(configured(judge, oidc=oidc, machines={"portal": machine})) as site:
+        answer = await returned(site, judge.sign_in(browser, await begun(site), "odd"))
+        assert answer.status_code == 403
+        assert "name of a system" in answer.text
+
+
+async def test_a_list_that_is_narrowed_after_a_while_leads_to_the_provider_by_a_page(
+    site: Site, judge: Judge, browser: httpx.Client
+) -> None:
+    await signed_in(site, judge, browser)
+    site.clock.pass_(minutes=20)
+    asked = await site.get("/try?entity=northwind", sec_fetch_site="same-origin")
+    assert asked.status_code == 303, "to our own page"
+    page = await site.get(asked.headers["location"], sec_fetch_site="same-origin")
+    assert page.status_code == 200, "a form of ours leads nowhere else, the policy says"
+    there = html.unescape(page.text.partition('content="0; url=')[2].partition('"')[0])
+    back = await returned(site, judge.sign_in(browser, there, "nobody is asked"))
+    assert back.headers["location"] == "/try?entity=northwind"
+
+
+@pytest.mark.parametrize("letter", ['"', "é", "\U0001f600"])
+async def test_an_address_that_is_too_long_to_be_kept_is_left_out(site: Site, letter: str) -> None:
+    answer = await site.get(f"/login?{urlencode({'to': '/' + letter * 1_900})}")
+    assert answer.status_code == 303, answer.text
+
+
 async def test_a_provider_that_is_away_is_503(judge: Judge) -> None:
     async with opened(configured(judge, oidc={"issuer": "http://127.0.0.1:9"})) as site:
         answer = await site.get("/login")
