@@ -259,7 +259,7 @@ def _read(body: bytes) -> list[Payload]:
     except (ValueError, RecursionError, json_format.ParseError, AttributeError, TypeError):
         raise HttpProblem(400, 'the body is {"payloads": [...]} as Temporal writes it') from None
     if len(found) > MAX_PAYLOADS:
-        raise HttpProblem(413, f"at most {MAX_PAYLOADS} payloads")
+        raise HttpProblem(422, f"at most {MAX_PAYLOADS} payloads")
     return list(found)
 
 

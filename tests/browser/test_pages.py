@@ -55,6 +55,7 @@ PAGES = {
     "question": ("/questions/milestones-late", VERA),
     "figures": ("/figures", ADA),
     "figure": ("/figures/aging", ADA),
+    "access": ("/access", ADA),
     "audit": ("/audit", CLEO),
     "audit-chain": ("{audit}", CLEO),
 }
