@@ -113,7 +113,9 @@ def role_rows() -> tuple[RoleRow, ...]:
             role=role,
             permissions=tuple(item for item in Permission if access.allows([role], item)),
             messages=tuple(
-                name for name in messages if access.refusal([role], *access.needed(name)) is None
+                name
+                for name in messages
+                if access.refusal([role], *sorted(access.needed(name))) is None
             ),
         )
         for role in Role

@@ -383,6 +383,6 @@ def test_every_direct_dependency_has_its_reason() -> None:
 def test_the_groups_of_the_service_user_are_told_as_they_are() -> None:
     bootstrap = runpy.run_path(str(ROOT / "sandbox/real_odoo/bootstrap.py"))
     told = re.findall(
-        r"^\| `(\w+\.group_\w+)`", (ROOT / "docs/security.md").read_text(), re.MULTILINE
+        r"^\| `(\w+\.group_\w+)`", (ROOT / "docs/secure-setup.md").read_text(), re.MULTILINE
     )
     assert told == bootstrap["USERS"]["c2c"][1]
