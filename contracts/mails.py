@@ -119,7 +119,7 @@ class Parked(NamedTuple):
         item = ToResolve(workflow_id=workflow_id, step=DELIVER_EVENT, since=found.since)
         return cls(item, Responsible.OPERATIONS, found.legal_entities)
 
-    def people(self, owners: Owners) -> Iterable[str]:
+    def mailed(self, owners: Owners) -> Iterable[str]:
         """Who is mailed; of what is nobody's yet whoever looks after all legal entities."""
         names = self.legal_entities or owners.keys()
         people = [set(owners.get(name, {}).get(self.responsible, ())) for name in names]
@@ -151,7 +151,7 @@ def digests(
             decides[person].append(item)
     owns: dict[str, list[Parked]] = defaultdict(list)
     for step in sorted(parked, key=lambda step: step.item.since):
-        for person in step.people(owners):
+        for person in step.mailed(owners):
             owns[person].append(step)
     people = sorted(person for person in {*decides, *owns} if has_address(person))
     mails = [_digest(day, it, decides[it], owns[it]) for it in people[:MAX_MAILS]]
