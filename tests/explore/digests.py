@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime
+from decimal import Decimal
 from operator import attrgetter, itemgetter
 from typing import Any, TypeVar
 
@@ -69,6 +70,9 @@ def _parts_of(kind: type) -> Parts | None:
 
 
 def _found_parts_of(kind: type) -> Parts | None:
+    if kind in (Decimal, bool):
+        # Equal to a whole number, and yet no id that it could stand for.
+        return lambda value: (kind.__name__, hash(value))
     if issubclass(kind, StepException):
         return _of_exception
     if issubclass(kind, SignalReceived):

@@ -38,6 +38,7 @@ from contracts.contract.messages import (
 )
 from contracts.contract.state import ContractState
 from contracts.invoice.messages import (
+    ContractHoldChange,
     ContractRenewed,
     CreditApplied,
     CreditRequested,
@@ -409,6 +410,8 @@ def _told_invoice(
         yield "the sweep tells the balance of another", _strange_credit(total).balance
     yield "the credit of another is told", _strange_credit(total)
     yield "its contract has another run", _made(ContractRenewed)
+    yield "its contract is held", _made(ContractHoldChange, by=OLGA, reason="audit")
+    yield "its contract is released", _made(ContractHoldChange, on=False, by=OLGA, reason="over")
     yield "an operator cancels", _NOT_CANCELLED
     yield "an unreadable Signal", _UNREADABLE
 
