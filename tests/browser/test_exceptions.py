@@ -48,7 +48,7 @@ async def test_many_of_one_code_are_tried_again_together(visiting: Visiting, wor
         await tried_again(world, one)
 
 
-async def test_one_is_tried_again_and_one_cancelled_at_the_second_click(
+async def test_one_is_tried_again_and_cancelled_by_whoever_may_end_a_contract(
     visiting: Visiting, world: World
 ) -> None:
     found = await life.parked(world, life.unknown_service())
@@ -57,6 +57,10 @@ async def test_one_is_tried_again_and_one_cancelled_at_the_second_click(
         await visit.page.get_by_role("button", name="Try again", exact=True).click()
         await visit.outcome("is tried again")
         await tried_again(world, found)
+        await visit.open(life.exception_page(found))
+        card = visit.page.locator("section", has=visit.page.locator("#do-cancel"))
+        await expect(card.get_by_role("button", name="Cancel")).to_be_disabled()
+    async with visiting(CLEO) as visit:
         await visit.open(life.exception_page(found))
         await twice(visit, "Cancel", "they signed elsewhere")
         await visit.outcome("ends what it belongs to")
