@@ -252,9 +252,10 @@ def _named(request: Request) -> list[str]:
 def _read(body: bytes) -> list[Payload]:
     try:
         document = json.loads(body)
-        # Protocol buffers would read null as an empty list.
-        if not isinstance(document, dict) or not isinstance(document.get("payloads", []), list):
-            raise TypeError("not an object with a list")
+        # Protocol buffers would read null as an empty list, and an empty text as an empty payload.
+        given = document.get("payloads", []) if isinstance(document, dict) else None
+        if not isinstance(given, list) or not all(isinstance(item, dict) for item in given):
+            raise TypeError("not an object with a list of objects")
         found = json_format.ParseDict(document, Payloads()).payloads
     except (ValueError, RecursionError, json_format.ParseError, AttributeError, TypeError):
         raise HttpProblem(400, 'the body is {"payloads": [...]} as Temporal writes it') from None

@@ -124,6 +124,7 @@ async def test_an_empty_list_is_answered_by_one(tmp_path: Path, route: str) -> N
     "body",
     [
         *(b"", b"null", b"[]", b"{", b"[" * 50_000),
+        *(b'{"payloads": [""]}', b'{"payloads": [[]]}', b'{"payloads": [null]}'),
         *(b'{"payloads": 1}', b'{"payloads": [1]}', b'{"payloads": [{"data": 1}]}', b'{"x": []}'),
     ],
 )
