@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
-from gateways import errors
+from gateways import aws, errors
 from gateways.encryption.masters import SYSTEM, opens_not, unavailable
 
 EXTRA = "contract-to-cash[kms]"
@@ -79,20 +79,18 @@ class KmsMaster:
 
     @cached_property
     def _kms(self) -> Any:
-        try:
-            import boto3
-            from botocore.config import Config
-        except ModuleNotFoundError as error:
-            text = f"boto3 is not installed, which AWS KMS requires: pip install '{EXTRA}'"
-            raise errors.credentials(SYSTEM, "not_installed", text) from error
-        config = Config(
-            connect_timeout=_CONNECT_SECONDS,
-            read_timeout=_READ_SECONDS,
-            retries={"total_max_attempts": _TRIES, "mode": "standard"},
-        )
-        session = boto3.session.Session()  # the default one is not thread-safe while it is made
-        return session.client(
-            "kms", endpoint_url=self._endpoint, region_name=self._region, config=config
+        return aws.client(
+            "kms",
+            system=SYSTEM,
+            wanted_by="AWS KMS",
+            extra=EXTRA,
+            endpoint=self._endpoint,
+            region=self._region,
+            config={
+                "connect_timeout": _CONNECT_SECONDS,
+                "read_timeout": _READ_SECONDS,
+                "retries": {"total_max_attempts": _TRIES, "mode": "standard"},
+            },
         )
 
     @contextmanager

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from gateways import errors
+from gateways import aws, errors
 from gateways.record_store.protocol import (
     MAX_PAGE,
     MAX_RECORD_BYTES,
@@ -150,18 +150,18 @@ def _code(error: Exception) -> str:
 
 
 def _client(endpoint: str | None, region: str | None) -> Any:
-    try:
-        import boto3
-        from botocore.config import Config
-    except ModuleNotFoundError as error:
-        text = f"boto3 is not installed, which a bucket requires: pip install '{EXTRA}'"
-        raise errors.credentials(SYSTEM, "not_installed", text) from error
-    config = Config(
-        connect_timeout=_CONNECT_SECONDS,
-        read_timeout=_READ_SECONDS,
-        retries={"max_attempts": _TRIES, "mode": "standard"},
-        # An object store other than Amazon's need not resolve a name for each bucket.
-        s3={"addressing_style": "path"} if endpoint else {},
+    return aws.client(
+        "s3",
+        system=SYSTEM,
+        wanted_by="a bucket",
+        extra=EXTRA,
+        endpoint=endpoint,
+        region=region,
+        config={
+            "connect_timeout": _CONNECT_SECONDS,
+            "read_timeout": _READ_SECONDS,
+            "retries": {"max_attempts": _TRIES, "mode": "standard"},
+            # An object store other than Amazon's need not resolve a name for each bucket.
+            "s3": {"addressing_style": "path"} if endpoint else {},
+        },
     )
-    session = boto3.session.Session()  # the default one is not thread-safe while it is made
-    return session.client("s3", endpoint_url=endpoint, region_name=region, config=config)

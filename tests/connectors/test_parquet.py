@@ -28,6 +28,7 @@ from gateways.analytics.parquet import BadRow, day_export, folder_of, manifest_o
 from gateways.analytics.places import BadPlace, NotInstalled, NotWritten, Place, place_of
 from gateways.analytics.settings import AnalyticsSettings
 from gateways.errors import GatewayError
+from tests.amazon import served_services
 
 ENTITY, DAY = "northwind", date(2026, 11, 30)
 _BUCKET = "figures"
@@ -75,13 +76,8 @@ class Somewhere:
 @pytest.fixture(scope="session")
 def s3() -> Iterator[str]:
     """The address of an S3 that is none, on this machine."""
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with served_services() as address:
+        yield address
 
 
 @pytest.fixture

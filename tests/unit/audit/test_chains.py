@@ -26,6 +26,7 @@ from gateways.errors import FailureKind, GatewayError
 from gateways.record_store.folder import FolderStore
 from gateways.record_store.protocol import RecordStore
 from gateways.record_store.s3 import S3Store
+from tests.amazon import served_services
 from tests.unit.encryption.stores import CONTRACT, key_ring
 
 INVOICE = f"{CONTRACT}/invoice/1"
@@ -252,18 +253,11 @@ def test_a_missing_anchor_is_found(chains: Chains) -> None:
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
     """The address of an S3 that is none, on this machine, with a bucket that can lock."""
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
+    with served_services() as url, pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ACCESS_KEY_ID", "key")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-        url = f"http://{host}:{port}"
         bucket(url)._s3.create_bucket(Bucket=_BUCKET, ObjectLockEnabledForBucket=True)
         yield url
-    server.stop()
 
 
 def bucket(endpoint: str, **more: Any) -> S3Store:

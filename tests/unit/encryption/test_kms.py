@@ -19,6 +19,7 @@ from gateways.encryption.settings import MasterSettings
 from gateways.errors import FailureKind, GatewayError
 from gateways.record_store.folder import FolderStore
 from gateways.secrets import Secret
+from tests.amazon import served_services
 from tests.unit.encryption.stores import CONTRACT, MASTERS, Clock
 from wiring import encryption
 from wiring.settings import ConfigurationError, Protection
@@ -31,16 +32,10 @@ NO_CREDENTIALS: Exception = NoCredentialsError()
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
+    with served_services() as url, pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ACCESS_KEY_ID", "key")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-        yield f"http://{host}:{port}"
-    server.stop()
+        yield url
 
 
 def service(url: str) -> Any:
