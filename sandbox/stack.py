@@ -247,7 +247,7 @@ async def running(
         stack.callback(local.stop_workers)
         stack.callback(local.stop_gateway)
         await _answering(local)
-        # Ports are found anew each time: what the folder holds has moved with it.
+        # Ports are others each time: what the folder holds has moved with it.
         await bindings.bind(await local.client(), load_settings(), moves=True)
         local.start_worker()
         local.start_gateway()

@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import csv
-import io
 import json
 import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -46,7 +44,7 @@ from starters.web.pages.audit_chains import (
     is_of_workflow,
     of_path,
 )
-from starters.web.pages.files import CSV, JSON_LINES, attachment, no_formula
+from starters.web.pages.files import CSV, JSON_LINES, attachment, csv_text, no_formula
 from starters.web.pages.shell import Link, PageModule, page
 from starters.web.pages.workbench import Workbench, c2c_of, chosen_entities, workbench_of
 from starters.web.problems import HttpProblem
@@ -199,11 +197,7 @@ def _packed(name: str) -> str:
 async def as_csv(entity: str, of: str, request: Request, visitor: Present) -> Response:
     """A chain as a table; of a contract with those of its invoices."""
     found, name = await _exported(request, visitor, entity, of)
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\r\n")
-    rows.writerow(_COLUMNS)
-    rows.writerows(map(_row, found))
-    return attachment(text.getvalue(), f"{name}.csv", CSV)
+    return attachment(csv_text(_COLUMNS, map(_row, found)), f"{name}.csv", CSV)
 
 
 @routes.get("/audit/{entity}/{of:path}.jsonl", dependencies=[needs(Permission.EXPORT_AUDIT)])
