@@ -61,27 +61,27 @@ from workflows import task_queues
 from workflows.audit_anchor import AuditAnchorWorkflow
 from workflows.retention import RetentionWorkflow
 
-MARK = "zyx"
+MARK = "zyxwv"
 """Each marked text is this and what it stands for, so that a leak says which it is."""
 
 
 def marked() -> JsonObject:
     """A contract whose every text about people is marked; its ids and keys are not."""
     contract = single(
-        title="Zyxtitle roll-out",
-        requested_by="zyxrequester@northwind.example",
-        purchase_order="ZYXORDER",
+        title="Zyxwvtitle roll-out",
+        requested_by="zyxwvrequester@northwind.example",
+        purchase_order="ZYXWVORDER",
     )
     contract["customer"] |= {
         "key": "20001",
-        "name": f"Zyxname {contract['contract_id']}",
-        "billing_email": "zyxmail@acme.example.com",
-        "street": "Zyxstreet 1",
-        "city": "Zyxcity",
-        "zip": "ZYXZIP",
+        "name": f"Zyxwvname {contract['contract_id']}",
+        "billing_email": "zyxwvmail@acme.example.com",
+        "street": "Zyxwvstreet 1",
+        "city": "Zyxwvcity",
+        "zip": "ZYXWVZIP",
     }
-    contract["services"][0] |= {"description": "Zyxservice", "code": "ZYXCODE"}
-    contract["milestones"][0]["name"] = "Zyxmilestone"
+    contract["services"][0] |= {"description": "Zyxwvservice", "code": "ZYXWVCODE"}
+    contract["milestones"][0]["name"] = "Zyxwvmilestone"
     return contract
 
 
@@ -124,14 +124,14 @@ async def closed(world: World) -> str:
     workflow_id = await world.start(marked())
     await world.parked(workflow_id)
     await world.resolve(
-        workflow_id, Action.AMEND, changes={"services.0.code": "BUILD"}, reason="zyxamended"
+        workflow_id, Action.AMEND, changes={"services.0.code": "BUILD"}, reason="zyxwvamended"
     )
     await world.stage(workflow_id, ContractStage.ACTIVE)
     async with gateway_over(world.client) as gateway:
         about = {"contract": workflow_id.removeprefix("contract/"), "milestone": "all"}
         before, now = datetime.now(UTC) - timedelta(hours=1), datetime.now(UTC)
         for event, at in (
-            (("event-1", "milestone.unreached", {**about, "reason": "zyxunreached"}), before),
+            (("event-1", "milestone.unreached", {**about, "reason": "zyxwvunreached"}), before),
             (("event-2", "milestone.reached", about), now),
         ):
             answer = await gateway.event(*event, at)
@@ -139,12 +139,12 @@ async def closed(world: World) -> str:
     invoice = f"{workflow_id}/invoice/1"
     await world.invoice(invoice, InvoiceStage.AWAITING_APPROVAL)
     with pytest.raises(Refused):
-        await world.approve(invoice, "zyxnobody@northwind.example")
+        await world.approve(invoice, "zyxwvnobody@northwind.example")
     await world.approve(invoice)
     await world.invoice(invoice, InvoiceStage.OPEN)
     face = world.c2c.invoice(invoice)
-    await face.open_dispute("zyxdispute", by="zyxclerk@northwind.example")
-    await face.resolve_dispute("zyxresolved", by="zyxclerk@northwind.example")
+    await face.open_dispute("zyxwvdispute", by="zyxwvclerk@northwind.example")
+    await face.resolve_dispute("zyxwvresolved", by="zyxwvclerk@northwind.example")
     await world.collect(workflow_id, 1)
     await world.stage(workflow_id, ContractStage.CLOSED)
     return workflow_id
@@ -211,10 +211,10 @@ async def test_lists_and_commands_show_names_to_whoever_has_the_keys(
 ) -> None:
     c2c = C2C(await sealed.another_client())
     rows = {row.workflow_id: row for row in await c2c.contracts()}
-    assert rows[closed].customer.startswith("Zyxname")
+    assert rows[closed].customer.startswith("Zyxwvname")
     state = await c2c.contract(closed).state()
     assert state.contract is not None
-    assert state.contract.customer.city == "Zyxcity"
+    assert state.contract.customer.city == "Zyxwvcity"
 
 
 async def test_an_encrypted_history_replays(sealed: Sealed, closed: str) -> None:
@@ -321,7 +321,7 @@ async def test_the_audit_record_is_sealed_whole_and_says_who_decided(
     contract, invoice = found.chains
     assert (contract.of, invoice.of) == (closed, f"{closed}/invoice/1")
     people = {item.entry.actor.person for item in invoice.entries if item.entry}
-    assert people >= {ANA, "zyxclerk@northwind.example"}
+    assert people >= {ANA, "zyxwvclerk@northwind.example"}
     whats = [item.record.what for item in invoice.entries]
     assert (whats[0], whats[-1]) == ("started", "ended")
     assert {"approval_decision", "post_invoice", "deliver", "dispute_opened"} <= set(whats)
@@ -329,7 +329,7 @@ async def test_the_audit_record_is_sealed_whole_and_says_who_decided(
     assert posted.record.remote_id.startswith("account.move ")
     stored = b"".join(file.read_bytes() for file in sealed.records.rglob("*.record")).lower()
     # Whole words: what is sealed is Base64, in which any three letters come by chance.
-    for word in ("zyxclerk", "zyxname", "zyxdispute", "zyxresolved", "zyxamended", ANA):
+    for word in ("zyxwvclerk", "zyxwvname", "zyxwvdispute", "zyxwvresolved", "zyxwvamended", ANA):
         assert word.encode() not in stored
     # A closed contract is read from the store alone.
     assert (await world.c2c.contract(closed).audit(reader, live=False)).chains == found.chains
@@ -447,7 +447,7 @@ async def test_the_temporal_command_reads_through_the_codec_server(
     # All of it, failures and empty lists included.
     clear = raw(WorkflowHistory.from_json(closed, clear_text))
     assert b"binary/encrypted" not in clear
-    for mark in (b"Zyxname", b"zyxrequester", b"ZYXCODE", b"zyxamended"):
+    for mark in (b"Zyxwvname", b"zyxwvrequester", b"ZYXWVCODE", b"zyxwvamended"):
         assert mark in clear
     decoded = [
         json.loads(content)
@@ -463,7 +463,7 @@ async def test_the_temporal_command_sends_through_the_codec_server(
     sealed: Sealed, world: World, codec_url: str
 ) -> None:
     workflow_id = await world.active(single())
-    said = json.dumps({"by": "zyxsender@northwind.example", "reason": "zyxcancelled"})
+    said = json.dumps({"by": "zyxwvsender@northwind.example", "reason": "zyxwvcancelled"})
     sent = ("workflow", "signal", "--workflow-id", workflow_id, "--name", "cancel_requested")
     await typed(sealed, *sent, "--input", said, url=codec_url)
     await world.stage(workflow_id, ContractStage.CANCELLED)
