@@ -239,6 +239,15 @@ async def opened_window(
     return context
 
 
+async def every_screen(browser: Browser, site: str) -> AsyncIterator[tuple[str, Visit]]:
+    """A visit by a browser that knows nobody yet, for each width and colour scheme, and what its
+    pictures' names end with."""
+    for (name, width), scheme in itertools.product(WIDTHS.items(), SCHEMES):
+        context = await opened_window(browser, width=width, scheme=scheme)
+        yield f"{name}-{scheme}", watched(await context.new_page(), site)
+        await context.close()
+
+
 async def eventually(ask: Callable[[], Awaitable[bool]]) -> None:
     for _ in range(300):
         if await ask():

@@ -13,7 +13,7 @@ from playwright.async_api import Browser, expect
 
 from sandbox.real_odoo.mailbox import free_port
 from tests import oidc
-from tests.browser.conftest import SCHEMES, WIDTHS, Visit
+from tests.browser.conftest import every_screen
 from tests.oidc import SECRET
 from tests.unit.web.login.configured import settings
 from tests.unit.web.login.conftest import Clock, app_of
@@ -66,20 +66,13 @@ async def test_the_access_review_is_accessible_on_any_screen_and_in_the_dark(
     browser: Browser,
 ) -> None:
     async with serving(roles=ROLES) as site:
-        for name, width in WIDTHS.items():
-            for scheme in SCHEMES:
-                page = await browser.new_page(
-                    viewport={"width": width, "height": 900},
-                    color_scheme="dark" if scheme == "dark" else "light",
-                )
-                visit = Visit(page, site)
-                await visit.open("/login?to=/access")
-                await page.locator(f"button[value='{ADMIN}']").click()
-                await expect(page.locator("h1")).to_have_text("Access")
-                await expect(page.get_by_text("delivers and bills")).to_be_visible()
-                await visit.picture(f"access-{name}-{scheme}")
-                await visit.check()
-                await page.close()
+        async for screen, visit in every_screen(browser, site):
+            await visit.open("/login?to=/access")
+            await visit.page.locator(f"button[value='{ADMIN}']").click()
+            await expect(visit.page.locator("h1")).to_have_text("Access")
+            await expect(visit.page.get_by_text("delivers and bills")).to_be_visible()
+            await visit.picture(f"access-{screen}")
+            await visit.check()
 
 
 async def test_a_form_leads_whoever_is_to_be_asked_again_over_the_provider(

@@ -6,7 +6,6 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
@@ -28,7 +27,7 @@ from starters.web.pages import errors
 from starters.web.pages.modules import add_pages
 from starters.web.pages.workbench import Workbench
 from starters.web.problems import add_handlers
-from tests.browser.conftest import SCHEMES, WIDTHS, Visit, eventually
+from tests.browser.conftest import eventually, every_screen
 from tests.visitors import FakeVisits, visitor
 
 CORA = visitor("cora@northwind.example", northwind=Role.CONTROLLER)
@@ -105,10 +104,6 @@ async def _has_started(server: uvicorn.Server) -> bool:
     return server.started
 
 
-def _keep(visit: Visit, error: object) -> None:
-    visit.complaints.append(str(error))
-
-
 async def test_the_record_is_accessible_on_any_screen_and_in_the_dark(
     browser: Browser, audited: str
 ) -> None:
@@ -119,18 +114,11 @@ async def test_the_record_is_accessible_on_any_screen_and_in_the_dark(
         "audit-invoice": "/audit/northwind/C-1/invoices/1",
         "audit-broken": "/audit/northwind/C-2",
     }
-    for (name, width), scheme in zip(WIDTHS.items(), SCHEMES, strict=True):
-        context = await browser.new_context(
-            viewport={"width": width, "height": 900},
-            color_scheme="dark" if scheme == "dark" else "light",
-        )
-        visit = Visit(await context.new_page(), audited)
-        visit.page.on("pageerror", partial(_keep, visit))
+    async for screen, visit in every_screen(browser, audited):
         for page, address in pages.items():
             await visit.open(address)
-            await visit.picture(f"{page}-{name}-{scheme}")
+            await visit.picture(f"{page}-{screen}")
             await visit.check()
-        await context.close()
 
 
 async def test_an_entry_is_found_and_its_proof_read_without_scripts_and_by_keyboard(

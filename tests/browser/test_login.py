@@ -17,7 +17,7 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from sandbox.real_odoo.mailbox import free_port
-from tests.browser.conftest import SCHEMES, WIDTHS, Visit, opened_window, served
+from tests.browser.conftest import every_screen, opened_window, served
 from tests.browser.firm import VERA, sign_in
 from tests.oidc import Judge
 from tests.unit.web.login.configured import settings
@@ -65,17 +65,10 @@ async def test_somebody_is_chosen_and_signs_out(browser: Browser, scripts: bool)
 
 async def test_the_list_is_accessible_on_any_screen_and_in_the_dark(browser: Browser) -> None:
     async with alone(free_port()) as site:
-        for name, width in WIDTHS.items():
-            for scheme in SCHEMES:
-                page = await browser.new_page(
-                    viewport={"width": width, "height": 900},
-                    color_scheme="dark" if scheme == "dark" else "light",
-                )
-                visit = Visit(page, site)
-                await visit.open("/login")
-                await visit.picture(f"login-{name}-{scheme}")
-                await visit.check()
-                await page.close()
+        async for screen, visit in every_screen(browser, site):
+            await visit.open("/login")
+            await visit.picture(f"login-{screen}")
+            await visit.check()
 
 
 async def test_a_person_signs_in_with_the_provider_and_out_of_both(

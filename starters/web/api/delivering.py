@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Depends, Path, Request
 
 from contracts.access import Permission
 from contracts.identifiers import EVENT_PREFIX
@@ -16,7 +16,7 @@ from starters.web.api.documents import examples, sent
 from starters.web.api.failures import told
 from starters.web.api.parameters import RequestId
 from starters.web.api.sending import ANSWERS, Sending
-from starters.web.visitors import Present, Visitor, needs
+from starters.web.visitors import Present, needs
 
 _EVENT = "/events/{source}/{key:path}"
 _MEND = [needs(Permission.MEND_EVENTS)]
@@ -34,6 +34,35 @@ EventKey = Annotated[
 ]
 
 
+class EventRequest:
+    """A request that decides about one event: whose it is, and the event that its path names."""
+
+    def __init__(
+        self,
+        source: Source,
+        key: EventKey,
+        request: Request,
+        visitor: Present,
+        request_id: RequestId = None,
+    ) -> None:
+        self.address = f"{source}/{key}"
+        self.request, self.visitor, self.request_id = request, visitor, request_id
+
+    @property
+    def workflow_id(self) -> str:
+        return f"{EVENT_PREFIX}{self.address}"
+
+    async def check(self) -> None:
+        """Whether there is such an event for this visitor. Raises NotFound, and what `events`
+        does."""
+        record = await events.show(self.request.app.state.temporal, self.address)
+        if not may_see_event(self.visitor, record.legal_entities):
+            raise NotFound(f"nothing is known under {self.workflow_id}")
+
+
+OneEvent = Annotated[EventRequest, Depends()]
+
+
 def add_routes(routes: APIRouter, sending: Sending) -> None:
     """Add the routes that decide about events."""
 
@@ -44,25 +73,20 @@ def add_routes(routes: APIRouter, sending: Sending) -> None:
         responses=ANSWERS,
         openapi_extra=sent(events.DELIVER_AGAIN.message, examples(events.DELIVER_AGAIN.name)),
     )
-    async def deliver_again(
-        source: Source,
-        key: EventKey,
-        request: Request,
-        visitor: Present,
-        request_id: RequestId = None,
-    ) -> Said:
+    async def deliver_again(event: OneEvent) -> Said:
         """Deliver an event again, whether it waits or is done with; what it did already it does not
         do twice."""
-        said = await sending.body(request)
+        said = await sending.body(event.request)
+        by = event.visitor.person
         with told():
-            wire.message_of(events.DELIVER_AGAIN.message, said, visitor.person)
-            await _check(request, visitor, source, key)
+            wire.message_of(events.DELIVER_AGAIN.message, said, by)
+            await event.check()
             done = await events.deliver_again(
-                request.app.state.temporal,
-                f"{source}/{key}",
-                by=visitor.person,
-                request_id=request_id,
-                sign=sending.sign(visitor),
+                event.request.app.state.temporal,
+                event.address,
+                by=by,
+                request_id=event.request_id,
+                sign=sending.sign(event.visitor),
             )
             return Said(answer=f"{done} is delivered again")
 
@@ -73,23 +97,11 @@ def add_routes(routes: APIRouter, sending: Sending) -> None:
         responses=ANSWERS,
         openapi_extra=sent(events.DISMISS.message, examples(events.DISMISS.name)),
     )
-    async def dismiss(
-        source: Source,
-        key: EventKey,
-        request: Request,
-        visitor: Present,
-        request_id: RequestId = None,
-    ) -> Said:
+    async def dismiss(event: OneEvent) -> Said:
         """Let nothing come of an event that waits."""
         with told():
-            await _check(request, visitor, source, key)
-        workflow_id = f"{EVENT_PREFIX}{source}/{key}"
-        answer = await sending.send(request, visitor, workflow_id, events.DISMISS, request_id)
+            await event.check()
+        answer = await sending.send(
+            event.request, event.visitor, event.workflow_id, events.DISMISS, event.request_id
+        )
         return Said(answer=answer)
-
-
-async def _check(request: Request, visitor: Visitor, source: str, key: str) -> None:
-    """Whether there is such an event for this visitor. Raises NotFound, and what `events` does."""
-    record = await events.show(request.app.state.temporal, f"{source}/{key}")
-    if not may_see_event(visitor, record.legal_entities):
-        raise NotFound(f"nothing is known under {EVENT_PREFIX}{source}/{key}")

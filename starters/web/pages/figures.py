@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -20,7 +18,7 @@ from contracts.figures import BY_KEY, FIGURES, Figure, Line, Series, Unit
 from contracts.money import Money
 from starters.client.errors import NotFound
 from starters.figures import series
-from starters.web.pages.files import CSV, attachment
+from starters.web.pages.files import CSV, attachment, csv_text
 from starters.web.pages.plots import Drawn, plot
 from starters.web.pages.shell import Link, PageModule, page
 from starters.web.pages.workbench import chosen_entities, workbench_of
@@ -81,17 +79,21 @@ async def as_csv(request: Request, visitor: Present, key: str) -> Response:
     found, problem = await _series(request, entity)
     if problem:
         raise HttpProblem(503, problem, headers={"Retry-After": "30"})
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\r\n")
-    rows.writerow(("entity", "day", "figure", "part", "currency", "value"))
-    narrowed = _since(found, _days(request))
-    for currency in narrowed.currencies(figure):
-        for line in narrowed.lines(figure, currency):
+    columns = ("entity", "day", "figure", "part", "currency", "value")
+    rows = _of_days(entity, _since(found, _days(request)), figure)
+    return attachment(csv_text(columns, rows), f"{entity}-{figure.key}.csv", CSV)
+
+
+def _of_days(
+    entity: str, found: Series, figure: Figure
+) -> Iterator[tuple[str, date, str, str, str, str]]:
+    """Each number of a figure: entity, day, figure, part, currency, value."""
+    for currency in found.currencies(figure):
+        for line in found.lines(figure, currency):
             part = line.label if len(figure.parts) > 1 else ""
-            for day, number in zip(narrowed.days, line.values, strict=True):
+            for day, number in zip(found.days, line.values, strict=True):
                 if number is not None:
-                    rows.writerow((entity, day, figure.key, part, currency, f"{number:f}"))
-    return attachment(text.getvalue(), f"{entity}-{figure.key}.csv", CSV)
+                    yield entity, day, figure.key, part, currency, f"{number:f}"
 
 
 @routes.get("/figures/{key}", dependencies=[needs(Permission.READ)])
