@@ -1,13 +1,19 @@
-"""Month end: many approvals at once to posted invoices, and one alone."""
+"""Month end: many approvals at once to posted invoices, and one alone.
+
+Two baselines: a script of single calls, as it is written at firms, and `limit`, the best batch
+program that one could write without an engine: everything in groups, the best size of them on the
+best number of threads. It shows what approvals one by one, each durable by itself, cost beside
+that.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from benchmarks import contracts, product
 from benchmarks.frame import (
@@ -23,6 +29,8 @@ from benchmarks.onboarding import MILESTONES, seconds_to_onboard
 from benchmarks.product import NotServed, Product
 from benchmarks.remote import Remote
 from benchmarks.script import Order, Part, Script, best_threads, on_threads
+
+T = TypeVar("T")
 
 _SECONDS_AN_INVOICE = 10
 _LONGEST_CALL_SECONDS = 15
@@ -48,17 +56,19 @@ async def month_end(bench: Bench) -> None:
     Both make all drafts first and post them then, as an approval lies between.
     """
     count = bench.size(full=250, quick=2)
-    ours, theirs = Posting(), Posting()
+    ours, theirs, batches = Posting(), Posting(), Posting()
     with bench.odoo() as odoo:
         script = Script(odoo)
         few = bench.size(full=6, quick=1)
         threads = await best_threads(
             bench, "invoices a second", lambda threads: _rate(script, threads, few)
         )
+        groups = await _best_groups(bench, script, threads)
         samples = await bench.rounds(
             {
                 "ours": lambda _: _bill(bench, odoo, count, ours),
                 "script": lambda _: _bill_by_script(odoo, script, threads, count, theirs),
+                "limit": lambda _: _bill_in_groups(odoo, script, threads, groups, count, batches),
             }
         )
         await _alone(bench, odoo, script)
@@ -80,6 +90,17 @@ async def month_end(bench: Bench) -> None:
         paired_ratio(of_odoo["script"], of_odoo["ours"]),
         unit="seconds of Odoo an invoice, by its log; the script's to ours",
         samples=of_odoo,
+        **shared,
+    )
+    bench.report(
+        "month_end_limit",
+        paired_ratio(samples["ours"], samples["limit"]),
+        at_least(0.9),
+        unit="invoices a second, drafts included, ours to those of the best batch program",
+        samples={name: samples[name] for name in ("ours", "limit")},
+        odoo_seconds=Sample(tuple(batches.odoo_seconds)),
+        group=groups.size,
+        group_threads=groups.threads,
         **shared,
     )
     bench.report(
@@ -190,6 +211,67 @@ async def _bill_by_script(
     _check(odoo, tag, len(parts))
     posting.odoo_seconds.append(_of_odoo(odoo, started, time.time()) / len(parts))
     posting.rates.append(len(parts) / posting_seconds)
+    return len(parts) / (drafting + posting_seconds)
+
+
+# --- the best batch program -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Groups:
+    """How many invoices go into a call, and on how many threads."""
+
+    size: int
+    threads: int
+
+
+_TRIED = tuple(Groups(size, threads) for size in (20, 50, 100) for threads in (1, 2, 4))
+
+
+async def _best_groups(bench: Bench, script: Script, threads: int) -> Groups:
+    """What the batch program does most with; it bills as many with each."""
+    tried = _TRIED[:2] if bench.quick else _TRIED
+    count = bench.size(full=50, quick=2)
+    rates: dict[Groups, float] = {}
+    for groups in tried:
+        parts = await _entered(script, threads, contracts.tag(), count)
+        _, drafting, posting = await _in_groups(script, groups, parts)
+        rates[groups] = len(parts) / (drafting + posting)
+    shown = ", ".join(f"{it.size} x {it.threads}: {rate:.3g}" for it, rate in rates.items())
+    best = max(tried, key=lambda groups: rates[groups])
+    bench.say(f"limit, invoices a second by group and threads: {shown}")
+    return best
+
+
+async def _in_groups(
+    script: Script, groups: Groups, parts: Sequence[tuple[Order, Part]]
+) -> tuple[list[int], float, float]:
+    """The invoices, and the seconds until all are drafts, and from then on until all are posted."""
+    made, drafting = await on_threads(
+        groups.threads, script.draft_together, ((some,) for some in _grouped(parts, groups.size))
+    )
+    drafts = [invoice for some in made for invoice in some]
+    _, posting = await on_threads(
+        groups.threads, script.post_together, ((some,) for some in _grouped(drafts, groups.size))
+    )
+    return drafts, drafting, posting
+
+
+def _grouped(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for first in range(0, len(items), size):
+        yield items[first : first + size]
+
+
+async def _bill_in_groups(
+    odoo: Remote, script: Script, threads: int, groups: Groups, count: int, posting: Posting
+) -> float:
+    """Invoices a second of the batch program; `threads` are for entering the contracts."""
+    tag = contracts.tag()
+    parts = await _entered(script, threads, tag, count)
+    started = time.time()
+    _, drafting, posting_seconds = await _in_groups(script, groups, parts)
+    _check(odoo, tag, len(parts))
+    posting.odoo_seconds.append(_of_odoo(odoo, started, time.time()) / len(parts))
     return len(parts) / (drafting + posting_seconds)
 
 

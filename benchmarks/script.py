@@ -31,6 +31,7 @@ THREADS = (1, 2, 4, 8)
 
 COMPANY = "Northwind Consulting"
 PAYMENT_TERM = "30 Days"
+_INVOICE = "account.move"
 
 
 async def best_threads(bench: Bench, unit: str, rate: Callable[[int], Awaitable[float]]) -> int:
@@ -196,27 +197,29 @@ class Script:
 
     def draft(self, order: Order, part: Part) -> int:
         """The invoice of one milestone, from its order line."""
+        return self._create(_INVOICE, **self._invoice(order, part))
+
+    def _invoice(self, order: Order, part: Part) -> dict[str, Any]:
         line = {
             "product_id": self._products["BUILD"],
             "quantity": 1,
             "price_unit": part.amount,
             "sale_line_ids": [(6, 0, [part.line_id])],
         }
-        return self._create(
-            "account.move",
-            move_type="out_invoice",
-            partner_id=order.partner_id,
-            company_id=self._company,
-            currency_id=self._currency,
-            invoice_date=datetime.now(UTC).date().isoformat(),
-            invoice_payment_term_id=self._term,
-            invoice_origin=f"{order.contract_id}/{part.key}",
-            invoice_line_ids=[(0, 0, line)],
-        )
+        return {
+            "move_type": "out_invoice",
+            "partner_id": order.partner_id,
+            "company_id": self._company,
+            "currency_id": self._currency,
+            "invoice_date": datetime.now(UTC).date().isoformat(),
+            "invoice_payment_term_id": self._term,
+            "invoice_origin": f"{order.contract_id}/{part.key}",
+            "invoice_line_ids": [(0, 0, line)],
+        }
 
     def post(self, invoice: int) -> str:
         """Post it and read its number back."""
-        moves = self._odoo.get_model("account.move")
+        moves = self._odoo.get_model(_INVOICE)
         moves.action_post(ids=[invoice])
         posted = moves.read(ids=[invoice], fields=["name", "state", "amount_total"])
         return str(posted["name"])
@@ -232,6 +235,24 @@ class Script:
         invoice = self.draft(order, part)
         self.post(invoice)
         return invoice
+
+    # --- the same in groups, which costs Odoo least -------------------------------------------
+
+    def draft_together(self, parts: Sequence[tuple[Order, Part]]) -> list[int]:
+        """Reach these milestones and make their invoices, in two calls."""
+        milestones = self._odoo.get_model("project.milestone")
+        milestones.write(ids=[part.milestone_id for _, part in parts], vals={"is_reached": True})
+        values = [self._invoice(order, part) for order, part in parts]
+        made: list[int] = self._odoo.get_model(_INVOICE).create(vals_list=values)
+        return made
+
+    def post_together(self, invoices: Sequence[int]) -> None:
+        """Post these and read their numbers back, in two calls."""
+        moves = self._odoo.get_model(_INVOICE)
+        moves.action_post(ids=list(invoices))
+        moves.search_read(
+            domain=[("id", "in", list(invoices))], fields=["name", "state", "amount_total"]
+        )
 
 
 def _amount(item: JsonObject) -> float:
