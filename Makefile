@@ -66,7 +66,7 @@ explore: $(STAMP) ## every way of small contracts, random ways of large ones (TR
 	@python -m tests.explore $(if $(TRANSITIONS),--transitions $(TRANSITIONS)) $(if $(SEED),--seed $(SEED))
 
 fuzz-api: $(STAMP) ## /api/v1, /codec and the login (EXAMPLES=n: requests for each operation)
-	@C2C_API_EXAMPLES=$(or $(EXAMPLES),200) python -m pytest -q tests/unit/web/test_api_document.py tests/unit/web/login/test_fuzzed.py
+	@C2C_API_EXAMPLES=$(or $(EXAMPLES),200) python -m pytest -q tests/fuzz/test_api_document.py tests/unit/web/login/test_fuzzed.py
 
 faults: $(STAMP) ## contracts through kills, cuts and restarts (SEEDS=n: how many; a tenth on a real Odoo)
 	@python -m sandbox.real_odoo prepare

@@ -1,8 +1,9 @@
 """Reads what the analytics export says of one legal entity on one day, and hands it on in batches.
 
-Odoo's records are read in pages, two calls at a time at most, and contracts in pages from Temporal;
-rows leave as soon as a page of them is there, while the next is read. What is kept until the end
-are sums and counts: by month, currency and employee, never by contract.
+Odoo's records are read in pages, two calls at a time at most; rows leave as soon as a page of them
+is there, while the next is read. Beside that, contracts are read in pages from Temporal, which wait
+in a file for their turn: so rows come in the same order however fast either answers. What is kept
+until the end are sums and counts: by month, currency and employee, never by contract.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from datetime import date
 from decimal import Decimal
 from typing import TypeVar
 
+from pydantic import TypeAdapter
 from temporalio.client import Client
 
 from activities.odoo.analytics_invoices import OdooPostedInvoices, invoice_dates
@@ -33,10 +35,13 @@ from gateways.odoo import OdooClient
 from starters.client.errors import Refused
 from starters.client.listing import ContractRow
 from starters.client.portfolio import ContractPage, contract_pages, waiting_since
+from starters.spool import spooled
 from wiring import remotes
 from wiring.settings import ConfigurationError, Settings
 
 T = TypeVar("T")
+
+_PAGE = TypeAdapter(ContractPage)
 
 MOST_UNREADABLE = 50
 """More contracts than these are not left out: then no worker answers."""
@@ -106,11 +111,13 @@ class Export:
     async def batches(self) -> AsyncIterator[Batch]:
         """All rows; batches of several tables come in turn. Raises GatewayError, and what
         `starters.client` raises."""
-        # In this order: people's hours are billable and billed by projects and contracts.
-        for read in (self._invoices, self._contracts, self._work):
-            async for table, found in read():
-                for start in range(0, len(found), BATCH_ROWS):
-                    yield Batch(table, list(found[start : start + BATCH_ROWS]))
+        # Workers answer for the contracts while Odoo is asked for the invoices.
+        async with spooled(self._pages(), _PAGE) as pages:
+            # In this order: people's hours are billable and billed by projects and contracts.
+            for read in (self._invoices(), self._contracts(pages), self._work()):
+                async for table, found in read:
+                    for start in range(0, len(found), BATCH_ROWS):
+                        yield Batch(table, list(found[start : start + BATCH_ROWS]))
         yield Batch(tables.KPIS, list(self._tally.kpis()))
 
     # --- invoices -------------------------------------------------------------------------------
@@ -138,10 +145,14 @@ class Export:
 
     # --- contracts ------------------------------------------------------------------------------
 
-    async def _contracts(self) -> AsyncIterator[tuple[Table, Sequence[Row]]]:
+    def _pages(self) -> AsyncIterator[ContractPage]:
+        return contract_pages(self.client, self.legal_entity, self._since, self._left_out)
+
+    async def _contracts(
+        self, pages: AsyncIterator[ContractPage]
+    ) -> AsyncIterator[tuple[Table, Sequence[Row]]]:
         count = 0
-        pages = contract_pages(self.client, self.legal_entity, self._since, self._left_out)
-        async for page in _ahead(pages):
+        async for page in pages:
             self._is_answered = self._is_answered or bool(page.facts)
             self._refuse_too_many_unreadable()
             count += len(page.pipeline) + len(page.facts)

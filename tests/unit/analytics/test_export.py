@@ -84,7 +84,7 @@ async def pipeline(of: Export) -> list[str]:
     """The contracts, as they are exported."""
     return [
         cast("Any", row).contract
-        async for table, rows in of._contracts()
+        async for table, rows in of._contracts(of._pages())
         for row in rows
         if table is PIPELINE
     ]

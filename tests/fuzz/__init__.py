@@ -1,0 +1,1 @@
+"""Programs that know the documents send what people would not."""
