@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
@@ -25,6 +25,7 @@ from benchmarks.remote import Remote
 from contracts.contract.messages import MilestoneReached
 from contracts.identifiers import contract_workflow_id
 from contracts.model import JsonObject
+from gateways.odoo import mark
 from sandbox.environ import settings_in
 from sandbox.real_odoo.mailbox import LOOPBACK, free_port
 from sandbox.real_odoo.process import Process
@@ -217,6 +218,11 @@ async def open_approvals(client: Client) -> int:
     return answer.count
 
 
+def _unbind(odoo: Remote) -> None:
+    with closing(odoo.client()) as client:
+        mark.remove(client)
+
+
 @asynccontextmanager
 async def running(
     bench: Bench,
@@ -231,6 +237,8 @@ async def running(
     product = Product(folder, odoo, worker_settings, environment)
     try:
         await product.start_temporal()
+        # Each round has a Temporal of its own, and the Odoo is still bound to that of the last one.
+        await asyncio.to_thread(_unbind, odoo)
         await bindings.bind(product.client, settings_in(product.environment))
         product.start_worker()
         await product.worker_is_ready()
