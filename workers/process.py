@@ -8,7 +8,6 @@ once. What it leaves undone Temporal gives to another worker.
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import signal
 import threading
@@ -18,7 +17,7 @@ from temporalio.client import Client
 
 from activities.metrics import observe_odoo_call
 from wiring import client as temporal
-from wiring import encryption, environment, identity, remotes, telemetry
+from wiring import encryption, environment, garbage, identity, remotes, telemetry
 from wiring.process_exit import end
 from wiring.settings import Settings
 from wiring.telemetry import Telemetry
@@ -34,11 +33,6 @@ AFTER_THE_GRACE_SECONDS = 5.0
 """Activities are cancelled when their grace is over; the answers of those that obey still go out,
 and telemetry is written. A thread that waits for a remote does not obey."""
 
-_OBJECTS_A_COLLECTION = 5_000
-"""So many new objects are looked through for garbage. A workflow that is forgotten is garbage whose
-parts refer to each other, which only such a look finds: with the command line's 200,000 those of
-ten thousand contracts took 2.7 GB before the first look at old ones."""
-
 _log = logging.getLogger(__name__)
 
 
@@ -48,9 +42,7 @@ async def serve(settings: Settings, queues: Sequence[str] = task_queues.ALL) -> 
 
     Raises DoesNotReplay, TemporalUnreachable, and ConfigurationError.
     """
-    # What was imported stays: nobody looks at it again.
-    gc.freeze()
-    gc.set_threshold(_OBJECTS_A_COLLECTION)
+    garbage.look_often()
     encryption.check_keys(settings)
     if task_queues.CONTRACTS in queues:
         identity.check(settings.identity, temporal.address())

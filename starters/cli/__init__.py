@@ -7,7 +7,6 @@ standard error; `--json` makes the result one JSON document, failures included.
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from starters.cli import added, commands
 from starters.cli.errors import EXIT_CODES, ExitCode, Failure, explain, in_plain_words
 from starters.cli.output import Output, OutputFailed, end_as_a_pipe, writable
 from starters.cli.session import API_VARIABLE, ENTITY_VARIABLE, Session, session_of
+from wiring import garbage
 from wiring.process_exit import end
 
 __all__ = ["app", "main"]
@@ -30,9 +30,6 @@ _WRONG_USAGE: Any = typer.BadParameter.__mro__[1]
 """Typer's own error for a command line it cannot parse; it exports only this kind of it."""
 _FLAGS = ("--json", "--no-color")
 _WITH_VALUE = ("--entity", "--api")
-_OBJECTS_A_COLLECTION = 200_000
-"""What a command imports makes up to 120,000 objects that all stay: to look through them again and
-again for garbage takes a tenth of its time. 700 is Python's own."""
 
 
 class _Root(TyperGroup):
@@ -176,7 +173,7 @@ def root(
 
 def main() -> NoReturn:
     """Run the command and end the process at once."""
-    gc.set_threshold(_OBJECTS_A_COLLECTION)
+    garbage.look_seldom()
     sys.stdout = cast("TextIO", Output(writable(sys.stdout)))
     sys.stderr = writable(sys.stderr)
     try:

@@ -21,7 +21,7 @@ from starters.web.senders import senders
 from starters.web.signing import Signing
 from starters.web.visitors import Visitor
 from wiring import client as temporal
-from wiring import encryption, identity, logs
+from wiring import encryption, garbage, identity, logs
 from wiring.settings import ConfigurationError, Settings, WebSettings
 
 _KEEP_ALIVE_SECONDS = 30
@@ -34,6 +34,7 @@ async def serve(settings: Settings) -> None:
 
     Raises ConfigurationError.
     """
+    garbage.look_often()
     web = settings.web
     check_address(web)
     login = signing_in(settings)
