@@ -88,7 +88,7 @@ format: $(STAMP) ## let ruff tidy up
 	@ruff check --fix . && ruff format .
 
 docs: $(STAMP) ## write the pages that are generated from the code's tables
-	@python docs/generate_exceptions.py && python docs/generate_connectors.py && python docs/generate_analytics.py
+	@python docs/generate_exceptions.py && python docs/generate_connectors.py && python docs/generate_analytics.py && python docs/generate_capacity.py
 
 lock: $(STAMP) ## pin every dependency with hashes
 	@command -v uv >/dev/null || $(BIN)/pip install --quiet uv

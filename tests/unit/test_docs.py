@@ -367,7 +367,13 @@ def test_who_is_responsible_is_stated_where_a_person_has_to_act() -> None:
 
 
 @pytest.mark.parametrize(
-    "generator", ["generate_exceptions.py", "generate_connectors.py", "generate_analytics.py"]
+    "generator",
+    [
+        "generate_exceptions.py",
+        "generate_connectors.py",
+        "generate_analytics.py",
+        "generate_capacity.py",
+    ],
 )
 def test_the_generated_pages_are_up_to_date(generator: str) -> None:
     pages: Callable[[], dict[Path, str]] = runpy.run_path(str(DOCS / generator))["pages"]
