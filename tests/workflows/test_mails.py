@@ -14,6 +14,7 @@ from temporalio.client import Client
 from temporalio.testing import TimeSkipper
 
 from contracts.bank.file import FILE_STEP
+from contracts.invoice.state import InvoiceStage
 from contracts.mails import Digest, Mail, Mails
 from contracts.page_addresses import exception_path
 from gateways.mail_settings import MailSettings
@@ -105,7 +106,9 @@ async def test_an_escalation_is_mailed_once_to_those_who_may_decide(mailing: Mai
     world = mailing.world
     contract = single(requested_by=BOB)
     invoice = await world.proposed(contract)
-    await world.skip(invoice, days=7)
+    awaiting = await world.invoice(invoice, InvoiceStage.AWAITING_APPROVAL)
+    assert awaiting.approval_round is not None
+    await world.skip_to(invoice, awaiting.approval_round.requirement.remind_on)
     await world.invoice(
         invoice, until=lambda found: bool(found.approval_round and found.approval_round.reminded)
     )
