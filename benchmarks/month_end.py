@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any
 
+from activities.odoo.paging import batches
 from benchmarks import contracts, product
 from benchmarks.frame import (
     Bench,
@@ -30,7 +32,9 @@ from benchmarks.product import NotServed, Product
 from benchmarks.remote import Remote
 from benchmarks.script import Order, Part, Script, best_threads, on_threads
 
-T = TypeVar("T")
+Parts = Sequence[tuple[Order, Part]]
+Bill = Callable[[Parts], Awaitable[tuple[float, float]]]
+"""Bills the parts; the seconds until all are drafts, and from then on until all are posted."""
 
 _SECONDS_AN_INVOICE = 10
 _LONGEST_CALL_SECONDS = 15
@@ -56,7 +60,7 @@ async def month_end(bench: Bench) -> None:
     Both make all drafts first and post them then, as an approval lies between.
     """
     count = bench.size(full=250, quick=2)
-    ours, theirs, batches = Posting(), Posting(), Posting()
+    ours, theirs, together = Posting(), Posting(), Posting()
     with bench.odoo() as odoo:
         script = Script(odoo)
         few = bench.size(full=6, quick=1)
@@ -64,11 +68,12 @@ async def month_end(bench: Bench) -> None:
             bench, "invoices a second", lambda threads: _rate(script, threads, few)
         )
         groups = await _best_groups(bench, script, threads)
+        by = partial(_bill_by, odoo, script, threads, count)
         samples = await bench.rounds(
             {
                 "ours": lambda _: _bill(bench, odoo, count, ours),
-                "script": lambda _: _bill_by_script(odoo, script, threads, count, theirs),
-                "limit": lambda _: _bill_in_groups(odoo, script, threads, groups, count, batches),
+                "script": lambda _: by(theirs, _one_by_one(script, threads)),
+                "limit": lambda _: by(together, _in_groups(script, groups)),
             }
         )
         await _alone(bench, odoo, script)
@@ -98,7 +103,7 @@ async def month_end(bench: Bench) -> None:
         at_least(0.9),
         unit="invoices a second, drafts included, ours to those of the best batch program",
         samples={name: samples[name] for name in ("ours", "limit")},
-        odoo_seconds=Sample(tuple(batches.odoo_seconds)),
+        odoo_seconds=Sample(tuple(together.odoo_seconds)),
         group=groups.size,
         group_threads=groups.threads,
         **shared,
@@ -195,23 +200,31 @@ async def _entered(script: Script, threads: int, tag: str, count: int) -> list[t
     return [(order, part) for order in orders for part in order.parts]
 
 
-async def _bill_by_script(
-    odoo: Remote, script: Script, threads: int, count: int, posting: Posting
+async def _bill_by(
+    odoo: Remote, script: Script, threads: int, count: int, posting: Posting, bill: Bill
 ) -> float:
+    """Invoices a second; `threads` are for entering the contracts, which is not timed."""
     tag = contracts.tag()
     parts = await _entered(script, threads, tag, count)
-
-    def draft(order: Order, part: Part) -> int:
-        script.reach(part)
-        return script.draft(order, part)
-
     started = time.time()
-    drafts, drafting = await on_threads(threads, draft, parts)
-    _, posting_seconds = await on_threads(threads, script.post, ((item,) for item in drafts))
+    drafting, posting_seconds = await bill(parts)
     _check(odoo, tag, len(parts))
     posting.odoo_seconds.append(_of_odoo(odoo, started, time.time()) / len(parts))
     posting.rates.append(len(parts) / posting_seconds)
     return len(parts) / (drafting + posting_seconds)
+
+
+def _one_by_one(script: Script, threads: int) -> Bill:
+    def draft(order: Order, part: Part) -> int:
+        script.reach(part)
+        return script.draft(order, part)
+
+    async def bill(parts: Parts) -> tuple[float, float]:
+        drafts, drafting = await on_threads(threads, draft, parts)
+        _, posting = await on_threads(threads, script.post, ((item,) for item in drafts))
+        return drafting, posting
+
+    return bill
 
 
 # --- the best batch program -----------------------------------------------------------------------
@@ -235,44 +248,27 @@ async def _best_groups(bench: Bench, script: Script, threads: int) -> Groups:
     rates: dict[Groups, float] = {}
     for groups in tried:
         parts = await _entered(script, threads, contracts.tag(), count)
-        _, drafting, posting = await _in_groups(script, groups, parts)
-        rates[groups] = len(parts) / (drafting + posting)
+        rates[groups] = len(parts) / sum(await _in_groups(script, groups)(parts))
     shown = ", ".join(f"{it.size} x {it.threads}: {rate:.3g}" for it, rate in rates.items())
     best = max(tried, key=lambda groups: rates[groups])
     bench.say(f"limit, invoices a second by group and threads: {shown}")
     return best
 
 
-async def _in_groups(
-    script: Script, groups: Groups, parts: Sequence[tuple[Order, Part]]
-) -> tuple[list[int], float, float]:
-    """The invoices, and the seconds until all are drafts, and from then on until all are posted."""
-    made, drafting = await on_threads(
-        groups.threads, script.draft_together, ((some,) for some in _grouped(parts, groups.size))
-    )
-    drafts = [invoice for some in made for invoice in some]
-    _, posting = await on_threads(
-        groups.threads, script.post_together, ((some,) for some in _grouped(drafts, groups.size))
-    )
-    return drafts, drafting, posting
+def _in_groups(script: Script, groups: Groups) -> Bill:
+    size, threads = groups.size, groups.threads
 
+    async def bill(parts: Parts) -> tuple[float, float]:
+        made, drafting = await on_threads(
+            threads, script.draft_together, ((some,) for some in batches(parts, size))
+        )
+        drafts = [invoice for some in made for invoice in some]
+        _, posting = await on_threads(
+            threads, script.post_together, ((some,) for some in batches(drafts, size))
+        )
+        return drafting, posting
 
-def _grouped(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    for first in range(0, len(items), size):
-        yield items[first : first + size]
-
-
-async def _bill_in_groups(
-    odoo: Remote, script: Script, threads: int, groups: Groups, count: int, posting: Posting
-) -> float:
-    """Invoices a second of the batch program; `threads` are for entering the contracts."""
-    tag = contracts.tag()
-    parts = await _entered(script, threads, tag, count)
-    started = time.time()
-    _, drafting, posting_seconds = await _in_groups(script, groups, parts)
-    _check(odoo, tag, len(parts))
-    posting.odoo_seconds.append(_of_odoo(odoo, started, time.time()) / len(parts))
-    return len(parts) / (drafting + posting_seconds)
+    return bill
 
 
 # --- one alone ----------------------------------------------------------------------------------

@@ -22,11 +22,11 @@ from activities.odoo.bank_lines import (
     Entry,
     KnownLine,
     Share,
-    batches,
     place_of,
 )
 from activities.odoo.clearing import account
 from activities.odoo.needs import CONTACTS, UPSERT, Need
+from activities.odoo.paging import batches
 from contracts.bank.ledger import Ledger
 from contracts.bank.matching import CannotApply, decided, match
 from contracts.bank.statement import BankLine

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any
 
 from activities.odoo import external_ids
 from activities.odoo.bank_books import BankJournal
@@ -25,6 +25,7 @@ from activities.odoo.bank_ledger import ITEM, MOVE, STATEMENT_LINE, Target, exac
 from activities.odoo.buttons import unless_done
 from activities.odoo.contexts import UNTRACKED
 from activities.odoo.needs import ACCOUNTING, BANK_STATEMENTS, UPSERT, Need
+from activities.odoo.paging import batches
 from contracts.bank.statement import BankLine, BankStatement, StatementMark
 from contracts.money import Money
 from gateways.errors import FailureKind, GatewayError, business
@@ -33,7 +34,6 @@ from gateways.odoo import OdooClient
 from gateways.odoo.errors import SYSTEM
 
 Row = Mapping[str, Any]
-T = TypeVar("T")
 
 LINES_A_CALL = 80
 """Of lines that Odoo makes, posts and matches in one transaction."""
@@ -456,7 +456,3 @@ def _add_balances(items: Sequence[dict[str, Any]], suspense: Row, currency: str)
         item["balance"] = part
         left -= part
     items[-1]["balance"] = left
-
-
-def batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    return (items[start : start + size] for start in range(0, len(items), size))

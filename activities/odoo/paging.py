@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
 from activities.odoo.clock import utc
 from gateways.odoo import OdooClient
+
+T = TypeVar("T")
 
 MAX_BYTES = 1_000_000
 """Of what one page holds, as JSON. The engine takes no more than 2 MB, and codecs add to it."""
@@ -57,6 +59,11 @@ def read_page(
         newest = _newest(odoo, model, domain) if is_full else found
         as_of = max((utc(row["write_date"]) for row in newest), default=None)
     return Page(found, int(found[-1]["id"]) if is_full else None, as_of)
+
+
+def batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """The items in their order, at most so many at a time: what one call sends."""
+    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def pages_of(

@@ -7,16 +7,17 @@ who edits the reference makes no second line.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any
 
 from activities.failures import BusinessRefusal
 from activities.odoo.catalogue import Catalogue
 from activities.odoo.external_ids import task_id, time_line_id
 from activities.odoo.needs import EMPLOYEES, PROJECT, SALES, TIMESHEETS, UPSERT, Need
+from activities.odoo.paging import batches
 from contracts.identifiers import contract_workflow_id
 from contracts.timesheets.entries import Unplaced
 from contracts.timesheets.importing import (
@@ -46,7 +47,6 @@ _LINE = "account.analytic.line"
 _FIELDS = names("ref employee_id project_id task_id date unit_amount name")
 _TASK_FIELDS = ("project_id", "active")
 _ARCHIVED_OR_NOT = [("active", "in", [True, False])]
-_T = TypeVar("_T")
 
 NEEDS = (
     # The field that says a line is approved is the firm's: `c2c check` looks at it by itself.
@@ -175,14 +175,16 @@ class OdooTimeLines:
         which its contract credits it.
         """
         written = Written()
-        for copies in _batches(changes.let_go):
+        for copies in batches(changes.let_go, LINES_A_CALL):
             self._odoo.write(_LINE, copies, {"ref": False})
-        for batch in _batches(changes.load):
+        for batch in batches(changes.load, LINES_A_CALL):
             self._load(batch, written)
-        kept = [line for batch in _batches(changes.delete) for line in self._delete(batch)]
+        kept = [
+            line for batch in batches(changes.delete, LINES_A_CALL) for line in self._delete(batch)
+        ]
         written.deleted = len(changes.delete) - len(kept)
         withdrawn = [*changes.withdraw, *kept]
-        for some in _batches(withdrawn):
+        for some in batches(withdrawn, LINES_A_CALL):
             self._odoo.write(_LINE, some, {self._approved: False})
         written.withdrawn = len(withdrawn)
         return written
@@ -259,7 +261,3 @@ def _task(row: Mapping[str, Any]) -> TaskInOdoo:
 
 def _id(value: Any) -> int:
     return int(value[0]) if value else 0
-
-
-def _batches(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
-    return (items[start : start + LINES_A_CALL] for start in range(0, len(items), LINES_A_CALL))
