@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from temporalio.client import Client
+
 from contracts import access
 from contracts.access import EVERYWHERE, Permission
-from contracts.identifiers import KEY
+from contracts.events import EventRecord
+from contracts.identifiers import EVENT_PREFIX, KEY
 from contracts.parking import Action, StepException
+from starters.client import events
+from starters.client.errors import NotFound
 from starters.client.listing import conditions
 from starters.web.problems import HttpProblem
 from starters.web.visitors import Visitor
@@ -57,3 +62,12 @@ def may_see_event(visitor: Visitor, entities: Iterable[str]) -> bool:
     one of which that is not known may be of any."""
     owners = {entity or EVERYWHERE for entity in entities} or {EVERYWHERE}
     return all(visitor.may(Permission.MEND_EVENTS, entity) for entity in owners)
+
+
+async def event_of(client: Client, visitor: Visitor, address: str) -> EventRecord:
+    """What is known of the event `<source>/<key>`. Raises NotFound where there is none, or the
+    visitor may not see it, and what `events` does."""
+    record = await events.show(client, address)
+    if not may_see_event(visitor, record.legal_entities):
+        raise NotFound(f"nothing is known under {EVENT_PREFIX}{address}")
+    return record

@@ -9,9 +9,8 @@ from fastapi import APIRouter, Depends, Path, Request
 from contracts.access import Permission
 from contracts.identifiers import EVENT_PREFIX
 from starters.client import events, wire
-from starters.client.errors import NotFound
 from starters.client.wire import Said
-from starters.web.api.access import may_see_event
+from starters.web.api.access import event_of
 from starters.web.api.documents import examples, sent
 from starters.web.api.failures import told
 from starters.web.api.parameters import RequestId
@@ -53,11 +52,8 @@ class EventRequest:
         return f"{EVENT_PREFIX}{self.address}"
 
     async def check(self) -> None:
-        """Whether there is such an event for this visitor. Raises NotFound, and what `events`
-        does."""
-        record = await events.show(self.request.app.state.temporal, self.address)
-        if not may_see_event(self.visitor, record.legal_entities):
-            raise NotFound(f"nothing is known under {self.workflow_id}")
+        """Whether there is such an event for this visitor. Raises what `event_of` does."""
+        await event_of(self.request.app.state.temporal, self.visitor, self.address)
 
 
 OneEvent = Annotated[EventRequest, Depends()]

@@ -24,7 +24,6 @@ from contracts.problems import InvalidContract, finding
 from starters.client import bank, events, listing
 from starters.client.c2c import C2C
 from starters.client.contracts import ContractClient
-from starters.client.errors import NotFound
 from starters.client.invoices import InvoiceClient
 from starters.client.names import MAX_LISTED
 from starters.client.references import BadReference
@@ -39,7 +38,7 @@ from starters.client.wire import (
     Trying,
     Unread,
 )
-from starters.web.api.access import may_see_event, scope
+from starters.web.api.access import event_of, may_see_event, scope
 from starters.web.api.failures import told
 from starters.web.api.parameters import (
     DEFAULT_LIMIT,
@@ -347,10 +346,7 @@ async def inbound_events(
 async def inbound_event(source: str, key: str, request: Request, visitor: Present) -> Response:
     """One event: what was received, what became of it, and what it touched."""
     with told():
-        found = await events.show(_temporal(request), f"{source}/{key}")
-        if not may_see_event(visitor, found.legal_entities):
-            raise NotFound(f"nothing is known under event/{source}/{key}")
-        return _json(found)
+        return _json(await event_of(_temporal(request), visitor, f"{source}/{key}"))
 
 
 # --- what all of them share ---------------------------------------------------------------------
