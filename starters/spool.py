@@ -7,8 +7,7 @@ import contextlib
 import os
 import tempfile
 from collections.abc import AsyncIterator
-from io import FileIO
-from typing import TypeVar
+from typing import IO, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -21,11 +20,11 @@ _END = -1
 async def spooled(pages: AsyncIterator[T], kind: TypeAdapter[T]) -> AsyncIterator[AsyncIterator[T]]:
     """The same pages in their order, read from now on as fast as they come.
 
-    However many wait, memory holds one: the others are lines of a temporary file without a name,
-    which is gone with the process. What reading them raises is raised behind the last one read.
+    However many wait, memory holds one: the others are in a temporary file without a name, which is
+    gone with the process. What reading them raises is raised behind the last one read.
     """
     sizes: asyncio.Queue[int] = asyncio.Queue()
-    with tempfile.TemporaryFile(buffering=0) as file:
+    with tempfile.TemporaryFile() as file:
         reading = asyncio.create_task(_keep(pages, kind, file, sizes))
         try:
             yield _kept(kind, file, sizes, reading)
@@ -35,20 +34,19 @@ async def spooled(pages: AsyncIterator[T], kind: TypeAdapter[T]) -> AsyncIterato
 
 
 async def _keep(
-    pages: AsyncIterator[T], kind: TypeAdapter[T], file: FileIO, sizes: asyncio.Queue[int]
+    pages: AsyncIterator[T], kind: TypeAdapter[T], file: IO[bytes], sizes: asyncio.Queue[int]
 ) -> None:
     try:
         async for page in pages:
-            left = content = memoryview(kind.dump_json(page))
-            while left:
-                left = left[file.write(left) :]
-            sizes.put_nowait(len(content))
+            size = file.write(kind.dump_json(page))
+            file.flush()
+            sizes.put_nowait(size)
     finally:
         sizes.put_nowait(_END)
 
 
 async def _kept(
-    kind: TypeAdapter[T], file: FileIO, sizes: asyncio.Queue[int], reading: asyncio.Task[None]
+    kind: TypeAdapter[T], file: IO[bytes], sizes: asyncio.Queue[int], reading: asyncio.Task[None]
 ) -> AsyncIterator[T]:
     start = 0
     while (size := await sizes.get()) != _END:
