@@ -220,6 +220,10 @@ def test_each_queue_has_one_role_and_odoos_are_in_one_process() -> None:
     served = [queue for role in chart["workers"].values() for queue in role["queues"]]
     assert sorted(served) == sorted(task_queues.ALL)
     assert (CHART / "queues.txt").read_text().split() == sorted(task_queues.ALL)
+    schema = Chart.load(CHART).schema
+    assert schema is not None
+    roles = schema["properties"]["workers"]["additionalProperties"]
+    assert roles["properties"]["queues"]["items"]["enum"] == sorted(task_queues.ALL)
     [odoo] = [it for it in chart["workers"].values() if task_queues.ODOO_FINANCE in it["queues"]]
     assert {task_queues.ODOO_MASTER, task_queues.ODOO_MAIL} <= set(odoo["queues"])
     assert odoo["replicas"] == 1

@@ -47,7 +47,8 @@ readinessProbe: {httpGet: {path: /ready, port: health}, periodSeconds: 5, timeou
 - {name: C2C_CONFIG, value: /etc/c2c/c2c.toml}
 - {name: C2C_ODOO__API_KEY_FILE, value: /run/secrets/odoo/api-key}
 - {name: C2C_TELEMETRY__LOGS, value: json}
-{{- if not .controlled }}
+{{- if not (and .root.Values.workerController.enabled (hasKey .root.Values.workers .role)) }}
+{{- /* Else the Worker Controller says where Temporal is. */}}
 - {name: TEMPORAL_ADDRESS, value: {{ .root.Values.temporal.address | quote }}}
 - {name: TEMPORAL_NAMESPACE, value: {{ .root.Values.temporal.namespace | quote }}}
 {{- with .root.Values.temporal.apiKeySecret }}
@@ -128,7 +129,7 @@ readinessProbe: {httpGet: {path: /ready, port: health}, periodSeconds: 5, timeou
 {{- end }}
 {{- end }}
 
-{{- /* The pod of a role: root, role, command, resources, configMap, controlled. */ -}}
+{{- /* The pod of a role: root, role, command, resources, configMap. */ -}}
 {{- define "c2c.pod" -}}
 metadata:
   labels:
