@@ -7,13 +7,11 @@ what.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import schemathesis
-from hypothesis import HealthCheck, settings
 from schemathesis.checks import load_all_checks
 from schemathesis.specs.openapi.checks import (
     allow_header_conformance,
@@ -25,20 +23,14 @@ from gateways.encryption.settings import CodecSettings
 from gateways.record_store.folder import FolderStore
 from starters.web import codec
 from starters.web.codec import CodecServer
+from tests.fuzz.bounds import EXAMPLES, bounded
 from tests.unit.encryption.stores import sealing_codec
 from tests.unit.web.test_api import application_of
 from tests.unit.web.visiting import ALL, as_
 from tests.unit.web.workflows import SHA256, firm
 from wiring.settings import WebSettings
 
-EXAMPLES = int(os.environ.get("C2C_API_EXAMPLES", "3"))
-BOUNDED = settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-    database=None,
-    derandomize=EXAMPLES < 10,
-)
+BOUNDED = bounded(EXAMPLES, random_from=10)
 WITHOUT_LIMIT = WebSettings(requests_per_minute=1_000_000)
 
 FOLDER = TemporaryDirectory()

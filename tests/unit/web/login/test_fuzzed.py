@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,8 +20,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from google.protobuf import json_format
-from hypothesis import HealthCheck, given
-from hypothesis import settings as bounds
+from hypothesis import given
 from hypothesis import strategies as st
 from joserfc import jwt
 from joserfc.jwk import ECKey
@@ -36,6 +34,7 @@ from starters.web.app import application
 from starters.web.login.identity import Cookies, Identity
 from starters.web.login.personas import ISSUER
 from starters.web.login.sessions import Session
+from tests.fuzz.bounds import EXAMPLES, bounded
 from tests.oidc import Judge
 from tests.unit.encryption.stores import CONTRACT, sealing_codec
 from tests.unit.web.login.configured import settings
@@ -43,14 +42,7 @@ from tests.unit.web.login.conftest import Clock, app_of
 from tests.unit.web.login.test_oidc import configured
 from wiring.settings import Settings, WebSettings
 
-EXAMPLES = int(os.environ.get("C2C_API_EXAMPLES", "3")) * 8
-BOUNDED = bounds(
-    max_examples=EXAMPLES,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-    database=None,
-    derandomize=EXAMPLES < 100,
-)
+BOUNDED = bounded(EXAMPLES * 8, random_from=100)
 BASE = "http://127.0.0.1:8400"
 WEB = {"requests_per_minute": 1_000_000}
 ANA = "ana@northwind.example"
