@@ -72,6 +72,10 @@ faults: $(STAMP) ## contracts through kills, cuts and restarts (SEEDS=n: how man
 	@python -m sandbox.real_odoo prepare
 	@python -m faultlab --seeds $(FAULT_SEEDS)
 
+hosts: $(STAMP) ## the same on five hosts whose links are cut and slow (SEEDS=n: 200; needs the right to make networks)
+	@python -m sandbox.real_odoo prepare
+	@python -m faultlab --hosts --only F16 --seeds $(or $(SEEDS),200) --real $(or $(SEEDS),200) --report .run/hosts.json
+
 campaign: $(STAMP) ## the fault campaign alone: 500 lives, mutations, recovery, full disks (20 minutes)
 	@python -m sandbox.real_odoo prepare
 	@python -m pytest $(CAMPAIGN)

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from faultlab import campaign
+from faultlab import campaign, hosts
 from faultlab import report as reports
 from faultlab.campaign import ALL, AT_ONCE_REAL, FAMILIES, Outcome, Plan
 from faultlab.network_faults import Loss
@@ -48,6 +48,14 @@ def faults(
             f'or "{reports.NOTHING}".',
         ),
     ] = None,
+    on_hosts: Annotated[
+        bool,
+        typer.Option(
+            "--hosts",
+            help="On five hosts of an own network, whose links are cut and slow (F16); "
+            "needs the right to make networks.",
+        ),
+    ] = False,
     report: Annotated[
         Path, typer.Option(metavar="FILE", help="Where the report goes as JSON.")
     ] = REPORT,
@@ -60,12 +68,17 @@ def faults(
         )
     on_real = seeds // 10 if real is None else min(real, seeds)
     plans = _plans(seed, seeds - on_real, on_real, families, report.parent / EVIDENCE)
+    if on_hosts:
+        # Workers are killed at random: at boundaries it must be clear what they recovered from.
+        plans = [replace(plan, on_hosts=True, boundaries=False) for plan in plans]
     if seeds == 1:
         plans = [replace(plan, most_seconds=_ALONE_SECONDS, lose=_lost(lose)) for plan in plans]
     elif lose:
         raise typer.BadParameter("--lose is for one scenario: --seeds 1")
     console = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH, highlight=False)
     try:
+        if on_hosts:
+            hosts.leave_the_network()
         outcomes = [_run(plan, console) for plan in plans]
     except StackError as error:
         console.print(f"Error: {error}", markup=False, style="red")

@@ -16,6 +16,7 @@ from faultlab import lab as labs
 from faultlab.bank_files import BankFiles
 from faultlab.books import SqliteRows
 from faultlab.contract_generator import Flavour, drawn
+from faultlab.hosts import LinkFaults
 from faultlab.inbound import look
 from faultlab.invariants import Findings, HistorySummary, examine, histories_of, summaries_of
 from faultlab.lab import Lab
@@ -28,6 +29,8 @@ from faultlab.stall_monitor import StallMonitor
 from sandbox.proxy import Kind
 
 FAMILIES = ("F1", "F2", "F3", "F4", "F5", "F6", "F7", "F13", "F15")
+LINKS = "F16"
+"""What is done to the links of hosts, where there are hosts."""
 ALL = frozenset(FAMILIES)
 """F7, messages three times and shuffled, is how every scenario runs."""
 AT_ONCE, AT_ONCE_REAL = 40, 12
@@ -64,6 +67,8 @@ class Plan:
     """How the answers to writes are lost."""
     lose: tuple[Loss, ...] | None = None
     """The answers that are lost, where they are known: those that a scenario missed before."""
+    on_hosts: bool = False
+    """Whether its processes are on hosts of their own, whose links have faults (F16)."""
     habits: Habits = EVERYDAY
     most_seconds: float = MOST_SECONDS
     """How long a scenario may take."""
@@ -82,6 +87,8 @@ class Outcome:
     boundaries: list[Boundary] = field(default_factory=list)
     lost: LostAnswers = field(default_factory=LostAnswers)
     kills: list[Kill] = field(default_factory=list)
+    links: list[tuple[str, float]] = field(default_factory=list)
+    """What was done to which link, and for how many seconds."""
     fates: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -111,7 +118,12 @@ async def run(plan: Plan, folder: Path, say: Say = lambda text: None) -> Outcome
     """Run a campaign in a stack of its own. Raises StackError where that does not come up."""
     worker_count = _ACTIVITY_WORKERS if plan.boundaries else 1
     async with labs.running(
-        folder, real=plan.real, mutation=plan.mutation, worker_count=worker_count, say=say
+        folder,
+        real=plan.real,
+        mutation=plan.mutation,
+        worker_count=worker_count,
+        on_hosts=plan.on_hosts,
+        say=say,
     ) as lab:
         return await _Campaign(plan, lab, say).run()
 
@@ -135,10 +147,12 @@ class _Campaign:
         every = 8.0 if plan.real else 4.0
         calls = len(plan.seeds) * _CALLS_OF_A_SCENARIO // _KILLS
         self._bank_files = BankFiles(lab)
+        first = min(plan.seeds, default=0)
+        self._links = LinkFaults(lab.hosts, first) if lab.hosts is not None else None
         self._random_kills = RandomKills(
             lab,
             killing,
-            seed=min(plan.seeds, default=0),
+            seed=first,
             every_seconds=every,
             every_calls=max(_FEWEST_CALLS, min(calls, _MOST_CALLS)),
         )
@@ -149,11 +163,12 @@ class _Campaign:
             await self._bank_files.prepare()
         for proxy in self._lab.proxies:
             proxy.fate_of, proxy.watch = self._network_faults, self._boundaries.watch
-        killing = asyncio.create_task(self._kill_at_random())
-        saying = asyncio.create_task(self._show_progress())
-        watching = asyncio.create_task(self._stall_monitor.watch())
+        beside = [self._kill_at_random(), self._show_progress(), self._stall_monitor.watch()]
+        if self._links is not None:
+            beside.append(self._links.run())
+        tasks = [asyncio.create_task(one) for one in beside]
         await asyncio.gather(self._run_all(), self._bank_files.run())
-        for task in (killing, saying, watching):
+        for task in tasks:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
@@ -190,6 +205,7 @@ class _Campaign:
             boundaries=self._boundaries.all,
             lost=self._network_faults.lost,
             kills=self._random_kills.kills,
+            links=self._links.all if self._links is not None else [],
             fates=counts,
         )
 
@@ -280,11 +296,13 @@ class _Campaign:
 
     async def _show_progress(self) -> None:
         shown: set[tuple[int, str]] = set()
+        links = self._links
         while True:
             await asyncio.sleep(_SAID_EVERY_SECONDS)
             wrong = sum(1 for scenario in self._scenarios if scenario.wrong)
             left = len(self._boundaries.left) if self._plan.boundaries else 0
             more = f", {left} boundaries left" if left else ""
+            more += f", {len(links.all)} faults of links" if links is not None else ""
             for scenario in self._scenarios:
                 for text in scenario.wrong:
                     if (scenario.generated.seed, text) not in shown:

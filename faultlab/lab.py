@@ -21,6 +21,7 @@ from temporalio.testing import TimeSkipper
 from contracts.identifiers import contract_of
 from faultlab.books import Books, PostgresRows, SqliteRows
 from faultlab.contract_generator import ENTITY
+from faultlab.hosts import HOME, TEMPORAL, WEB, WORKERS, Hosts
 from faultlab.ledger import Ledger
 from faultlab.processes import (
     NAMESPACE,
@@ -28,7 +29,6 @@ from faultlab.processes import (
     GatewayServer,
     SandboxServer,
     TemporalServer,
-    Worker,
     WorkerPool,
 )
 from faultlab.webhooks import EVENTS, HUBSPOT, STRIPE, Webhooks
@@ -79,8 +79,8 @@ class Lab:
     """The payment processor, in this process."""
     clearing: ClearingBooks
     client: Client
-    workflow_worker: Worker
-    """Hosts the workflows."""
+    workflow_workers: WorkerPool
+    """Host the workflows."""
     activity_workers: WorkerPool
     """Host what speaks to Odoo and the CRM."""
     books: Books
@@ -90,6 +90,8 @@ class Lab:
     settings: Settings
     environment: Mapping[str, str]
     """What configures a process to use this stack."""
+    hosts: Hosts | None = None
+    """Where its processes are, if they are on hosts of their own."""
     odoo_mending: asyncio.Lock = field(default_factory=asyncio.Lock)
     temporal_mending: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a server is away, and by people who need it there."""
@@ -218,14 +220,21 @@ async def running(
     real: bool = False,
     mutation: str | None = None,
     worker_count: int = 1,
+    on_hosts: bool = False,
     say: Callable[[str], None] = lambda text: None,
 ) -> AsyncIterator[Lab]:
     """A stack of its own in `folder`, on the sandbox or on a real Odoo, with so many workers for
-    activities. Raises StackError."""
+    activities; or on hosts, two of which have a worker of each kind. Raises StackError."""
     folder.mkdir(parents=True, exist_ok=True)
     async with contextlib.AsyncExitStack() as stack:
+        hosts: Hosts | None = None
+        if on_hosts:
+            hosts = await asyncio.to_thread(Hosts)
+            stack.callback(hosts.stop)
         say("Starting Temporal ...")
-        temporal = TemporalServer(folder)
+        temporal = TemporalServer(folder, hosts[TEMPORAL] if hosts else None)
+        if hosts is not None:
+            hosts.serve(temporal.port, on=TEMPORAL)
         stack.callback(temporal.stop)
         client = await temporal.start()
         sandbox = SandboxServer(folder)
@@ -248,7 +257,11 @@ async def running(
         for proxy in _distinct(crm_proxy, odoo_proxy, stripe_proxy):
             await proxy.start()
             stack.push_async_callback(proxy.stop)
-        gateway = GatewayServer(folder)
+        gateway = GatewayServer(folder, hosts[WEB] if hosts else None)
+        if hosts is not None:
+            hosts.serve(gateway.port, on=WEB)
+            for proxy in _distinct(crm_proxy, odoo_proxy, stripe_proxy):
+                hosts.serve(proxy.port, on=HOME)
         webhooks = Webhooks(gateway.url, folder)
         environment = _environment(folder, temporal, sandbox, odoo, odoo_proxy, crm_proxy)
         environment |= _of_webhooks(webhooks, gateway)
@@ -262,19 +275,21 @@ async def running(
         await schedules.ensure_sweeps(client, settings)
         stack.callback(gateway.stop)
         await gateway.start(environment)
-        workflow_worker = Worker(WORKFLOWS, environment, folder / "workflow_worker.log", mutation)
+        apart = [hosts[name] for name in WORKERS] if hosts is not None else None
+        workflow_workers = WorkerPool(
+            apart or [None], WORKFLOWS, environment, folder / "workflow_workers.log", mutation
+        )
         activity_workers = WorkerPool(
-            worker_count,
+            apart or [None] * worker_count,
             task_queues.REMOTES,
             environment,
             folder / "activity_workers.log",
             mutation,
         )
-        workers: tuple[Worker | WorkerPool, ...] = (workflow_worker, activity_workers)
-        for worker in workers:
-            stack.callback(worker.stop)
-            await worker.start()
-            keeping = asyncio.create_task(worker.keep())
+        for workers in (workflow_workers, activity_workers):
+            stack.callback(workers.stop)
+            await workers.start()
+            keeping = asyncio.create_task(workers.keep())
             stack.callback(keeping.cancel)
         changes = ListedChanges(client)
         watching = asyncio.create_task(changes.watch())
@@ -294,7 +309,7 @@ async def running(
             stripe=stripe,
             clearing=clearing,
             client=client,
-            workflow_worker=workflow_worker,
+            workflow_workers=workflow_workers,
             activity_workers=activity_workers,
             books=Books(rows),
             ledger=Ledger(client),
@@ -302,6 +317,7 @@ async def running(
             clocks=TimeSkipper(client, config=clock.BY_HAND),
             settings=settings,
             environment=environment,
+            hosts=hosts,
         )
 
 

@@ -185,7 +185,7 @@ class RandomKills:
         lab = self.lab
         possible: list[tuple[str, str, Callable[[], Awaitable[None]]]] = [
             ("F1", "worker of the activities", lab.activity_workers.replace),
-            ("F1", "worker of the workflows", lab.workflow_worker.replace),
+            ("F1", "worker of the workflows", lab.workflow_workers.replace),
             ("F4", "Odoo", lab.restart_odoo),
             ("F6", "Temporal", lab.restart_temporal),
             ("F15", "web gateway", lab.restart_gateway),

@@ -22,6 +22,7 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.runtime import Runtime, TelemetryConfig
 
+from faultlab.hosts import Host
 from faultlab.worker_process import GO, stand_by
 from sandbox.real_odoo.mailbox import free_port
 from sandbox.real_odoo.process import Process
@@ -53,7 +54,8 @@ def _mute() -> Runtime:
 class TemporalServer:
     """The real server on a file; killed, it starts again on the same port and file."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, host: Host | None = None) -> None:
+        self._host = host
         self.port = free_port()
         self.address = f"{HOST}:{self.port}"
         self.log = folder / "temporal.log"
@@ -63,7 +65,7 @@ class TemporalServer:
     async def start(self) -> Client:
         """Start it and return a client; raises StackError."""
         command = [*temporal_command(self.database, NAMESPACE, self.port), "--headless"]
-        self._process = Process(command, log=self.log, environment=os.environ)
+        self._process = Process(on(self._host, command), log=self.log, environment=os.environ)
         deadline = time.monotonic() + START_SECONDS
         while True:
             try:
@@ -157,14 +159,15 @@ class SandboxServer:
 class GatewayServer:
     """The web gateway, `c2c serve`; killed, it starts again on the same port."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, host: Host | None = None) -> None:
+        self._host = host
         self._log = folder / "gateway.log"
         self.port = free_port()
         self.url = f"http://{HOST}:{self.port}"
         self._process: Process | None = None
 
     async def start(self, environment: Mapping[str, str]) -> None:
-        command = [sys.executable, "-m", "starters", "serve"]
+        command = on(self._host, [sys.executable, "-m", "starters", "serve"])
         self._process = Process(command, log=self._log, environment=environment)
         await until(
             lambda: _answers(f"{self.url}/health"), f"the gateway does not answer; see {self._log}"
@@ -191,7 +194,9 @@ class Worker:
         environment: Mapping[str, str],
         log: Path,
         mutation: str | None = None,
+        host: Host | None = None,
     ) -> None:
+        self._host = host
         self._queues = tuple(queues)
         self._environment = dict(environment)
         self._log = log
@@ -261,7 +266,14 @@ class Worker:
         pipe, parent = _FORKS.Pipe()
         process = _FORKS.Process(
             target=stand_by,
-            args=(self._queues, self._environment, self._log, self._mutation, parent),
+            args=(
+                self._queues,
+                self._environment,
+                self._log,
+                self._mutation,
+                self._host.namespace if self._host else None,
+                parent,
+            ),
             daemon=True,
         )
         process.start()
@@ -282,17 +294,22 @@ class _Standby:
 
 
 class WorkerPool:
-    """Several worker processes of one kind, so that one's death holds up its own work only."""
+    """Worker processes of one kind, one for each place (a host, or None for here), so that one's
+    death holds up its own work only."""
 
     def __init__(
         self,
-        size: int,
+        places: Sequence[Host | None],
         queues: Sequence[str],
         environment: Mapping[str, str],
         log: Path,
         mutation: str | None = None,
     ) -> None:
-        self._workers = [Worker(queues, environment, log, mutation) for _ in range(size)]
+        self._workers = [Worker(queues, environment, log, mutation, host) for host in places]
+
+    @property
+    def first(self) -> Worker:
+        return self._workers[0]
 
     async def start(self) -> None:
         await asyncio.gather(*(worker.start() for worker in self._workers))
@@ -313,6 +330,11 @@ class WorkerPool:
     def stop(self) -> None:
         for worker in self._workers:
             worker.stop()
+
+
+def on(host: Host | None, command: Sequence[str | Path]) -> list[str | Path]:
+    """What starts a program on a host, or here."""
+    return host.command(command) if host is not None else list(command)
 
 
 async def until(is_so: Callable[[], bool], otherwise: str, seconds: float = START_SECONDS) -> float:

@@ -31,7 +31,7 @@ def show(console: Console, outcomes: Sequence[Outcome]) -> None:
             f"histories replayed, {found.acknowledged} acknowledged messages looked up in them, "
             f"{found.events} events of {found.deliveries} webhooks"
         )
-        for table in (boundaries(outcome), lost_answers(outcome), kills(outcome)):
+        for table in (boundaries(outcome), lost_answers(outcome), kills(outcome), links(outcome)):
             if table is not None:
                 console.print(table)
     for outcome in outcomes:
@@ -107,6 +107,21 @@ def kills(outcome: Outcome) -> RenderableType | None:
     return table
 
 
+def links(outcome: Outcome) -> RenderableType | None:
+    """What was done to the links of hosts."""
+    if not outcome.links:
+        return None
+    table = _table("F16: links of hosts")
+    for name in ("What", "Times", "Seconds (median)", "Seconds (longest)"):
+        table.add_column(name)
+    seconds: dict[str, list[float]] = defaultdict(list)
+    for what, lasted in outcome.links:
+        seconds[what].append(lasted)
+    for what, found in sorted(seconds.items()):
+        table.add_row(what, str(len(found)), f"{median(found):.1f}", f"{max(found):.1f}")
+    return table
+
+
 def write(file: Path, outcomes: Sequence[Outcome]) -> None:
     """The same as JSON, for machines."""
     document = [
@@ -134,6 +149,7 @@ def write(file: Path, outcomes: Sequence[Outcome]) -> None:
                 for loss, _ in outcome.lost.hit
             ],
             "kills": [vars(kill) for kill in outcome.kills],
+            "links": [{"what": what, "seconds": lasted} for what, lasted in outcome.links],
             "violations": [
                 {"seed": seed, "text": text, "again": again(outcome, seed)}
                 for seed, text in outcome.violations

@@ -25,6 +25,7 @@ from temporalio.client import Client, Interceptor
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 from temporalio.worker import Interceptor as WorkerInterceptor
 
+from faultlab import hosts
 from faultlab.mutations import MUTATIONS
 from sandbox.proxy import TAG_PREFIX
 from wiring import client as temporal
@@ -146,9 +147,15 @@ def stand_by(
     environment: Mapping[str, str],
     log: Path,
     mutation: str | None,
+    namespace: str | None,
     parent: Connection,
 ) -> None:
-    """Be a worker's process: get ready, say so, and serve once the parent says that it is time."""
+    """Be a worker's process: get ready, say so, and serve once the parent says that it is time.
+
+    `namespace` is the file of the host's network that it is on.
+    """
+    if namespace is not None:
+        hosts.enter(namespace)
     os.environ.clear()
     os.environ.update(environment)
     with log.open("ab") as file:

@@ -149,8 +149,15 @@ class Proxy:
         self._server = await asyncio.start_server(
             self._accept, HOST, port, limit=MAX_HEAD_BYTES, backlog=512
         )
-        self.url = f"http://{HOST}:{self._server.sockets[0].getsockname()[1]}"
+        self.url = f"http://{HOST}:{self.port}"
         return self.url
+
+    @property
+    def port(self) -> int:
+        """Where it listens. Raises RuntimeError before it was started."""
+        if self._server is None:
+            raise RuntimeError("the proxy was not started")
+        return int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
         """Stop listening and break every connection."""

@@ -111,10 +111,16 @@ class Export:
     async def batches(self) -> AsyncIterator[Batch]:
         """All rows; batches of several tables come in turn. Raises GatewayError, and what
         `starters.client` raises."""
-        # Workers answer for the contracts while Odoo is asked for the invoices.
+        work = OdooWork(self.odoo, self.company_id, self.legal_entity, self.day)
+        # Workers answer for the contracts while Odoo is asked for invoices and projects.
         async with spooled(self._pages(), _PAGE) as pages:
-            # In this order: people's hours are billable and billed by projects and contracts.
-            for read in (self._invoices(), self._contracts(pages), self._work()):
+            # People's hours are the last: billable by projects, and billed by contracts.
+            for read in (
+                self._invoices(),
+                self._projects(work),
+                self._contracts(pages),
+                self._people(work),
+            ):
                 async for table, found in read:
                     for start in range(0, len(found), BATCH_ROWS):
                         yield Batch(table, list(found[start : start + BATCH_ROWS]))
@@ -203,13 +209,14 @@ class Export:
 
     # --- work -----------------------------------------------------------------------------------
 
-    async def _work(self) -> AsyncIterator[tuple[Table, Sequence[Row]]]:
-        source = OdooWork(self.odoo, self.company_id, self.legal_entity, self.day)
+    async def _projects(self, source: OdooWork) -> AsyncIterator[tuple[Table, Sequence[Row]]]:
         count = 0
         async for spent_of in _paged(source.pages()):
             count += len(spent_of)
             self.progress(f"{self.legal_entity}: {count} months of projects' costs")
             yield tables.MARGIN, [spent(item) for item in spent_of]
+
+    async def _people(self, source: OdooWork) -> AsyncIterator[tuple[Table, Sequence[Row]]]:
         async for page in _paged(source.employees()):
             worked = await asyncio.to_thread(source.worked, page)
             self.progress(f"{self.legal_entity}: {len(page)} employees")

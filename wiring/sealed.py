@@ -3,12 +3,11 @@ import: keys and what they need are in `codec`."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Sequence
 
 from temporalio.api.common.v1 import Payload
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.converter import DataConverter, PayloadCodec
+from temporalio.contrib.pydantic import PydanticPayloadConverter
+from temporalio.converter import CompositePayloadConverter, DataConverter, PayloadCodec
 
 ENCODING, SEALED = "encoding", b"binary/encrypted"
 KEY_ID, ALGORITHM = "encryption-key-id", "encryption-algorithm"
@@ -36,7 +35,19 @@ class NoKeysCodec(PayloadCodec):
         return list(payloads)
 
 
-CLEAR: DataConverter = dataclasses.replace(pydantic_data_converter, payload_codec=NoKeysCodec())
+class SharedConverter(CompositePayloadConverter):
+    """Pydantic's, which keeps what it has learned of types, once for the whole process.
+
+    A worker makes a converter for each workflow that it loads, which would learn it again.
+    """
+
+    _converters = tuple(PydanticPayloadConverter().converters.values())
+
+    def __init__(self) -> None:
+        super().__init__(*self._converters)
+
+
+CLEAR = DataConverter(payload_converter_class=SharedConverter, payload_codec=NoKeysCodec())
 """Turns values into clear payloads, and refuses sealed ones in words."""
 
 

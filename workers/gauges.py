@@ -70,8 +70,8 @@ class Waiting:
 
 @dataclass(frozen=True)
 class SweepStanding:
-    """Up to when a schedule's last complete run has read, how often it runs, and how many news of
-    ended workflows it could give to nobody."""
+    """Up to when a schedule's last complete run has read (of one that never had one, when it was
+    made), how often it runs, and how many news of ended workflows it could give to nobody."""
 
     read_until: datetime
     every: timedelta
@@ -249,7 +249,7 @@ async def oldest_since(
 
 
 async def sweeps(client: Client) -> dict[str, SweepStanding]:
-    """Our schedules, each by its last complete run; one that never had one is left out."""
+    """Our schedules, each by its last complete run, or by when it was made if it had none."""
     found, seen = {}, 0
     async for item in await client.list_schedules():
         if not item.id.startswith(OURS):
@@ -262,22 +262,22 @@ async def sweeps(client: Client) -> dict[str, SweepStanding]:
         except Exception:  # its result cannot be read: the others are shown all the same
             _log.exception("%s is left out", item.id)
             continue
-        if standing is not None:
-            found[item.id] = standing
+        found[item.id] = standing
         if seen == _MOST_SCHEDULES:
             break
     return found
 
 
-async def _standing(client: Client, item: ScheduleListDescription) -> SweepStanding | None:
+async def _standing(client: Client, item: ScheduleListDescription) -> SweepStanding:
+    intervals = item.schedule.spec.intervals if item.schedule else []
+    every = min((each.every for each in intervals), default=_DAY)
     where = f"TemporalScheduledById = '{item.id}' AND ExecutionStatus = 'Completed'"
     async for run in client.list_workflows(where, limit=1):
         handle = client.get_workflow_handle(run.id, run_id=run.run_id)
         result = _Result.of(await handle.result(follow_runs=False))
-        intervals = item.schedule.spec.intervals if item.schedule else []
-        every = min((each.every for each in intervals), default=_DAY)
         return SweepStanding(result.read_until(run.start_time), every, result.unserved)
-    return None
+    described = await client.get_schedule_handle(item.id).describe()
+    return SweepStanding(described.info.created_at, every)
 
 
 def _on(on: str) -> str:

@@ -34,7 +34,7 @@ from contracts.agenda.actions import (
 from contracts.agenda.exceptions import certain, doubted, forgotten, is_retry_due, parked, unparked
 from contracts.agenda.state import AgendaState, Answer, required
 from contracts.audit import entries
-from contracts.audit.entries import Entry, Left
+from contracts.audit.entries import OURSELVES, Entry, Left, Who
 from contracts.model import JsonObject
 from contracts.parking import Action as Choice
 from contracts.parking import Resolution, Step, StepException
@@ -122,10 +122,12 @@ class Audited(Generic[S]):
 
     - `origin`: what it begins with: the hash of what the state was made from.
     - `standing`: what people see of a state in short; an entry says what of it has changed.
+    - `starter`: who began it.
     """
 
     origin: Callable[[S], str]
     standing: Callable[[S], JsonObject]
+    starter: Callable[[S], Who] = lambda _: OURSELVES
 
 
 @dataclass(frozen=True)
@@ -420,8 +422,14 @@ class Agenda(Generic[S]):
         if trail.made > before.audit.made:
             trail = trail.changed(audited.standing(before), audited.standing(after))
         if not before.audit.made:
-            origin = audited.origin(after)
-            trail = trail.begun(Entry(at=after.clock, what=entries.STARTED, source_hash=origin))
+            trail = trail.begun(
+                Entry(
+                    at=after.clock,
+                    what=entries.STARTED,
+                    actor=audited.starter(after),
+                    source_hash=audited.origin(after),
+                )
+            )
         if has_ended:
             standing = audited.standing(after)
             trail = trail.ended(Entry(at=after.clock, what=entries.ENDED, details=standing))

@@ -6,7 +6,7 @@ from typing import Any
 
 from contracts.agenda.actions import Action
 from contracts.agenda.machine import Audited
-from contracts.audit.entries import Left, sha256
+from contracts.audit.entries import OURSELVES, Left, Who, sha256
 from contracts.contract.state import ContractState
 from contracts.model import JsonObject
 
@@ -41,7 +41,12 @@ def _standing(state: ContractState) -> JsonObject:
     return found
 
 
-AUDITED = Audited(_origin, _standing)
+def _starter(state: ContractState) -> Who:
+    """The person who was signed in; without one it is a system, or somebody whom nobody knows."""
+    return Who(person=state.started_by) if state.started_by else OURSELVES
+
+
+AUDITED = Audited(_origin, _standing, _starter)
 
 
 # --- what acts leave in Odoo ----------------------------------------------------------------------

@@ -233,5 +233,6 @@ def begun(start: ContractInput, now: datetime) -> ContractState:
         source=start.source,
         contract_data=start.contract_data,
         started_at=now,
+        started_by=start.started_by,
     ).with_requesters(start.started_by)
     return AGENDA.apply(fresh, ClockRang(), now).state

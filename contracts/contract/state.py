@@ -303,6 +303,8 @@ class ContractState(AgendaState):
     has_parked: bool = False
     """An act of it, or of one of its invoices, was parked at some time."""
     started_at: datetime | None = None
+    started_by: str = ""
+    """Who was signed in at the application that started it."""
     closed_at: datetime | None = None
     came_after_close: tuple[str, ...] = ()
     """Messages that were accepted by the engine then, and that a person looks after."""

@@ -70,8 +70,8 @@ async def test_a_full_disk_under_temporal_loses_nothing_that_was_acknowledged(
 
 async def test_workers_whose_log_has_no_room_go_on(tmp_path: Path) -> None:
     async with labs.running(tmp_path / "lab") as lab:
-        for worker in (lab.workflow_worker, lab.activity_workers):
-            worker.stop()
+        for workers in (lab.workflow_workers, lab.activity_workers):
+            workers.stop()
         full = Path("/dev/full")
         mute = [
             Worker(queues, lab.environment, full) for queues in (WORKFLOWS, task_queues.REMOTES)

@@ -93,13 +93,13 @@ async def test_after_a_worker_was_asked_to_end_the_other_serves_the_next_event_a
     """
     taken: list[float] = []
     while not taken or (min(taken) > DRAINED_SECONDS and len(taken) < MOST_ROUNDS):
-        new = Worker(WORKFLOWS, lab.environment, folder / "workflow_worker.log")
+        new = Worker(WORKFLOWS, lab.environment, folder / "workflow_workers.log")
         try:
             await served(lab, contract)
             await new.start()
             await is_polled_by(lab, new.pid)
             began = time.monotonic()
-            old = lab.workflow_worker.terminate()
+            old = lab.workflow_workers.first.terminate()
             await asyncio.sleep(LATER_SECONDS * len(taken))
             await served(lab, contract)
             taken.append(time.monotonic() - began)
@@ -107,7 +107,7 @@ async def test_after_a_worker_was_asked_to_end_the_other_serves_the_next_event_a
             assert old.exitcode == 0
         finally:
             new.stop()
-            await lab.workflow_worker.start()
+            await lab.workflow_workers.first.start()
     print(f"served after {', '.join(f'{item:.1f} s' for item in taken)}")
     assert min(taken) <= DRAINED_SECONDS
 
@@ -115,7 +115,7 @@ async def test_after_a_worker_was_asked_to_end_the_other_serves_the_next_event_a
 async def test_after_a_worker_is_killed_another_serves_the_next_event(
     lab: Lab, contract: str
 ) -> None:
-    assert await seconds_after(lab, contract, lab.workflow_worker.replace) <= WORKER_SECONDS
+    assert await seconds_after(lab, contract, lab.workflow_workers.first.replace) <= WORKER_SECONDS
 
 
 async def test_after_temporal_was_killed_and_started_again(lab: Lab, contract: str) -> None:

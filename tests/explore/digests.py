@@ -28,6 +28,7 @@ LEFT_OUT = frozenset(
         "journal",
         "waiting",
         "started_at",
+        "started_by",
         "closed_at",
         "next_action_at",
         "has_parked",

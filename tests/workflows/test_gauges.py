@@ -80,16 +80,18 @@ async def test_what_waits_is_counted_by_what_it_is_and_since_when(world: World) 
 
 
 async def test_how_far_a_sweep_has_read_is_shown_with_how_often_it_runs(world: World) -> None:
+    """Before it has run to an end, it has read nothing since it was made."""
     shown = Shown(world.client)
     sweep = Sweep("c2c-sweep-of-this-test", ODOO_SWEEP_WORKFLOW, timedelta(hours=1))
     handle = await world.client.create_schedule(sweep.id, schedules._schedule(sweep))
     key = (sweep.id,)
     try:
         await shown.gauges.count(datetime.now(UTC))
-        assert key not in shown.read("c2c.sweep.age")
+        assert 0 <= shown.read("c2c.sweep.age")[key] < 60
+        assert key not in shown.read("c2c.sweep.unserved")
         await handle.trigger()
         await eventually(
-            shown, lambda: datetime.now(UTC), lambda: key in shown.read("c2c.sweep.age")
+            shown, lambda: datetime.now(UTC), lambda: key in shown.read("c2c.sweep.unserved")
         )
         assert 0 <= shown.read("c2c.sweep.age")[key] < 60
         assert shown.read("c2c.sweep.interval")[key] == 3600

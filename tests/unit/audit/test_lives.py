@@ -51,6 +51,16 @@ def test_a_life_is_recorded_from_its_start_to_its_end() -> None:
     assert life.state.audit.made == len(life.recorded)
 
 
+def test_a_contract_was_begun_by_whoever_was_signed_in() -> None:
+    assert Played(examples.fixed_price()).recorded[0].actor == entries.OURSELVES
+    life = Played(examples.fixed_price(), started_by=PIA)
+    assert life.recorded[0].actor.person == PIA
+    assert sentence(life.recorded[0]) == f"{PIA} began it"
+    life.renew()
+    life.reach("build")
+    assert [item.what for item in life.recorded].count("started") == 1
+
+
 def test_what_comes_before_anything_else_is_recorded_behind_the_start() -> None:
     message = ContractHoldChange(by=OLGA, reason="the customer asked")
     proposed = invoice_state(policy=None, approval_round=None)

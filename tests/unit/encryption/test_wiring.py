@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from pydantic import ValidationError
+from temporalio.converter import CompositePayloadConverter
 
 from gateways.encryption.masters import new_master
 from gateways.encryption.settings import EncryptionSettings, RecordsSettings
@@ -116,3 +118,18 @@ async def test_a_connection_beyond_this_machine_is_refused_before_it_is_made(
     monkeypatch.setenv("TEMPORAL_ADDRESS", ELSEWHERE)
     with pytest.raises(ConfigurationError, match="beyond this machine"):
         await client.connect(lazy=True)
+
+
+@pytest.mark.parametrize("masters", [{}, MASTER], ids=["clear", "sealed"])
+def test_what_is_learned_of_types_is_learned_once_for_all_workflows(
+    tmp_path: Path, masters: dict[str, object]
+) -> None:
+    """A worker makes a converter for each workflow that it loads."""
+    shared = encryption.converter(protection(tmp_path, masters=masters), HERE)
+    first, second = shared.payload_converter_class(), shared.payload_converter_class()
+    assert isinstance(first, CompositePayloadConverter)
+    assert isinstance(second, CompositePayloadConverter)
+    assert first.converters == second.converters
+    assert first.from_payload(first.to_payload({"id": UUID(int=7)}), dict[str, UUID]) == {
+        "id": UUID(int=7)
+    }

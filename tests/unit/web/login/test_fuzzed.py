@@ -40,6 +40,7 @@ from tests.unit.encryption.stores import CONTRACT, sealing_codec
 from tests.unit.web.login.configured import settings
 from tests.unit.web.login.conftest import Clock, app_of
 from tests.unit.web.login.test_oidc import configured
+from tests.unit.web.workflows import Workflows
 from wiring.settings import Settings, WebSettings
 
 BOUNDED = bounded(EXAMPLES * 8, random_from=100)
@@ -150,6 +151,7 @@ def provided(runner: asyncio.Runner, judge: Judge) -> Asked:
 
 def _with(runner: asyncio.Runner, configured: Settings) -> tuple[FastAPI, asyncio.Runner, Identity]:
     app, identity = app_of(configured, Clock())
+    app.state.temporal = Workflows()  # what a page asks for that is drawn for somebody signed in
     return app, runner, identity
 
 
