@@ -7,7 +7,7 @@ import os
 import queue
 import re
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -48,16 +48,18 @@ def pooled_client(
     read_timeout_seconds: float = READ_TIMEOUT_SECONDS,
     max_connections: int = MAX_CONNECTIONS,
     max_body_bytes: int = MAX_BODY_BYTES,
+    plain_hosts: Collection[str] = (),
     transport: httpx.BaseTransport | None = None,
 ) -> httpx.Client:
     """A thread-safe client that keeps its connections, for one remote; close it when done.
 
     It follows no redirect and keeps no cookie (a session of one key must not serve the next).
-    Raises ValueError for plain HTTP beyond the loopback, here and for every request sent.
+    Raises ValueError for plain HTTP beyond the loopback and `plain_hosts`, here and for every
+    request sent.
     """
     url = httpx.URL(base_url)
-    refuse_plain_http(url)
-    loopback = is_loopback(url.host)
+    refuse_plain_http(url, plain_hosts)
+    is_direct = is_loopback(url.host) or url.host in plain_hosts
     return httpx.Client(
         base_url=url,
         headers={"User-Agent": _user_agent(), **(headers or {})},
@@ -66,14 +68,14 @@ def pooled_client(
         ),
         follow_redirects=False,
         cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
-        trust_env=not loopback,
+        trust_env=not is_direct,
         # Absolute addresses (a vendor's "next page") bypass base_url, hence the check a request.
-        event_hooks={"request": [lambda request: refuse_plain_http(request.url)]},
+        event_hooks={"request": [lambda request: refuse_plain_http(request.url, plain_hosts)]},
         transport=transport
         or _ExclusivePool(
             max_connections,
             max_body_bytes=max_body_bytes,
-            proxy=proxy_for(url),
+            proxy=None if is_direct else proxy_for(url),
         ),
     )
 
@@ -157,12 +159,15 @@ def proxy_for(url: httpx.URL) -> str | None:
     return None if proxy_bypass(url.host) else getproxies().get(url.scheme)
 
 
-def refuse_plain_http(url: httpx.URL | str) -> None:
-    """Raise ValueError unless the address is https, or http to this machine."""
+def refuse_plain_http(url: httpx.URL | str, plain_hosts: Collection[str] = ()) -> None:
+    """Raise ValueError unless the address is https, or http to this machine or one of these."""
     address = httpx.URL(url)
     if not address.host:
         raise ValueError(f"{str(url)!r} is no address: write it with its scheme, as in https://….")
-    if address.scheme == "https" or (address.scheme == "http" and is_loopback(address.host)):
+    is_plain = address.scheme == "http"
+    if address.scheme == "https" or (is_plain and is_loopback(address.host)):
+        return
+    if is_plain and address.host in plain_hosts:
         return
     raise ValueError(
         f"{address.scheme}://{address.host} would carry keys and customers' data in clear text: "

@@ -17,7 +17,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 
 from contracts.environment import MEMO, WORKFLOW_ID
 from gateways.errors import GatewayError
-from gateways.odoo import OdooClient, connect, mark
+from gateways.odoo import OdooClient, mark
 from gateways.odoo.mark import Mark
 from gateways.secrets import Secret
 from starters.findings import Area, Change, Did, Finding, SetupRefused
@@ -132,8 +132,7 @@ def neutralise(settings: Settings, key: Secret) -> list[Change]:
     Odoo's own `odoo-bin neutralize` does more (it knows each module) and is to be preferred where
     there is a shell. Raises SetupRefused where the database belongs to nobody else, GatewayError.
     """
-    remote = settings.odoo
-    odoo = connect(remote.url, remote.database, key, protocol=remote.protocol, login=remote.login)
+    odoo = remotes.odoo_as(settings, key)
     with contextlib.closing(odoo):
         if mark.read(odoo) is None:
             raise SetupRefused(

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 from activities.odoo.catalogue import Catalogue
 from contracts.identifiers import INVOICE_ORIGINS
-from gateways.odoo import OdooClient, connect
+from gateways.odoo import OdooClient
 from gateways.secrets import Secret
 from gateways.senders.odoo import CONNECTOR, SECRET_PARAMETER
 from starters.findings import Change, Did, SetupRefused
@@ -83,8 +83,7 @@ def ensure_rules(settings: Settings, key: Secret) -> list[Change]:
     refuses.
     """
     address = _address(settings)
-    remote = settings.odoo
-    odoo = connect(remote.url, remote.database, key, protocol=remote.protocol, login=remote.login)
+    odoo = remotes.odoo_as(settings, key)
     try:
         if not odoo.search_read("ir.model", [("model", "=", "base.automation")], ["id"]):
             raise SetupRefused(f"Odoo has no automation rules: install its module {_MODULE}")

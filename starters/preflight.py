@@ -264,6 +264,10 @@ def _check_odoo(odoo: OdooClient, settings: Settings) -> list[Finding]:
         return [_odoo_unreachable(error, settings)]
     detail = f"{settings.odoo.url}, database {settings.odoo.database}, {_version(odoo)}"
     found = [_ODOO.ok("server and API key", detail)]
+    if settings.odoo.is_in_clear_text:
+        detail = "spoken to in clear text, as odoo.plain_http_hosts allows"
+        remedy = "right where nobody else is on the way, as inside a cluster; else use https"
+        found.append(_ODOO.warn("address", detail, remedy))
     found += _models(odoo)
     found.append(_time_approved(odoo, settings.odoo.time_approved_field))
     for key, entity in settings.entities.items():

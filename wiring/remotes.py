@@ -13,6 +13,7 @@ from gateways.esign.protocol import Esign
 from gateways.odoo import OdooClient, OnCall
 from gateways.odoo import connect as connect_odoo
 from gateways.payments.protocol import Processor
+from gateways.secrets import Secret
 from gateways.timesheets.protocol import Timesheets
 from wiring.settings import ConfigurationError, Settings
 
@@ -46,8 +47,22 @@ def odoo(settings: Settings, on_call: OnCall | None = None, mark: str = "") -> O
         calls_per_second=remote.calls_per_second,
         calls_at_once=remote.calls_at_once,
         batch_size=remote.batch_size,
+        plain_hosts=remote.plain_http_hosts,
         on_call=on_call,
         mark=mark,
+    )
+
+
+def odoo_as(settings: Settings, key: Secret) -> OdooClient:
+    """The firm's Odoo as whoever has this API key, such as its administrator; nothing is sent."""
+    remote = settings.odoo
+    return connect_odoo(
+        remote.url,
+        remote.database,
+        key,
+        protocol=remote.protocol,
+        login=remote.login,
+        plain_hosts=remote.plain_http_hosts,
     )
 
 

@@ -30,6 +30,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from contracts.addresses import is_loopback
 from contracts.model import Key
 from contracts.policy import LegalEntity
 from contracts.problems import expectation
@@ -61,14 +62,20 @@ class ConfigurationError(Exception):
     """The configuration cannot be used; the message lists every problem."""
 
 
+HostName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
+"""The whole name of one host, in small letters."""
+
+
 class OdooSettings(Credential):
     """The firm's Odoo. `protocol` is json2 for 19 and later, jsonrpc before; the latter needs the
     service user's `login`. Requests share calls, `calls_at_once` of them under way in a process and
     `batch_size` requests in each at most (1: none do); `calls_per_second` spares a hosted Odoo.
     `time_approved_field` is the boolean field of a timesheet line that says it is approved:
-    Enterprise's `validated`, or one the firm added."""
+    Enterprise's `validated`, or one the firm added. `plain_http_hosts` are names of hosts that
+    plain HTTP is spoken to, as inside a cluster: whoever is on the way there reads everything."""
 
     url: str
+    plain_http_hosts: tuple[HostName, ...] = ()
     database: str
     protocol: Literal["json2", "jsonrpc"] = "json2"
     login: str | None = None
@@ -78,6 +85,13 @@ class OdooSettings(Credential):
     calls_at_once: int = Field(default=4, ge=1, le=32)
     batch_size: int = Field(default=100, ge=1, le=1000)
     time_approved_field: str = Field(default="validated", pattern=r"^[a-z][a-z0-9_]*$")
+
+    @property
+    def is_in_clear_text(self) -> bool:
+        """Whether it is spoken to without TLS beyond this machine."""
+        address = urlsplit(self.url)
+        host = address.hostname or ""
+        return address.scheme == "http" and host in self.plain_http_hosts and not is_loopback(host)
 
     @model_validator(mode="before")
     @classmethod

@@ -66,6 +66,8 @@ async def _serve(
         await replays.look(client, settings.worker)
     if not stop.asked.is_set():
         bound = await environment.check(client, settings)
+        if settings.odoo.is_in_clear_text:
+            _log.warning("%s is spoken to in clear text", settings.odoo.url)
         odoo = remotes.odoo(settings, observe_odoo_call, bound.mark)
         gateways = remotes.gateways(settings, odoo)
         async with worker.running(client, settings, queues, gateways=gateways):

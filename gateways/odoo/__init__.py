@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Literal, assert_never
 
 import httpx
@@ -54,6 +54,7 @@ def connect(
     calls_per_second: float | None = None,
     calls_at_once: int = CALLS_AT_ONCE,
     batch_size: int = BATCH_SIZE,
+    plain_hosts: Collection[str] = (),
     on_call: OnCall | None = None,
     http_transport: httpx.BaseTransport | None = None,
     mark: str = "",
@@ -65,7 +66,7 @@ def connect(
     and `calls_at_once` how many are in flight; up to `batch_size` requests share one (1: none do).
     With a `mark` it speaks only to the database that carries it (mark.py).
     `http_transport` replaces the network, for tests. Raises ValueError for plain HTTP beyond the
-    loopback and for JSON-RPC without a login.
+    loopback and `plain_hosts`, and for JSON-RPC without a login.
     """
     base_url = url.rstrip("/")
     http = pooled_client(
@@ -73,6 +74,7 @@ def connect(
         connect_timeout_seconds=connect_timeout_seconds,
         read_timeout_seconds=read_timeout_seconds,
         max_connections=max_connections,
+        plain_hosts=plain_hosts,
         transport=http_transport,
     )
     poster = Poster(http, Throttle(calls_per_second, system=SYSTEM))

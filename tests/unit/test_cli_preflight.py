@@ -99,6 +99,14 @@ async def test_nothing_missing(settings: Settings) -> None:
     assert "19.0.1.3" in found[0].detail
 
 
+async def test_an_odoo_that_is_spoken_to_in_clear_text_is_said(settings: Settings) -> None:
+    named = {"url": "http://odoo:8069", "plain_http_hosts": ("odoo",)}
+    odoo = settings.odoo.model_copy(update=named)
+    [finding] = await _lacking(Fake(), settings.model_copy(update={"odoo": odoo}))
+    assert finding.verdict is Verdict.WARN
+    assert "clear text" in finding.detail
+
+
 @pytest.mark.parametrize(
     ("code", "remedy"),
     [

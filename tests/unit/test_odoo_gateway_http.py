@@ -38,6 +38,21 @@ def test_https_and_loopback_are_accepted(url: str) -> None:
     pooled_client(url).close()
 
 
+def test_plain_http_is_accepted_to_the_hosts_that_are_named_and_by_no_proxy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://proxy.example:3128")
+    transport = httpx.MockTransport(lambda request: httpx.Response(200))
+    with pooled_client("http://odoo:8069", plain_hosts=("odoo",), transport=transport) as client:
+        assert client.get("/web/health").status_code == 200
+        assert not client.trust_env
+        for elsewhere in ("http://odoo.example.com/", "http://db:5432/", "ftp://odoo/"):
+            with pytest.raises(ValueError, match="use https"):
+                client.get(elsewhere)
+    with pytest.raises(ValueError, match="use https"):
+        pooled_client("http://odoo.example.com", plain_hosts=("odoo",))
+
+
 def test_an_absolute_address_is_checked_when_it_is_asked_for() -> None:
     transport = httpx.MockTransport(lambda request: httpx.Response(200))
     with (

@@ -43,6 +43,25 @@ def test_what_is_stated_counts_on_a_hosted_odoo_too() -> None:
     assert (settings.calls_per_second, settings.calls_at_once) == (1, 3)
 
 
+@pytest.mark.parametrize(
+    ("url", "hosts", "is_so"),
+    [
+        ("http://odoo:8069", ["odoo"], True),
+        ("https://odoo", ["odoo"], False),
+        ("http://localhost:8069", ["localhost"], False),
+        ("http://odoo.example.com", ["odoo"], False),
+    ],
+)
+def test_plain_http_beyond_this_machine_is_known(url: str, hosts: list[str], is_so: bool) -> None:
+    assert odoo(url, plain_http_hosts=hosts).is_in_clear_text is is_so
+
+
+@pytest.mark.parametrize("host", ["*", "*.svc", "http://odoo", "odoo:8069", "ODOO", ""])
+def test_only_whole_names_of_hosts_are_named_for_plain_http(host: str) -> None:
+    with pytest.raises(ValidationError, match="plain_http_hosts"):
+        odoo("http://odoo:8069", plain_http_hosts=[host])
+
+
 @pytest.mark.parametrize("stated", [{"calls_at_once": 0}, {"calls_at_once": 33}, {"batch_size": 0}])
 def test_limits_out_of_bounds_are_refused(stated: dict[str, int]) -> None:
     with pytest.raises(ValidationError):
