@@ -50,6 +50,7 @@ _PLACES = {
     "serve": _Place("serving", "serve"),
     "setup": _Place("system", "setup"),
     "check": _Place("system", "check"),
+    "reconcile": _Place("reconciling", "reconcile"),
     "connectors": _Place("system", "connectors"),
     "replay": _Place("replays", "replay"),
 }

@@ -49,7 +49,7 @@ async def contract_pages(
     """The contracts of a legal entity that are under way, or ended since then. One that gives no
     answer goes to `unreadable`."""
     rows: list[ContractRow] = []
-    async for run in _listed(client, _where(legal_entity, ended_since)):
+    async for run in listed(client, _where(legal_entity, ended_since)):
         rows.append(await contract_row(run, due=0.0))
         if len(rows) == PAGE_CONTRACTS:
             yield await _page(client, rows, unreadable)
@@ -58,7 +58,7 @@ async def contract_pages(
         yield await _page(client, rows, unreadable)
 
 
-async def _listed(client: Client, where: str) -> AsyncIterator[WorkflowExecution]:
+async def listed(client: Client, where: str) -> AsyncIterator[WorkflowExecution]:
     """The newest run of each contract.
 
     Lists begin with the newest runs. A contract that begins another one while pages are read is on

@@ -48,13 +48,14 @@ from activities.odoo.payouts import (
 from activities.odoo.payroll import approved_time
 from activities.odoo.projects import ProjectArchive, ProjectStatusRequest, set_up_project
 from activities.odoo.questions import OdooQuestions
+from activities.odoo.reconciling import OdooContracts
 from activities.odoo.requirements import BY_MODULE
 from activities.odoo.reversals import OdooReversals, ReversalRequest
 from activities.odoo.time_lines import OdooTimeLines
 from activities.odoo.timesheets import TimeRequest
 from activities.odoo.write_offs import WriteOffRequest
 from contracts.billing.lines import InvoiceProposal
-from contracts.contract.state import OdooRefs
+from contracts.contract.state import ContractState, OdooRefs
 from contracts.invoice.messages import InvoiceBalance, PaymentReceived
 from contracts.model import JsonObject
 from contracts.money import Money
@@ -111,6 +112,7 @@ def test_each_module_declares_what_it_uses(
     _deliver(recorded, recorder)
     _sweep(recorded)
     _export(recorded)
+    _reconcile(recorded)
     assert len(called) > 20
     assert [name for name, was in called.items() if not was] == []
     used = {line for module, uses in recorder.uses.items() for line in _used(module, uses)}
@@ -157,6 +159,26 @@ def _export(firm: Firm) -> None:
     assert sum(len(page) for page in work.pages())
     [employees] = work.employees()
     work.worked(employees)
+
+
+def _reconcile(firm: Firm) -> None:
+    """What a comparison after a restore reads."""
+    made = firm.confirmed(contract_data())
+    posted = firm.posted(made, made.proposal())
+    contract = made.contract
+    name = made.workflow_id
+    state = ContractState(
+        contract_id=contract.contract_id,
+        legal_entity=contract.legal_entity,
+        source=contract.source,
+        clock=datetime.now(UTC),
+        odoo=OdooRefs(order_id=made.order, project_id=made.project),
+    )
+    reading = OdooContracts(firm.client, made.company)
+    found = reading.of({name: state})[name]
+    assert (found.order_ids, found.has_project) == ((made.order,), True)
+    assert [item.invoice_id for item in found.invoices] == [posted.invoice_id]
+    assert any(name in page for page in reading.running(contract.legal_entity))
 
 
 # --- how a contract is provisioned and changed --------------------------------------------------

@@ -65,7 +65,7 @@ LOOK = {
 }
 KEYS = {"new-master", "new-signing", "rewrap", "erase", "erase-customer"}
 SYSTEM = {
-    *("worker", "serve", "setup", "check", "connectors", "replay", "demo", "dev"),
+    *("worker", "serve", "setup", "check", "reconcile", "connectors", "replay", "demo", "dev"),
     *("login", "logout", "access"),
 }
 COUNTS_ONCE = {"bank import", "contract start", "events replay", "events dismiss"}
