@@ -15,6 +15,7 @@ from typing import Any
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import (
+    PollerBehaviorAutoscaling,
     UnsandboxedWorkflowRunner,
     Worker,
     WorkerDeploymentConfig,
@@ -66,6 +67,7 @@ from gateways.vies import Vies
 from wiring import audit, identity, remotes, retention
 from wiring.remotes import Gateways
 from wiring.settings import Settings, WorkerSettings
+from workers.forgetting import let_go
 from workers.query_cache_guard import keep_behind
 from workers.slow_tasks import be_patient
 from workflows import proof, task_queues
@@ -112,6 +114,11 @@ _PASSED_THROUGH = ("email_validator", "idna", "stdnum")
 # Left to itself the SDK sends a heartbeat only when four fifths of the timeout are over: one that
 # is late by a second would count as a lost worker.
 _HEARTBEATS_APART = timedelta(seconds=1)
+
+
+# While the server has more for a queue, a process asks for more tasks at a time; where nothing
+# comes, it is soon back at one question.
+_POLLERS = PollerBehaviorAutoscaling(minimum=1, initial=5, maximum=50)
 
 
 def workflow_runner(*, sandboxed: bool = True) -> WorkflowRunner:
@@ -339,6 +346,8 @@ async def running(
                 # Python works on one at a time, and each has its timeout from when it was handed
                 # out: with many in hand, the last of them would be given to another worker.
                 max_concurrent_workflow_tasks=limits.workflow_tasks if hosts_workflows else None,
+                workflow_task_poller_behavior=_POLLERS,
+                activity_task_poller_behavior=_POLLERS,
                 max_cached_workflows=limits.cached_workflows,
                 sticky_queue_schedule_to_start_timeout=timedelta(
                     seconds=limits.sticky_timeout_seconds
@@ -349,6 +358,7 @@ async def running(
             )
             keep_behind(worker)
             be_patient(worker)
+            let_go(worker)
             workers.append(await stack.enter_async_context(worker))
         try:
             yield

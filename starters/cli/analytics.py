@@ -45,7 +45,10 @@ def export(
 ) -> None:
     """Export pipeline, backlog, invoices, cash, margin, utilization, forecast and key figures: of
     the legal entity that --entity says, or else of all."""
+    from wiring import garbage
+
     session = session_of(context)
+    garbage.look_while_reading()
     done = [_export(session, name, to, day) for name in _entities(session)]
     session.show({"exports": done}, *map(_words, done))
     for item in done:

@@ -27,7 +27,12 @@ print(seldom, left(500))
 
 
 @pytest.mark.parametrize(
-    ("then", "remaining"), [("look_seldom", range(500, 501)), ("look_often", range(100))]
+    ("then", "remaining"),
+    [
+        ("look_seldom", range(500, 501)),
+        ("look_often", range(250)),
+        ("look_while_reading", range(100)),
+    ],
 )
 def test_a_server_finds_what_it_has_forgotten(then: str, remaining: range) -> None:
     """In a process of its own: the numbers hold for the whole of it."""
