@@ -8,7 +8,7 @@ JUDGES := tests/judges/node_modules/.installed
 PYTHON ?= python3
 # Most of a test's time is waiting for servers; each process has its own Temporal, sandbox and Odoo.
 # Files start in the order they are named in: by the number of their tests the longest would be last.
-PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
+APART := --dist loadfile --no-loadscope-reorder
 # Each file leads dozens of contracts at once, which takes a processor.
 CAMPAIGN := -n 2 --dist loadfile tests/campaign
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -48,12 +48,12 @@ dev: $(STAMP) ## the whole local stack in the foreground (KEEP=1: with the data 
 
 test: $(STAMP) $(JUDGES) ## everything, the real Odoo included (minutes more the first time: it is fetched)
 	@python -m sandbox.real_odoo prepare
-	@python -m pytest $(PARALLEL)
+	@python -m pytest -n 3 $(APART)
 	@python -m tests.explore --transitions 1000000
 	@python -m pytest $(CAMPAIGN)
 
 test-fast: $(STAMP) $(JUDGES) ## what is quick and needs no Odoo: domain, gateways, workflows on the stand-in, replay
-	@python -m pytest $(PARALLEL) -m "not real and not long" tests/workflows tests/connectors tests/activities tests/replay tests/unit
+	@python -m pytest -n 4 $(APART) -m "not real and not long" tests/workflows tests/connectors tests/activities tests/replay tests/unit
 
 browser: $(STAMP) ## the pages in Chromium, with axe (needs Debian's chromium; SCREENSHOTS=folder: pictures of them)
 	@SCREENSHOTS=$(SCREENSHOTS) python -m pytest tests/browser

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from faultlab import campaign, hosts
 from faultlab import report as reports
-from faultlab.campaign import ALL, AT_ONCE_REAL, FAMILIES, Outcome, Plan
+from faultlab.campaign import ALL, AT_ONCE_REAL, FAMILIES, LINKS, Outcome, Plan
 from faultlab.network_faults import Loss
 from sandbox.stack import StackError
 
@@ -62,9 +62,10 @@ def faults(
 ) -> None:
     """Run contracts under faults, then look whether anything was lost or doubled."""
     families = frozenset(only or ALL)
-    if unknown := families - ALL:
+    possible = (*FAMILIES, LINKS) if on_hosts else FAMILIES
+    if unknown := families.difference(possible):
         raise typer.BadParameter(
-            f"no such fault: {', '.join(sorted(unknown))}; there are {', '.join(FAMILIES)}"
+            f"no such fault: {', '.join(sorted(unknown))}; there are {', '.join(possible)}"
         )
     on_real = seeds // 10 if real is None else min(real, seeds)
     plans = _plans(seed, seeds - on_real, on_real, families, report.parent / EVIDENCE)

@@ -29,6 +29,8 @@ class Tunnels:
     def __init__(self) -> None:
         self.slow_seconds = 0.0
         self._servers: list[asyncio.Server] = []
+        self._open: set[asyncio.Task[None]] = set()
+        """Connections; asyncio itself holds none of them."""
 
     async def obey(self, order: dict[str, Any]) -> None:
         """Carry out one order. Raises OSError where an address cannot be listened on."""
@@ -38,7 +40,12 @@ class Tunnels:
             await self.listen(*order["listen"], *order["to"])
 
     async def listen(self, host: str, port: int, to_host: str, to_port: int) -> None:
-        async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.create_task(connected(reader, writer))
+            self._open.add(task)
+            task.add_done_callback(self._open.discard)
+
+        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             try:
                 there = asyncio.open_connection(to_host, to_port, limit=PIECE_BYTES)
                 back, forth = await asyncio.wait_for(there, CONNECT_SECONDS)

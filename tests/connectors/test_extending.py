@@ -60,6 +60,7 @@ def test_the_command_lists_the_connector_of_the_page(folder: Path) -> None:
     assert kinds["crm", "ledgerline"]["about"] == "won deals of Ledgerline"
 
 
+@pytest.mark.long
 def test_the_connector_of_the_page_conforms(folder: Path) -> None:
     done = run(folder, "pytest", "-q", "-p", "no:cacheprovider", "test_ledgerline.py")
     assert done.returncode == 0, done.stdout[-8_000:]

@@ -73,6 +73,7 @@ def test_a_command_that_nobody_added_is_wrong_usage(c2c: Invoke) -> None:
     assert c2c("faults").exit_code == ExitCode.USAGE
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", ["demo", "dev"])
 def test_without_the_extra_the_command_says_what_to_install(command: str) -> None:
     done = subprocess.run(

@@ -1102,6 +1102,7 @@ def test_an_error_inside_a_207_is_not_taken_for_nothing_there() -> None:
     assert "try later" in error.message
 
 
+@pytest.mark.long
 def test_the_stand_ins_search_limit_is_told_as_hubspots(store: HubSpotStore) -> None:
     since = datetime(2026, 1, 1, tzinfo=UTC)
     with served(hubspot_app(store, token=TOKEN, searches_per_second=5)) as url:

@@ -37,6 +37,7 @@ def patch() -> Iterator[pytest.MonkeyPatch]:
     forget()
 
 
+@pytest.mark.long
 def test_what_must_hold_does_on_every_way_and_a_good_end_is_left() -> None:
     found = explored(TRANSITIONS)
     assert not found.violations, in_words(found)

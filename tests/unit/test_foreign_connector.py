@@ -151,6 +151,7 @@ def c2c(folder: Path, *line: str) -> tuple[int, Any]:
     return done.returncode, json.loads(done.stdout)
 
 
+@pytest.mark.long
 def test_the_command_lists_and_checks_it_and_reads_its_deals(tmp_path: Path) -> None:
     folder = foreign.install(tmp_path)
     code, listed = c2c(folder, "connectors")

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -83,6 +84,7 @@ def lives(odoo: FakeOdoo) -> dict[str, Any]:
     return {name: Program._seen(odoo.records[record]) for name, record in odoo.by_name.items()}
 
 
+@pytest.mark.long
 @settings(max_examples=60, deadline=None)
 @given(
     programs=PROGRAMS,

@@ -201,6 +201,7 @@ async def playing(temporal_client: Client, tmp_path: Path) -> AsyncIterator[Play
             await end_all(client)
 
 
+@pytest.mark.long
 async def test_so_many_lines_wait_at_most_and_the_next_come_once_some_are_decided(
     playing: Playing,
 ) -> None:
@@ -220,6 +221,7 @@ async def test_so_many_lines_wait_at_most_and_the_next_come_once_some_are_decide
     assert first_run.raw_description.workflow_execution_info.first_run_id != first_run.run_id
 
 
+@pytest.mark.long
 async def test_a_request_counts_once_and_what_is_refused_changes_nothing(playing: Playing) -> None:
     assert await bank.start(playing.client, playing.file)
     await playing.until(lambda view: view.open_lines == MAX_OPEN)

@@ -29,6 +29,7 @@ def test_a_quick_run_on_the_sandbox_ends_in_its_line(
     assert line["samples"]["script"]["median"] > 0
 
 
+@pytest.mark.long
 async def test_a_contract_costs_no_more_actions_than_it_may() -> None:
     """A gate: what a change adds to every contract's bill, and to every history, is seen here."""
     found = await cost.measure(MILESTONES)

@@ -40,6 +40,16 @@ class Bank:
         assert result.exit_code == ExitCode.OK, result.output
         return result.stdout
 
+    async def ended(self, file: str) -> Any:
+        """A file as it is listed, once it is over: that comes a moment after its last line."""
+        for _ in range(300):
+            listed = (await self("bank", "list"))["files"]
+            [row] = [item for item in listed if item["id"] == file]
+            if row["stage"] == "done":
+                return row
+            await asyncio.sleep(0.2)
+        raise AssertionError(f"{row} is not over")
+
     async def lines(self, file: str, count: int) -> list[dict[str, Any]]:
         for _ in range(300):
             found: list[dict[str, Any]] = (await self("bank", "lines", file))["lines"]
@@ -99,7 +109,7 @@ async def test_a_file_is_imported_listed_and_settled(c2c: Bank, tmp_path: Path) 
     for number in ("1", "2"):
         await c2c("bank", "settle", file, number, "--ignore", "a gift", "--by", ANA)
     await c2c.lines(file, 0)
-    [row] = (await c2c("bank", "list"))["files"]
+    row = await c2c.ended(file)
     assert (row["id"], row["open_lines"], row["counts"]["ignored"]) == (file, 0, 2)
     await c2c("bank", "retry", file, "--by", ANA, code=ExitCode.REFUSED)
     await c2c("bank", "lines", "zzzz", code=ExitCode.USAGE)

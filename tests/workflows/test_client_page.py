@@ -19,6 +19,7 @@ from wiring import client
 PAGE = Path(__file__).parents[2] / "docs" / "client.md"
 
 
+@pytest.mark.long
 async def test_the_example_of_the_page_bills_and_records_a_payment(
     world: World,
     tmp_path: Path,

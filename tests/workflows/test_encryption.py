@@ -538,6 +538,7 @@ async def decoded_input(
     return found
 
 
+@pytest.mark.long
 async def test_a_missing_key_shows_by_its_id_and_heals(
     tmp_path: Path, sandbox_settings: Settings, sandbox: Sandbox
 ) -> None:

@@ -252,6 +252,7 @@ async def test_what_was_applied_may_be_delivered_again_and_counts_once(
     assert answer.json()["events"][0]["new"] is False
 
 
+@pytest.mark.long
 async def test_an_event_that_waits_for_a_day_is_listed_with_the_exceptions(
     world: World, gateway: Gateway
 ) -> None:
@@ -300,6 +301,7 @@ async def test_a_hint_about_what_is_not_ours_comes_to_nothing(
     assert record.delivery.outcome is EventOutcome.NOTHING_TO_DO
 
 
+@pytest.mark.long
 async def test_temporal_goes_away_and_comes_back_and_nothing_is_lost_or_doubled(
     tmp_path: Path,
 ) -> None:

@@ -46,6 +46,7 @@ class Slow:
         return attempt
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["slow", "patient"])
 async def test_a_long_activity_is_not_tried_again_and_the_loop_stays_free(
     temporal_client: Client, name: str

@@ -56,6 +56,7 @@ async def test_a_contract_with_many_milestones_continues_as_new_and_bills_each_o
     assert [move["amount_untaxed"] for move in moves] == [100.0] * 12
 
 
+@pytest.mark.long
 async def test_an_invoice_with_many_part_payments_continues_as_new(world: World) -> None:
     invoice = await world.open(single())
     first_run = (await world.client.get_workflow_handle(invoice).describe()).run_id

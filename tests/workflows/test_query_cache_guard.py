@@ -80,6 +80,7 @@ def test_new_events_at_an_unchanged_time_are_ahead_of_the_history(
     assert runs == ["run"] * forgotten
 
 
+@pytest.mark.long
 async def test_a_workflow_that_a_query_put_ahead_is_read_anew(
     temporal_client: Client,
 ) -> None:

@@ -178,6 +178,7 @@ async def test_two_releases_serve_beside_each_other_until_the_old_one_is_drained
         await replayer.replay_workflow(history)
 
 
+@pytest.mark.long
 async def test_a_release_looks_only_at_what_it_would_serve(world: World) -> None:
     mine, another = release(world, "2.0.0"), release(world, "2.1.0")
     async with worker.running(world.client, mine, workflows=OTHER_WORKFLOWS):
@@ -199,6 +200,7 @@ async def test_a_release_looks_only_at_what_it_would_serve(world: World) -> None
     await replays.look(world.client, mine.worker.model_copy(update={"replay_check_count": 0}))
 
 
+@pytest.mark.long
 async def test_a_worker_looks_at_the_newest_and_the_oldest_runs_and_at_each_once(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

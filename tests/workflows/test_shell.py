@@ -233,6 +233,7 @@ async def test_a_run_gives_way_at_rest_with_what_is_parked(client: Client) -> No
     assert scheduled not in await events(client.get_workflow_handle(handle.id))
 
 
+@pytest.mark.long
 async def test_beyond_many_events_nothing_begins_before_the_run_has_given_way(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

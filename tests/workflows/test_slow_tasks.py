@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
+import pytest
 from temporalio import workflow
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
@@ -29,6 +30,7 @@ class Slow:
         return "done"
 
 
+@pytest.mark.long
 async def test_a_workflow_task_that_takes_long_is_not_interrupted(temporal_client: Client) -> None:
     name = unique("slow")
     worker = Worker(

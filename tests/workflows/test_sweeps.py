@@ -291,6 +291,7 @@ async def test_a_to_do_too_many_to_be_noted_is_tried_again_as_well(
         await schedule.delete()
 
 
+@pytest.mark.long
 async def test_a_sweep_of_a_crm_goes_on_in_another_run_until_all_pages_are_read(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -484,6 +485,7 @@ async def test_the_first_sweep_of_a_day_looks_back_further(
     assert {result.watermark for result in results} == {at}
 
 
+@pytest.mark.long
 async def test_a_sweep_goes_on_in_another_run_until_all_pages_are_read(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

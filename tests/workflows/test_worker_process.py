@@ -127,6 +127,7 @@ async def approved(world: World) -> str:
 # --- the end of a process -------------------------------------------------------------------
 
 
+@pytest.mark.long
 async def test_sigterm_lets_a_call_under_way_end_and_the_process_ends_with_0(
     world: World, sandbox: Sandbox, start: Start
 ) -> None:

@@ -226,6 +226,7 @@ def dumps(seeds: range) -> str:
     return "\n".join(texts)
 
 
+@pytest.mark.long
 def test_what_is_stored_does_not_depend_on_the_hash_seed() -> None:
     program = "from tests.unit.billing.test_order import dumps; print(dumps(range(12)))"
     found = {
