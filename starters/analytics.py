@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -42,6 +43,8 @@ from wiring.settings import ConfigurationError, Settings
 T = TypeVar("T")
 
 _PAGE = TypeAdapter(ContractPage)
+
+_CALLS_AT_ONCE = 2
 
 MOST_UNREADABLE = 50
 """More contracts than these are not left out: then no worker answers."""
@@ -77,6 +80,8 @@ async def export_day(
     company = settings.entities[entity].odoo_company
     request = PolicyRequest(legal_entity=entity, today=months_until(day)[0])
     policy = Policies(settings.entities).entity_policy(request)
+    # Each thread of the loop's own pool would keep memory of its own.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_CALLS_AT_ONCE))
     with contextlib.closing(remotes.odoo(settings)) as odoo:
         company_id = Catalogue(odoo).company(company)
         if company_id is None:

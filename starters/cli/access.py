@@ -33,12 +33,8 @@ def _here(session: Session) -> Review:
     from datetime import UTC, datetime
 
     from starters.access_review import Access
-    from starters.client.references import BadReference
 
-    known = session.settings.entities
-    if session.entity and session.entity not in known:
-        raise BadReference(f"{session.entity!r} is none of {', '.join(known)}")
-    entities = [session.entity] if session.entity else list(known)
+    entities = session.chosen_entities()
     return Access.of(session.settings).review(entities, datetime.now(UTC), seconds=_SECONDS)
 
 

@@ -49,22 +49,13 @@ def export(
 
     session = session_of(context)
     garbage.look_while_reading()
-    done = [_export(session, name, to, day) for name in _entities(session)]
+    done = [_export(session, name, to, day) for name in session.chosen_entities()]
     session.show({"exports": done}, *map(_words, done))
     for item in done:
         for contract, why in item.left_out.items():
             session.warn(f"{contract} is left out: {why}")
     if any(item.left_out for item in done):
         raise typer.Exit(ExitCode.UNREACHABLE)
-
-
-def _entities(session: Session) -> list[str]:
-    from wiring.settings import ConfigurationError
-
-    known = sorted(session.settings.entities)
-    if session.entity and session.entity not in known:
-        raise ConfigurationError(f"no legal entity {session.entity}; {', '.join(known)} are")
-    return [session.entity] if session.entity else known
 
 
 def _words(done: Exported) -> str:

@@ -58,7 +58,7 @@ def verify(
         return
     problems, count, last = [], 0, ""
     seen: dict[str, Verdict] = {}
-    for name in _entities(session):
+    for name in session.chosen_entities():
         checked = reader.anchors(name)
         wrong = [*checked.problems, *reader.stamps(name)]
         problems += [f"{name}: {text}" for text in wrong]
@@ -207,7 +207,3 @@ def _of_contract(session: Session, reader: Reader, contract: str) -> ContractAud
     if not found.chains:
         raise NotFound(f"there is no audit record of {workflow_id}")
     return found
-
-
-def _entities(session: Session) -> list[str]:
-    return [session.entity] if session.entity else sorted(session.settings.entities)

@@ -283,11 +283,8 @@ def _last(found: Series, days: int) -> Series:
 
 
 def _books(session: Session) -> tuple[Books, list[str]]:
-    """Odoo, and the legal entity that --entity says, or else all. Raises ConfigurationError."""
+    """Odoo, and the legal entity that --entity says, or else all. Raises BadReference, and
+    ConfigurationError."""
     from starters.books import Books
-    from wiring.settings import ConfigurationError
 
-    known = sorted(session.settings.entities)
-    if session.entity and session.entity not in known:
-        raise ConfigurationError(f"no legal entity {session.entity}; {', '.join(known)} are")
-    return Books.of(session.settings), [session.entity] if session.entity else known
+    return Books.of(session.settings), session.chosen_entities()

@@ -22,7 +22,7 @@ def reconcile(context: typer.Context) -> None:
 
     session = session_of(context)
     garbage.look_while_reading()
-    done = [_reconciled(session, entity) for entity in _entities(session)]
+    done = [_reconciled(session, entity) for entity in session.chosen_entities()]
     session.show({"entities": done}, *(view for item in done for view in _views(item)))
     for item in done:
         for contract, why in item.unreadable.items():
@@ -31,15 +31,6 @@ def reconcile(context: typer.Context) -> None:
         raise typer.Exit(ExitCode.UNREACHABLE)
     if not all(item.is_whole for item in done):
         raise typer.Exit(ExitCode.REFUSED)
-
-
-def _entities(session: Session) -> list[str]:
-    from starters.client.references import BadReference
-
-    known = sorted(session.settings.entities)
-    if session.entity and session.entity not in known:
-        raise BadReference(f"{session.entity!r} is none of {', '.join(known)}")
-    return [session.entity] if session.entity else known
 
 
 def _reconciled(session: Session, entity: str) -> Reconciled:

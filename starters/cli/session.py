@@ -101,6 +101,14 @@ class Session:
             f"{ENTITY_VARIABLE}, or configure default_entity"
         )
 
+    def chosen_entities(self) -> list[str]:
+        """The legal entity that --entity names, or else all that are configured. Raises
+        BadReference for one that is not, and ConfigurationError."""
+        known = sorted(self.settings.entities)
+        if self.entity and self.entity not in known:
+            raise BadReference(f"no legal entity {self.entity}; {', '.join(known)} are")
+        return [self.entity] if self.entity else known
+
     def zone(self, legal_entity: str) -> str:
         """The time zone of a legal entity; UTC where it is not configured here."""
         settings = self.readable_settings

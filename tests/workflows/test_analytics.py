@@ -186,5 +186,5 @@ async def test_a_wrong_entity_or_day_is_refused(
     refused = await asyncio.to_thread(c2c, "--to", folder, "--day", tomorrow)
     assert refused.exit_code == ExitCode.USAGE
     unknown = await asyncio.to_thread(c2c, "--to", folder, "--entity", "nobody")
-    assert unknown.exit_code == ExitCode.CONFIGURATION
+    assert unknown.exit_code == ExitCode.USAGE
     assert not Path(folder).exists()
