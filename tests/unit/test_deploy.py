@@ -386,3 +386,13 @@ def test_the_groups_of_the_service_user_are_told_as_they_are() -> None:
         r"^\| `(\w+\.group_\w+)`", (ROOT / "docs/secure-setup.md").read_text(), re.MULTILINE
     )
     assert told == bootstrap["USERS"]["c2c"][1]
+
+
+def test_each_worker_is_asked_whether_it_is_ready() -> None:
+    """All share one network, so each has an address of its own."""
+    workers = [name for name, one in SERVICES.items() if one.get("command", [""])[0] == "worker"]
+    addresses = [SERVICES[name]["environment"]["C2C_WORKER__HEALTH"] for name in workers]
+    assert len(set(addresses)) == len(workers) == 2
+    for name, address in zip(workers, addresses, strict=True):
+        assert f"http://{address}/ready" in SERVICES[name]["healthcheck"]["test"][-1]
+        assert "OTEL_EXPORTER_OTLP_ENDPOINT" in SERVICES[name]["environment"]
