@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 FAULT_SEEDS := $(or $(SEEDS),10000)
 
-.PHONY: help demo dev test test-fast browser bench explore faults fuzz-api campaign wheel lint format docs lock histories clean
+.PHONY: help demo dev test test-fast browser bench explore faults hosts fuzz-api campaign wheel lint format docs lock histories clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
