@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -22,6 +22,8 @@ from gateways.retention.erasing import Eraser
 from gateways.retention.settings import RetentionSettings
 from starters.client.errors import NotFound, Refused
 from starters.client.names import CONTRACT_WORKFLOW, MAX_LISTED
+from wiring import retention
+from wiring.settings import Settings
 from workflows import search_attributes
 
 CUSTOMER_ERASED = "customer_erased"
@@ -62,6 +64,33 @@ class CustomerErased:
 
 
 @dataclass(frozen=True)
+class CustomerFound:
+    """The contracts of a customer of a legal entity: what would be erased, and what may not be."""
+
+    customer: str
+    legal_entity: str
+    contracts: Sequence[Candidate]
+
+    @property
+    def due(self) -> list[Candidate]:
+        """Those that may be erased now."""
+        return self._of(Standing.DUE)
+
+    @property
+    def left(self) -> list[Candidate]:
+        """Those that may not be erased yet."""
+        return self._of(Standing.OPEN, Standing.KEPT)
+
+    @property
+    def erased(self) -> list[Candidate]:
+        """Those that are erased already."""
+        return self._of(Standing.ERASED)
+
+    def _of(self, *standings: Standing) -> list[Candidate]:
+        return [item for item in self.contracts if item.standing in standings]
+
+
+@dataclass(frozen=True)
 class Erasing:
     """What it works with: Temporal, what destroys, and for how long nobody may."""
 
@@ -69,17 +98,29 @@ class Erasing:
     eraser: Eraser
     rules: RetentionSettings
 
+    @classmethod
+    def of(cls, settings: Settings) -> Callable[[Client], Erasing] | None:
+        """How it is made once there is a client; None without keys of contracts, where nothing can
+        be destroyed. Raises ConfigurationError."""
+        if not settings.encryption.masters:
+            return None
+        eraser = retention.eraser(settings)
+        return lambda client: cls(client, eraser, settings.retention)
+
     async def check(self, contract: str, at: datetime) -> None:
         """Raises Refused where a contract may not be erased yet; RPCError, GatewayError."""
         found = await self.candidate(contract, at)
         if found.standing in (Standing.OPEN, Standing.KEPT):
             raise Refused(found.why)
 
-    async def erase(self, contract: str, *, by: str, reason: str, at: datetime) -> Erasure:
-        """Destroy a contract's keys and large payloads. Raises Refused while it may not be."""
+    async def erase(
+        self, contract: str, *, by: str, reason: str, at: datetime, who: Who | None = None
+    ) -> Erasure:
+        """Destroy a contract's keys and large payloads; `who` says more of whoever `by` is. Raises
+        Refused while it may not be."""
         await self.check(contract, at)
         return await asyncio.to_thread(
-            self.eraser.erase, contract_scope(contract), by=by, reason=reason, at=at
+            self.eraser.erase, contract_scope(contract), by=by, reason=reason, at=at, who=who
         )
 
     async def candidate(self, workflow_id: str, now: datetime) -> Candidate:
@@ -107,7 +148,7 @@ class Erasing:
 
     # --- a customer -----------------------------------------------------------------------------
 
-    async def of_customer(self, legal_entity: str, customer: str, now: datetime) -> list[Candidate]:
+    async def of_customer(self, legal_entity: str, customer: str, now: datetime) -> CustomerFound:
         """The contracts of a customer, by the key, also those that Temporal has forgotten. Raises
         NotFound where there are none."""
         index = CustomerIndex(self.eraser.store)
@@ -121,7 +162,8 @@ class Erasing:
             async with turns:
                 return await self.candidate(contract, now)
 
-        return list(await asyncio.gather(*map(ask, sorted(known))))
+        found = await asyncio.gather(*map(ask, sorted(known)))
+        return CustomerFound(customer, legal_entity, found)
 
     async def _listed(self, legal_entity: str, customer: str) -> set[str]:
         """Those that Temporal lists."""
@@ -146,35 +188,37 @@ class Erasing:
         reason: str,
         at: datetime,
         partly: bool = False,
+        who: Who | None = None,
     ) -> CustomerErased:
         """Destroy the keys and large payloads of all contracts of a customer; `partly`: of those
-        that may be erased. Cut off in the middle it is done again, and goes on.
+        that may be erased. Cut off in the middle it is done again, and goes on. `who` says more of
+        whoever `by` is.
 
         Raises Refused where a contract may not be erased, before anything is destroyed.
         """
         found = await self.of_customer(legal_entity, customer, at)
-        left = [item for item in found if item.standing in (Standing.OPEN, Standing.KEPT)]
+        left = found.left
         if left and not partly:
             raise Refused("; ".join(item.why for item in left[:_MOST_NAMED]))
-        due = [item.contract for item in found if item.standing is Standing.DUE]
+        due = [item.contract for item in found.due]
         if due:
-            entry = _entry(customer, due, by=by, reason=reason, at=at)
+            entry = _entry(customer, due, by=who or Who(person=by), reason=reason, at=at)
             chain = EntityChain(self.eraser.store, legal_entity)
             await asyncio.to_thread(chain.append, entry)
         erased = [
             # Each is looked at once more: meanwhile somebody may have started it again.
-            await self.erase(contract, by=by, reason=reason, at=at)
+            await self.erase(contract, by=by, reason=reason, at=at, who=who)
             for contract in due
         ]
         return CustomerErased(customer, legal_entity, erased, left)
 
 
-def _entry(customer: str, due: Sequence[str], *, by: str, reason: str, at: datetime) -> Entry:
+def _entry(customer: str, due: Sequence[str], *, by: Who, reason: str, at: datetime) -> Entry:
     named = [contract.rpartition("/")[2] for contract in due[:_MOST_NAMED]]
     return Entry(
         at=at,
         what=CUSTOMER_ERASED,
-        actor=Who(person=by),
+        actor=by,
         why=reason,
         details={"customer": customer, "contracts": named, "count": len(due)},
     )

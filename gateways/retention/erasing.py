@@ -30,8 +30,8 @@ class Eraser:
     def erase(
         self, contract: str, *, by: str, reason: str, at: datetime, who: Who | None = None
     ) -> Erasure:
-        """Destroy a contract's keys and large payloads, at an aware time; `who` is whoever is not
-        the person of `by`."""
+        """Destroy a contract's keys and large payloads, at an aware time; `who` says more of
+        whoever `by` is, or that it is no person."""
         if not self.is_done(contract):
             entry = Entry(
                 at=at,

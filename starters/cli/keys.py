@@ -12,12 +12,10 @@ from starters.cli.options import By, Contract, Reason, Yes
 from starters.cli.session import Session, session_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from gateways.encryption.keys import KeyRing
     from starters.cli.tables import View
     from starters.client import C2C
-    from starters.erasing import Candidate, Erasing
+    from starters.erasing import CustomerFound, Erasing
     from starters.keys import Known
 
 app = typer.Typer(no_args_is_help=True)
@@ -154,12 +152,12 @@ def erase_customer(
     session, now = session_of(context), datetime.now(UTC)
     entity = session.default_entity()
     found = session.run(lambda c2c: _erasing(session, c2c).of_customer(entity, customer, now))
-    due = [item for item in found if item.standing == "due"]
     session.tell(_candidates(session, found))
-    if due:
+    if found.due:
         session.confirm(
-            f"Erase the keys of {len(due)} contracts of {customer}? Their histories and all copies "
-            "become unreadable for good, for everybody. Odoo, the CRM and mails are not reached.",
+            f"Erase the keys of {len(found.due)} contracts of {customer}? Their histories and all "
+            "copies become unreadable for good, for everybody. Odoo, the CRM and mails are not "
+            "reached.",
             yes=yes,
         )
     done = session.run(
@@ -177,7 +175,7 @@ def erase_customer(
     )
 
 
-def _candidates(session: Session, found: Sequence[Candidate]) -> View:
+def _candidates(session: Session, found: CustomerFound) -> View:
     from starters.cli.tables import Table, moment, verdict
     from starters.client.references import short
 
@@ -192,7 +190,7 @@ def _candidates(session: Session, found: Sequence[Candidate]) -> View:
                 else "",
                 item.why,
             )
-            for item in found
+            for item in found.contracts
         ],
     )
 

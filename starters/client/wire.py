@@ -160,6 +160,17 @@ class DealWon(BaseModel):
     legal_entity: Key
 
 
+class CustomerErasure(BaseModel):
+    """Erase a customer, by the key that contracts name. `partly`: leave out the contracts that may
+    not be erased yet; else nothing is erased while there are such."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    customer: Text
+    reason: Text
+    partly: bool = False
+
+
 # --- what is answered ---------------------------------------------------------------------------
 
 

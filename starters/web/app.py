@@ -111,7 +111,7 @@ def application(
         app.include_router(codec_routes.router(codec, settings.requests_per_minute))
     if visits is not None:
         app.state.visits = visits
-        known = (workbench.signing, workbench.access) if workbench else ()
+        known = (workbench.signing, workbench.access, workbench.erasing) if workbench else ()
         app.include_router(api.router(settings, *known))
 
     @app.post(

@@ -17,6 +17,7 @@ from fastapi import Depends, Request
 
 from contracts import access
 from contracts.access import EVERYWHERE, Permission, Role
+from contracts.audit.entries import Who
 from starters.web.problems import HttpProblem
 
 ENTITY = "entity"
@@ -53,6 +54,11 @@ class Visitor:
     def entities(self, permission: Permission, known: Mapping[str, object]) -> list[str]:
         """Those of the known legal entities in which they have the permission."""
         return [entity for entity in known if self.may(permission, entity)]
+
+    def who(self, entity: str) -> Who:
+        """As the audit record of a legal entity names them."""
+        roles = tuple(sorted(self.roles_in(entity)))
+        return Who(issuer=self.issuer, subject=self.subject, person=self.person, roles=roles)
 
 
 class Visits(Protocol):

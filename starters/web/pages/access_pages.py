@@ -39,6 +39,7 @@ async def shown(request: Request, visitor: Present) -> Response:
         review=found,
         needed=needed,
         everywhere=EVERYWHERE,
+        may_erase=visitor.may_somewhere(Permission.SET_UP),
     )
 
 

@@ -11,6 +11,7 @@ from starters.web.pages import (
     bank_pages,
     contract_list,
     contract_pages,
+    erasing_pages,
     event_pages,
     exception_list,
     exception_pages,
@@ -42,6 +43,7 @@ MODULES: tuple[PageModule, ...] = (
     figures.PAGES,
     audit.PAGES,
     access_pages.PAGES,
+    erasing_pages.PAGES,
 )
 
 

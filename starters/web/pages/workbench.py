@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from fastapi import Request
+from temporalio.client import Client
 
 from contracts.access import Permission
 from contracts.actors import Sign
@@ -16,6 +17,7 @@ from starters.access_review import Access
 from starters.books import Books
 from starters.client import C2C, Entities
 from starters.client.references import NO_ENTITIES
+from starters.erasing import Erasing
 from starters.web.problems import HttpProblem
 from starters.web.visitors import Visitor
 from wiring import audit
@@ -31,7 +33,7 @@ class Workbench:
     the other pages that ours link to (empty: no links). `secure` says that browsers reach us by
     TLS. Without `signing` decisions are sent unsigned; without `books` nothing is asked of
     Odoo, and without `audit` nothing is shown of what Temporal has forgotten. `access` is what is
-    known of who may do what."""
+    known of who may do what; `erasing` makes what erases customers, where there are keys."""
 
     entities: Mapping[str, LegalEntity] = field(default_factory=dict)
     odoo_url: str = ""
@@ -41,6 +43,7 @@ class Workbench:
     books: Books | None = None
     audit: Reader | None = None
     access: Access = field(default_factory=Access)
+    erasing: Callable[[Client], Erasing] | None = None
 
     @classmethod
     def of(
@@ -60,6 +63,7 @@ class Workbench:
             books=Books.of(settings),
             audit=audit.reader(settings) if settings.records.is_configured else None,
             access=Access.of(settings, seen),
+            erasing=Erasing.of(settings),
         )
 
     def zone(self, entity: str) -> str:

@@ -125,7 +125,7 @@ async def test_a_customer_s_contracts_are_found_also_where_temporal_has_forgotte
     CustomerIndex(eraser.store).note("another", "contract/northwind/C-7")
     temporal.customers[OTHER] = "Acme/& Söhne"
     found = await erasing(eraser, temporal).of_customer("northwind", "Acme/& Söhne", NOW)
-    assert [item.contract for item in found] == [forgotten, CONTRACT, OTHER]
+    assert [item.contract for item in found.contracts] == [forgotten, CONTRACT, OTHER]
     assert not any("Acme" in name or "hne" in name for name in eraser.store.names("customers/"))
     with pytest.raises(NotFound, match="northwind-uk has no contract"):
         await erasing(eraser, temporal).of_customer("northwind-uk", "Acme/& Söhne", NOW)
