@@ -56,7 +56,7 @@ PAGES = {
     "figures": ("/figures", ADA),
     "figure": ("/figures/aging", ADA),
     "access": ("/access", ADA),
-    "erase": ("/erase?customer=20001", ADA),
+    "erase": ("/erase", ADA),
     "audit": ("/audit", CLEO),
     "audit-chain": ("{audit}", CLEO),
 }
