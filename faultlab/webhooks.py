@@ -23,6 +23,8 @@ EVENTS, HUBSPOT, STRIPE = "events", "hubspot", "stripe"
 """The senders' names in the configuration."""
 _AGAIN_SECONDS = 0.5
 _TIMEOUT_SECONDS = 15
+_NOT_NOW = (408, 429, 503)
+"""Busy, away, or what was sent did not arrive in time."""
 _SUBSCRIPTION = 12
 
 
@@ -90,7 +92,7 @@ class Webhooks:
                     answer = None
                 if answer is not None and answer.status_code == httpx.codes.ACCEPTED:
                     break
-                if answer is not None and answer.status_code not in (429, 503):
+                if answer is not None and answer.status_code not in _NOT_NOW:
                     raise NotTaken(f"a webhook of {name}: {answer.status_code} {answer.text}")
                 await asyncio.sleep(_AGAIN_SECONDS)
         for event in answer.json()["events"]:
