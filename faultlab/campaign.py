@@ -167,11 +167,13 @@ class _Campaign:
         if self._links is not None:
             beside.append(self._links.run())
         tasks = [asyncio.create_task(one) for one in beside]
-        await asyncio.gather(self._run_all(), self._bank_files.run())
-        for task in tasks:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        try:
+            await asyncio.gather(self._run_all(), self._bank_files.run())
+        finally:
+            for task in tasks:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
         self._network_faults.is_off = True
         self._say(f"{self._done} scenarios ended; looking at what came of them ...")
         findings, summaries = await examine(
