@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import StrEnum
 
+from contracts.billing.lines import InvoiceKind
 from contracts.contract.state import ENDED, ContractState
 from contracts.invoice.state import PENDING, InvoiceReport, InvoiceStage
 from contracts.model import Value
@@ -52,8 +53,9 @@ _WORDS = {
     "order another project by hand",
     Kind.INVOICE_MISSING: "Odoo is older than the invoice, which the customer may have: book it "
     "again in Odoo under the same number, and put billing on hold until then",
-    Kind.INVOICE_UNKNOWN: "the workflow is older: put billing on hold, see whether the contract "
-    "proposes the same invoice again, and reject what the customer has already",
+    Kind.INVOICE_UNKNOWN: "the workflow is older: have the contract bill the same again before "
+    "anything else; its approval shows the document of Odoo, and is to be rejected where that "
+    "bills something else",
     Kind.INVOICE_IS_ANOTHER: "Odoo is older, and another document has the invoice's key: let "
     "nothing be billed, and have an engineer look",
     Kind.INVOICE_POSTED: "the workflow is older than the posting: approve the same content again, "
@@ -71,10 +73,12 @@ HEAL = frozenset({Kind.ORDER_UNKNOWN})
 
 class OdooInvoice(Value):
     """An invoice or credit note of a contract in Odoo: by the number of its proposal, with its
-    state there (`draft`, `posted` or `cancel`) and its amount without tax, never negative."""
+    state there (`draft`, `posted` or `cancel`) and its amount without tax, never negative. What
+    people make there to take an invoice back has the invoice's number."""
 
     invoice_id: int
     number: int
+    is_credit_note: bool = False
     name: str
     state: str
     untaxed: Money
@@ -82,7 +86,7 @@ class OdooInvoice(Value):
 
 class OdooContract(Value):
     """What Odoo has of a contract: all orders that name it as their origin (their copies do, too),
-    whether the project is there, and invoices."""
+    whether one of them has the project that the contract knows, and invoices."""
 
     order_ids: tuple[int, ...] = ()
     has_project: bool = False
@@ -111,7 +115,12 @@ def differences(workflow_id: str, state: ContractState, odoo: OdooContract) -> l
     def found() -> Iterator[tuple[Kind, str, str, str]]:
         yield from _of_order(state, odoo)
         for number, report in sorted(state.invoices.items()):
-            live = [item for item in odoo.invoices if _is_live(item) and item.number == number]
+            is_credit_note = report.kind is InvoiceKind.CREDIT_NOTE
+            live = [
+                item
+                for item in odoo.invoices
+                if _is_live(item) and (item.number, item.is_credit_note) == (number, is_credit_note)
+            ]
             yield from _of_invoice(report, live)
         known = state.invoices.keys() | state.starting.keys()
         for item in odoo.invoices:

@@ -10,6 +10,7 @@ from activities.odoo.paging import batches, pages_of
 from contracts.contract.state import ContractState
 from contracts.identifiers import (
     contract_of,
+    contract_scope,
     contract_workflow_id,
     invoice_number,
     invoice_origin,
@@ -25,7 +26,7 @@ from gateways.odoo import OdooClient
 PAGE_ORDERS = 500
 _ORIGINS = 1_000
 """So many invoices are asked for in one call."""
-_INVOICE_FIELDS = names("name state invoice_origin amount_untaxed currency_id")
+_INVOICE_FIELDS = names("name state move_type invoice_origin amount_untaxed currency_id")
 
 NEEDS = (
     Need("account.move", (*_INVOICE_FIELDS, "company_id"), access=ACCOUNTING),
@@ -44,32 +45,28 @@ class OdooContracts:
     def of(self, states: Mapping[str, ContractState]) -> dict[str, OdooContract]:
         """What there is of each of these contracts, by their workflow ids."""
         orders = self._orders(list(states))
-        projects = self._projects([state.odoo.project_id for state in states.values()])
         invoices = self._invoices(states)
         return {
             name: OdooContract(
                 order_ids=tuple(orders[name]),
-                has_project=state.odoo.project_id in projects,
+                has_project=state.odoo.project_id in orders[name].values(),
                 invoices=tuple(invoices[name]),
             )
             for name, state in states.items()
         }
 
-    def _orders(self, workflow_ids: Sequence[str]) -> Mapping[str, list[int]]:
-        found: dict[str, list[int]] = defaultdict(list)
+    def _orders(self, workflow_ids: Sequence[str]) -> Mapping[str, dict[int, int]]:
+        """The project of each order, 0 for none, by the order's id and the contract's."""
+        found: dict[str, dict[int, int]] = defaultdict(dict)
         for row in self._odoo.search_read(
             "sale.order",
             [("origin", "in", list(workflow_ids)), self._of_company],
-            ["origin"],
+            ["origin", "project_id"],
             order="id",
         ):
-            found[row["origin"]].append(row["id"])
+            project = row["project_id"]
+            found[row["origin"]][row["id"]] = project[0] if project else 0
         return found
-
-    def _projects(self, ids: Sequence[int | None]) -> set[int]:
-        wanted = sorted({item for item in ids if item is not None})
-        also = [("active", "in", [True, False])]
-        return set(self._odoo.by_id("project.project", wanted, ["active"], also=also))
 
     def _invoices(self, states: Mapping[str, ContractState]) -> Mapping[str, list[OdooInvoice]]:
         origins = [
@@ -88,6 +85,7 @@ class OdooContracts:
                     OdooInvoice(
                         invoice_id=row["id"],
                         number=invoice_number(workflow_id),
+                        is_credit_note=row["move_type"] == "out_refund",
                         name=row["name"] or "",
                         state=row["state"],
                         untaxed=Money.rounded(row["amount_untaxed"], row["currency_id"][1]),
@@ -112,5 +110,10 @@ class OdooContracts:
             yield [
                 row["origin"]
                 for row in rows
-                if row["project_id"][0] in active and legal_entity_of(row["origin"]) == legal_entity
+                if row["project_id"][0] in active and _is_of(row["origin"], legal_entity)
             ]
+
+
+def _is_of(origin: str, legal_entity: str) -> bool:
+    """Whether it is the workflow id of a contract of this legal entity, as no other text is."""
+    return contract_scope(origin) == origin and legal_entity_of(origin) == legal_entity

@@ -57,6 +57,7 @@ async def test_what_people_changed_in_odoo_behind_a_contract_is_listed(
     assert await differences(name) == {
         ("invoice_missing", "invoice 1"),
         ("order_missing", "order"),
+        ("project_missing", "project"),
     }
     assert await differences(second) == set()
     shown = await asyncio.to_thread(c2c)

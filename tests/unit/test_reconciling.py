@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from contracts.billing.lines import InvoiceKind
 from contracts.contract.state import ContractState
 from contracts.invoice.state import InvoiceReport, InvoiceStage
 from contracts.money import Money
@@ -114,6 +115,16 @@ def test_invoices_that_the_contract_does_not_know(active: ContractState) -> None
     gone = invoice(number=2, invoice_id=8, state="cancel")
     assert found(state, there(state, invoice(), gone)) == []
     assert invoice_numbers(state) == range(1, 1 + LOOKED_AHEAD + 1)
+
+
+def test_what_takes_an_invoice_back_in_odoo_is_no_second_invoice(active: ContractState) -> None:
+    taken_back = invoice(invoice_id=8, name="RINV/1", is_credit_note=True)
+    state = active.replace(invoices=reported(InvoiceStage.CREDITED))
+    assert found(state, there(state, invoice(), taken_back)) == []
+    note = {1: state.invoices[1].replace(kind=InvoiceKind.CREDIT_NOTE)}
+    state = active.replace(invoices=note)
+    assert found(state, there(state, invoice(is_credit_note=True))) == []
+    assert found(state, there(state, invoice())) == [Kind.INVOICE_MISSING]
 
 
 def test_each_difference_says_what_to_do() -> None:
